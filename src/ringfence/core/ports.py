@@ -1,0 +1,404 @@
+"""What the services need of devices: the store and the key custody. One contract suite each, run on every device.
+
+What a store must guarantee:
+1. `transact` is one database transaction: everything of it is durable before it returns, or nothing of it is.
+   It returns rows only after the commit succeeded.
+2. A transaction holds the rule lock shared (a rule: exclusive) while it checks, in a later statement, that
+   `batch.epoch` is the store's epoch. So every batch of epoch e commits before rule e+1, and none after.
+3. A lane's batches have no gaps: batch n is taken only when the lane stands at n-1 with the hash that it names.
+4. A failure whose outcome is not known raises `CommitUnknownError`; `find_batch` then tells.
+5. `commit_tree` is a compare-and-swap on (size, root, term).
+Row ids do not order commits; nothing here follows `id > last`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from ringfence.core.entry import Count
+from ringfence.core.envelope import PartName, WrappedKey
+from ringfence.core.errors import DeviceError
+from ringfence.core.lane import BuiltBatch, LaneHead
+
+IDENTITY_DATASET = "@identity"
+
+
+class EpochMovedError(DeviceError):
+    """The rules changed since the batch was decided on: fold, decide again. Nothing was written."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the rules are now at epoch {epoch}")
+        self.epoch = epoch
+
+
+class LaneMovedError(DeviceError):
+    """The lane does not stand where the batch says. Nothing was written."""
+
+
+class CommitUnknownError(DeviceError):
+    """The connection broke while committing: whether the batch is there must be asked by (lane, n)."""
+
+
+class ItemConflictError(DeviceError):
+    """Some items of the batch cannot be taken as they are. Nothing was written.
+
+    Attributes:
+        items: indexes of the items at fault, as given in their rows' `item`.
+        reason: `version` (the stored version differs), `subject` (another first write won), `request` (the request
+            key is already there), `count` (the counter moved), `data` (the database refuses the row).
+    """
+
+    def __init__(self, items: Sequence[int], *, reason: str) -> None:
+        super().__init__(f"items {list(items)} of a batch conflict: {reason}")
+        self.items = tuple(items)
+        self.reason = reason
+
+
+class ListRead(NamedTuple):
+    """All records of one subject in one dataset and class, by record key, after `after`, at most `records_max`."""
+
+    dataset: str
+    subject_ref: bytes
+    data_class: str
+    after: bytes
+    records_max: int
+
+
+class Find(NamedTuple):
+    """Subjects whose searchable `field` ("dataset.field") has this blind-index token, at most `subjects_max`."""
+
+    field: str
+    token: bytes
+    subjects_max: int
+
+
+class StoredPart(NamedTuple):
+    """One row: a sealed part and its version."""
+
+    name: PartName
+    version: int
+    sealed: bytes
+
+
+class KeyRow(NamedTuple):
+    """One subject's wrapped data key for one class."""
+
+    subject_ref: bytes
+    data_class: str
+    key_epoch: int
+    key: WrappedKey
+
+
+class Subject(NamedTuple):
+    """A subject of the vault with its keys."""
+
+    subject_ref: bytes
+    user_index: bytes
+    keys: tuple[KeyRow, ...]
+
+
+class NewSubject(NamedTuple):
+    """A subject to add; conflicts (`subject`) when its `user_index` is there already."""
+
+    item: int
+    subject_ref: bytes
+    user_index: bytes
+
+
+class NewKey(NamedTuple):
+    """A key to add; conflicts (`subject`) when the subject has one for the class, or the subject is not there."""
+
+    item: int
+    row: KeyRow
+
+
+class PartWrite(NamedTuple):
+    """A part to store as `version`; conflicts (`version`) unless `version - 1` is stored (1: nothing is)."""
+
+    item: int
+    name: PartName
+    version: int
+    sealed: bytes
+
+
+class PartDrop(NamedTuple):
+    """A part to delete; conflicts (`version`) unless `version` is stored."""
+
+    item: int
+    name: PartName
+    version: int
+
+
+class SearchWrite(NamedTuple):
+    """The tokens of one record under one searchable field: replaces what was there; None removes it."""
+
+    item: int
+    field: str
+    subject_ref: bytes
+    record_key: bytes
+    token: bytes | None
+
+
+class CountWrite(NamedTuple):
+    """A counter's step; conflicts (`count`) unless the stored ordinal is `count.ordinal - 1`."""
+
+    item: int
+    count: Count
+
+
+class RequestMark(NamedTuple):
+    """A request key (32 bytes) with the digest of its content; conflicts (`request`) when the key is there."""
+
+    item: int
+    key: bytes
+    digest: bytes
+    lane: int
+    n: int
+    position: int
+    answer: bytes
+    at_ms: int
+
+
+class StoredMark(NamedTuple):
+    """What is known of an earlier request with the same key."""
+
+    digest: bytes
+    lane: int
+    n: int
+    position: int
+    answer: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """One batch of one lane with everything that commits together.
+
+    Attributes:
+        batch: header, entries, the head it leads to, the epoch it was decided on.
+        code: the header's authentication code, 32 bytes.
+        detail: the sealed openings of the entries.
+        rule: whether the batch holds one rule (then its `seal` comes with it, and the epoch grows by one).
+        seal: the lane's seal as a leaf, or b"".
+        blob: bytes that a rule names by digest, or b"".
+        reads, lists, finds: answered in the result, in the same order, as they stand at the commit.
+        erasures: subject references whose every row goes.
+        moves: subjects' erasures aside, rows to write; see each type for its conflict.
+    """
+
+    batch: BuiltBatch
+    code: bytes
+    detail: bytes
+    rule: bool = False
+    seal: bytes = b""
+    blob: bytes = b""
+    reads: Sequence[PartName] = ()
+    lists: Sequence[ListRead] = ()
+    finds: Sequence[Find] = ()
+    subjects: Sequence[NewSubject] = ()
+    keys: Sequence[NewKey] = ()
+    writes: Sequence[PartWrite] = ()
+    drops: Sequence[PartDrop] = ()
+    searches: Sequence[SearchWrite] = ()
+    counts: Sequence[CountWrite] = ()
+    requests: Sequence[RequestMark] = ()
+    erasures: Sequence[bytes] = ()
+
+
+class Found(NamedTuple):
+    """One subject that a `Find` gave: its key of class `protected` and its sealed identity part."""
+
+    subject_ref: bytes
+    key: KeyRow
+    identity: StoredPart
+
+
+class Rows(NamedTuple):
+    """What a transaction read: (version, sealed) or None for each of `reads`, and a list for each list and find."""
+
+    parts: list[tuple[int, bytes] | None]
+    lists: list[list[StoredPart]]
+    found: list[list[Found]]
+
+
+class StoredBatch(NamedTuple):
+    """A batch as stored. `entries` in order; `detail` still sealed; `first_leaf` its place in the tree or None."""
+
+    lane: int
+    n: int
+    epoch: int
+    header: bytes
+    entries: tuple[bytes, ...]
+    detail: bytes
+    code: bytes
+    rule: bool
+
+
+class StoredSeal(NamedTuple):
+    """A seal as stored: of the lane's batch `n`, which is of `epoch`."""
+
+    lane: int
+    n: int
+    epoch: int
+    leaf: bytes
+
+
+class TreeHead(NamedTuple):
+    """The tree as committed: size in leaves, root, right edge (`merkle.Frontier` bytes), and who may extend it.
+
+    `epoch` is the epoch that is being sequenced; `sequenced` maps a lane to its last batch in the tree.
+    """
+
+    size: int
+    root: bytes
+    frontier: bytes
+    term: int
+    epoch: int
+    sequenced: dict[int, int]
+
+
+class Placement(NamedTuple):
+    """Where a batch stands in the tree: its header at leaf `first_leaf`, its entries after it."""
+
+    lane: int
+    n: int
+    first_leaf: int
+
+
+class Store(Protocol):
+    """The vault's rows and the ledger's batches, in one database. See the module's guarantees."""
+
+    async def open(self) -> None:
+        """Connect, and refuse a database that is not durable (fsync off) or is of another schema."""
+
+    async def close(self) -> None:
+        """Let go of every connection and lock."""
+
+    async def create(self) -> None:
+        """Make the schema in an empty database; refuses one that already has it."""
+
+    async def transact(self, transaction: Transaction) -> Rows:
+        """Commit one batch and what goes with it; the only way to write anything but seals and the tree.
+
+        Raises:
+            EpochMovedError, LaneMovedError, ItemConflictError: nothing was written.
+            CommitUnknownError: ask `find_batch`.
+            UnavailableError: the database does not answer; nothing was written.
+        """
+
+    async def epoch(self) -> int:
+        """The number of rules committed."""
+
+    async def resolve(self, user_indexes: Sequence[bytes]) -> list[Subject | None]:
+        """Subjects by blind index, in the same order."""
+
+    async def subject(self, subject_ref: bytes) -> Subject | None:
+        """One subject by reference."""
+
+    async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
+        """For each (dataset, subject_ref, record_key): the stored (class, version) pairs."""
+
+    async def subject_records(self, subject_ref: bytes) -> list[tuple[str, bytes, str, int]]:
+        """Every stored (dataset, record_key, class, version) of a subject."""
+
+    async def counter(self, counter: str) -> Count | None:
+        """The counter's last step."""
+
+    async def request(self, key: bytes) -> StoredMark | None:
+        """What is known of an earlier request."""
+
+    async def forget_requests(self, before_ms: int) -> int:
+        """Delete request marks older than this time; gives how many."""
+
+    async def claim_lane(self, lane: int) -> bool:
+        """Take a lane for this process alone; False when another process has it. Held until `close`."""
+
+    async def lane_head(self, lane: int) -> LaneHead:
+        """Where the lane stands in the store."""
+
+    async def find_batch(self, lane: int, n: int) -> StoredBatch | None:
+        """One batch."""
+
+    async def batches(self, lane: int, *, after_n: int, batches_max: int) -> list[StoredBatch]:
+        """A lane's batches in order of n."""
+
+    async def rules(self, *, after_epoch: int, rules_max: int) -> list[tuple[StoredBatch, bytes]]:
+        """Batches that hold rules, in order, each with the blob that the rule names (or b"").
+
+        Rule number r (from 1) is in the batch of epoch r-1; `after_epoch=e` gives rules e+1 and later.
+        """
+
+    async def put_seal(self, seal: StoredSeal) -> None:
+        """Store a seal; the same seal again changes nothing."""
+
+    async def seals(self, lane: int, *, after_n: int) -> list[StoredSeal]:
+        """A lane's seals in order of n."""
+
+    async def lanes(self) -> list[LaneHead]:
+        """Every lane that has written, with its head."""
+
+    async def tree_head(self) -> TreeHead:
+        """The tree as committed; size 0 at first."""
+
+    async def begin_term(self) -> int:
+        """Become the sequencer: gives a term that is larger than every earlier one."""
+
+    async def commit_tree(self, *, expected: TreeHead, following: TreeHead, placements: Sequence[Placement]) -> bool:
+        """Replace the head if it is still `expected` (size, root and term); False when it is not."""
+
+    async def placement(self, lane: int, n: int) -> int | None:
+        """The leaf index of a batch's header, or None while it is not sequenced."""
+
+    async def placements(self, *, first_leaf: int, placements_max: int) -> list[Placement]:
+        """Batches by place in the tree, from the one that holds leaf `first_leaf` on."""
+
+    async def put_checkpoint(self, size: int, note: bytes) -> None:
+        """Keep a signed checkpoint."""
+
+    async def checkpoints(self, *, after_size: int, checkpoints_max: int) -> list[tuple[int, bytes]]:
+        """Signed checkpoints by size."""
+
+    async def newest_checkpoint(self) -> tuple[int, bytes] | None:
+        """The signed checkpoint of the largest size."""
+
+    def scan_parts(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredPart]]:
+        """Every part, in the order of the primary key, `rows_max` at a time."""
+
+    def scan_subjects(self, *, rows_max: int) -> AsyncIterator[Sequence[Subject]]:
+        """Every subject with its keys, in order of reference, `rows_max` at a time."""
+
+    async def count_parts(self) -> int:
+        """How many parts are stored; for progress."""
+
+
+class KeyCustody(Protocol):
+    """The custodian's keys: wraps subjects' keys, makes blind indexes, seals the ledger's detail."""
+
+    @property
+    def jurisdiction(self) -> str:
+        """ISO 3166 alpha-2 country whose data these keys hold."""
+
+    def wrap(self, *, data_class: str, subject_ref: bytes, data_key: bytes) -> KeyRow:
+        """Wrap a new data key under the newest key epoch of its class."""
+
+    def unwrap(self, row: KeyRow) -> bytes:
+        """Give the data key (32 bytes), its commitment checked.
+
+        Raises:
+            IntegrityError: the row is not what was wrapped.
+            ConfigurationError: the key epoch is not held (any more).
+        """
+
+    def index(self, label: str, value: bytes) -> bytes:
+        """Give the blind index (16 bytes) of a value under the key of `label` ("user", "record", "dataset.field")."""
+
+    def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
+        """Encrypt a batch's openings."""
+
+    def open_detail(self, *, lane: int, n: int, sealed: bytes) -> bytes:
+        """Decrypt a batch's openings.
+
+        Raises:
+            IntegrityError: they are not what was sealed for this batch.
+        """
