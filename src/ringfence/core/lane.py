@@ -39,10 +39,11 @@ class LaneHead:
 
 @dataclass(frozen=True, slots=True)
 class BuiltBatch:
-    """A batch ready to be stored: header and entries as leaves, and the head that it leads to."""
+    """A batch ready to be stored: header and entries as leaves, the entries' hashes, and the head it leads to."""
 
     header: bytes
     entries: tuple[bytes, ...]
+    hashes: tuple[bytes, ...]
     head: LaneHead
     epoch: int
 
@@ -70,6 +71,7 @@ def build_batch(head: LaneHead, *, epoch: int, at_ms: int, entries: Sequence[byt
     if not 1 <= len(entries) <= ENTRIES_PER_BATCH_MAX:
         raise ValueError(f"a batch holds 1 to {ENTRIES_PER_BATCH_MAX} entries, not {len(entries)}")
     at_ms = max(at_ms, head.at_ms)
+    hashes = tuple([leaf_hash(entry) for entry in entries])
     header = render_entry(
         Batch(
             lane=head.lane,
@@ -78,11 +80,11 @@ def build_batch(head: LaneHead, *, epoch: int, at_ms: int, entries: Sequence[byt
             epoch=epoch,
             at_ms=at_ms,
             count=len(entries),
-            digest=digest_entries(entries),
+            digest=hashlib.sha256(b"".join(hashes)).digest(),
         )
     )
     following = LaneHead(lane=head.lane, n=head.n + 1, hash=leaf_hash(header), at_ms=at_ms)
-    return BuiltBatch(header=header, entries=tuple(entries), head=following, epoch=epoch)
+    return BuiltBatch(header=header, entries=tuple(entries), hashes=hashes, head=following, epoch=epoch)
 
 
 def lane_secret(key: Ed25519PrivateKey) -> bytes:

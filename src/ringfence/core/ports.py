@@ -235,6 +235,14 @@ class StoredBatch(NamedTuple):
     rule: bool
 
 
+class StoredRule(NamedTuple):
+    """A batch that holds a rule, the seal that was committed with it, and the bytes that the rule names (or b"")."""
+
+    batch: StoredBatch
+    seal: bytes
+    blob: bytes
+
+
 class StoredSeal(NamedTuple):
     """A seal as stored: of the lane's batch `n`, which is of `epoch`."""
 
@@ -323,8 +331,8 @@ class Store(Protocol):
     async def batches(self, lane: int, *, after_n: int, batches_max: int) -> list[StoredBatch]:
         """A lane's batches in order of n."""
 
-    async def rules(self, *, after_epoch: int, rules_max: int) -> list[tuple[StoredBatch, bytes]]:
-        """Batches that hold rules, in order, each with the blob that the rule names (or b"").
+    async def rules(self, *, after_epoch: int, rules_max: int) -> list[StoredRule]:
+        """Batches that hold rules, in order, each with its seal and the blob that the rule names (or b"").
 
         Rule number r (from 1) is in the batch of epoch r-1; `after_epoch=e` gives rules e+1 and later.
         """
