@@ -83,10 +83,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSignature:
-    """A signature that was checked. `time_seconds` is its POSIX time; None for type 0x01, which has none."""
+    """A signature that was checked. `time_seconds` is its POSIX time; 0 for type 0x01, which has none."""
 
     key: VerifierKey
-    time_seconds: int | None
+    time_seconds: int
 
 
 def parse_note(data: bytes, *, place: str = "note") -> Note:
@@ -285,9 +285,9 @@ def _parse_signature(line: str, *, place: str) -> NoteSignature:
     return NoteSignature(name, data[:_KEY_ID_BYTES], data[_KEY_ID_BYTES:])
 
 
-def _verify(text: str, signature: bytes, *, key: VerifierKey, place: str) -> int | None:
-    """Check one signature and give its time, if its type has one."""
-    message, time_seconds = text.encode(), None
+def _verify(text: str, signature: bytes, *, key: VerifierKey, place: str) -> int:
+    """Check one signature and give its time, 0 if its type has none."""
+    message, time_seconds = text.encode(), 0
     length = _SIGNATURE_BYTES
     if key.key_type == KEY_TYPE_COSIGNATURE:
         length += _TIME_BYTES
@@ -295,7 +295,7 @@ def _verify(text: str, signature: bytes, *, key: VerifierKey, place: str) -> int
         message = _cosigned_message(text, time_seconds)
     if len(signature) != length:
         raise _invalid("has the wrong length", place, expected=f"{length} bytes", found=f"{len(signature)} bytes")
-    if time_seconds is not None and time_seconds > TIME_SECONDS_MAX:
+    if time_seconds > TIME_SECONDS_MAX:
         raise _invalid("has an impossible time", place, expected="below 2**63", found=str(time_seconds))
     try:
         Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature[-_SIGNATURE_BYTES:], message)
