@@ -65,7 +65,7 @@ class Node:
     """A value and where it starts. A mapping also knows where each key starts."""
 
     place: Place
-    value: None | bool | int | float | str | list[Node] | dict[str, Node]
+    value: bool | int | float | str | list[Node] | dict[str, Node] | None
     key_places: dict[str, Place] = field(default_factory=dict)
 
 
@@ -87,13 +87,8 @@ class Document:
     def drop(self, paths: Sequence[Path]) -> None:
         """Leave out these values (paths in `values`) and build `values` and places again."""
         self._dropped |= {self._origins[path] for path in paths}
-        self._nodes, self._keys, self._origins = {}, {}, self._origins
-        self._origins = {}
+        self._nodes, self._keys, self._origins = {}, {}, {}
         self.values = self._build((), (), self._root)
-
-    def has(self, path: Path) -> bool:
-        """Tell whether there is a value at exactly this path."""
-        return path in self._nodes
 
     def place(self, path: Path) -> Place:
         """Give where the value at the path starts, or the nearest value above it."""
@@ -295,7 +290,7 @@ class _Reader:
         top.key = None
 
 
-def _resolve(event: ScalarEvent) -> None | bool | int | float | str:
+def _resolve(event: ScalarEvent) -> bool | int | float | str | None:
     """Give the value of a scalar: only a plain one can be other than text (rule 1)."""
     text = str(event.value)
     if event.style:

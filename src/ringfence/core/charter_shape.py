@@ -1,0 +1,319 @@
+"""The shape of a charter file: which keys there are, what kind of value each takes, and the limits.
+
+Rules of this file:
+1. Names that refer to something elsewhere in the file, and countries, are plain text here; `charter_check` looks them
+   up. The vocabularies of the program (roles, verbs, normalizations) are checked here.
+2. Every section has an empty default, so that the rest of a broken charter can still be checked. `REQUIRED` names the
+   sections that must be there.
+3. Descriptions are what a person is told was expected, here and in the editor.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from ringfence.core.charter_document import Document, Path, show
+from ringfence.core.errors import Problem
+from ringfence.core.view import ROLES, VERBS
+
+REQUIRED: Final = (
+    "charter",
+    "version",
+    "jurisdiction",
+    "identity",
+    "parties",
+    "regions",
+    "classes",
+    "datasets",
+    "purposes",
+    "flows",
+)
+RECORDS_MAX: Final = 100_000  # records that one bulk request may touch, whatever a charter says
+RECORDS_PER_DAY_MAX: Final = 10**12
+_NAME_WORDS: Final = "a name of 1 to 63 lower-case letters, digits and `-`, starting with a letter or digit"
+_CODE_WORDS: Final = "a name of 1 to 63 lower-case letters, digits, `-` and `_`, starting with a letter or digit"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), Field(description=_NAME_WORDS)]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$"), Field(description=_CODE_WORDS)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+References = Annotated[list[Reference], Field(min_length=1, max_length=256)]
+Role = Literal["custodian", "host", "operator", "excluded", "overseer"]
+Verb = Literal["read", "write", "find", "export", "erase"]
+Verbs = Annotated[list[Verb], Field(min_length=1, max_length=5)]
+
+
+class Shape(BaseModel):
+    """A mapping of the charter: no other keys, no conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FieldReferenceShape(Shape):
+    dataset: Reference = Field(description="the name of a dataset")
+    field: Reference = Field(description="the name of a field of that dataset")
+
+
+class EvidenceShape(Shape):
+    declared: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a country the user gave")
+    phone: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a phone number")
+    login_ip: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a login's IP address")
+
+
+class JurisdictionShape(Shape):
+    country: Reference = Field(description="the country whose users are protected, by its ISO 3166 alpha-2 code")
+    evidence: EvidenceShape = Field(description="where a user's data shows the country: declared, phone, login_ip")
+    login_share_min: float = Field(
+        0.1, gt=0, le=1, description="the share of located logins, above 0 and up to 1, that makes them vote inside"
+    )
+
+
+class PartyShape(Shape):
+    name: Words = Field(description="the party's full name")
+    role: Role = Field(description="the party's role: one of " + ", ".join(ROLES))
+    words: Words | None = Field(None, description="what the party is, in words")
+
+
+class RegionShape(Shape):
+    country: Reference = Field(description="the country of the region, by its ISO 3166 alpha-2 code")
+    holds: References = Field(description="the classes that may be stored there, a list")
+    words: Words | None = Field(None, description="what the region is, in words")
+
+
+class FieldShape(Shape):
+    data_class: Reference = Field(alias="class", description="a class, or `record` for the class of the record")
+    distinct: Literal["many", "few"] = Field("few", description="`many` when values differ between most users")
+
+
+def _spell_out(value: Any) -> Any:
+    """Let a field be given by its class alone."""
+    return {"class": value} if isinstance(value, str) else value
+
+
+AnyFieldShape = Annotated[
+    FieldShape,
+    BeforeValidator(_spell_out, json_schema_input_type=Reference | FieldShape),
+    Field(description="a class, or a mapping with `class` and `distinct`"),
+]
+
+
+class RecordClassShape(Shape):
+    field: Reference = Field(description="the field whose value decides the record's class")
+    values: dict[Key, Reference] = Field(
+        min_length=1, max_length=64, description="a class for each value; any other value is protected"
+    )
+
+
+class DatasetShape(Shape):
+    words: Words | None = Field(None, description="what the dataset is, in words")
+    records: Literal["one", "many"] = Field(description="`one` or `many` records for each user")
+    sources: list[Annotated[list[Key], Field(min_length=1, max_length=12)]] = Field(
+        [], max_length=16, description="paths of keys in an export file; `*` is any one key"
+    )
+    key_field: Key | None = Field(None, description="the field that keeps the key that `*` stood for")
+    record_class: RecordClassShape | None = Field(None, description="how a record's class follows from a field")
+    fields: dict[Key, AnyFieldShape] = Field(max_length=512, description="the class of each field, a mapping")
+    catch_all: bool = Field(False, description="true for the one dataset that takes whatever no source matches")
+
+
+class BulkShape(Shape):
+    records_max: int = Field(ge=1, le=RECORDS_MAX, description="most records that one request may touch")
+    records_per_day_max: int = Field(ge=1, le=RECORDS_PER_DAY_MAX, description="most records of a UTC day")
+
+
+class FlowShape(Shape):
+    name: Name = Field(description=_NAME_WORDS)
+    words: Words = Field(description="what the flow is for, in words")
+    who: References = Field(description="the parties that may, a list")
+    countries: References = Field(alias="from", description='countries that a request may come from, or ["*"] for any')
+    purposes: References = Field(description="the purposes that a request may have, a list")
+    verbs: Verbs = Field(description="what may be done, a list of: " + ", ".join(VERBS))
+    datasets: References = Field(description='datasets, or ["*"] for all')
+    classes: References = Field(description='classes, or ["*"] for all')
+    withhold: list[Reference] = Field([], max_length=256, description="fields left out, each as `dataset.field`")
+    bulk: BulkShape | None = Field(None, description="limits for many users in one request; absent = one user only")
+    downgrades_per_day_max: int = Field(
+        0, ge=0, le=RECORDS_PER_DAY_MAX, description="most records a UTC day that a write may move to another class"
+    )
+
+
+class SearchableShape(Shape):
+    dataset: Reference = Field(description="the name of a dataset")
+    field: Reference = Field(description="a field of it that is declared `distinct: many`")
+    normalize: Literal["none", "email", "phone"] = Field("none", description="`none`, `email` or `phone`")
+
+
+class NeverShape(Shape):
+    roles: list[Role] = Field([], max_length=5, description="roles, a list")
+    parties: list[Reference] = Field([], max_length=64, description="parties, a list")
+    verbs: Verbs = Field(description="what may never be done, a list of: " + ", ".join(VERBS))
+    classes: References = Field(description='classes, or ["*"] for all')
+    datasets: References = Field(["*"], description='datasets, or ["*"] for all')
+    from_outside: list[Reference] = Field(
+        [], max_length=256, description="countries: only requests from elsewhere are meant; absent = from anywhere"
+    )
+
+
+class InvariantShape(Shape):
+    name: Name = Field(description=_NAME_WORDS)
+    words: Words = Field(description="the promise, in words")
+    never: NeverShape = Field(description="what no flow may permit: roles or parties, verbs, classes")
+
+
+class CharterShape(Shape):
+    """A Ringfence charter: who may do what with one jurisdiction's user data."""
+
+    model_config = ConfigDict(json_schema_extra={"required": list(REQUIRED)}, title="Ringfence charter")
+
+    charter: Name = Field("", description=_NAME_WORDS)
+    version: int = Field(1, ge=1, le=10**9, description="the version, a whole number from 1")
+    words: Words | None = Field(None, description="what the charter is, in words")
+    jurisdiction: JurisdictionShape | None = Field(None, description="`country` and `evidence`")
+    identity: FieldReferenceShape | None = Field(None, description="the dataset and field of the app's user id")
+    parties: dict[Name, PartyShape] = Field({}, min_length=1, max_length=64, description="a mapping of parties")
+    regions: dict[Name, RegionShape] = Field({}, min_length=1, max_length=64, description="a mapping of regions")
+    classes: dict[Code, Words] = Field({}, min_length=1, max_length=16, description="a mapping of classes to words")
+    datasets: dict[Code, DatasetShape] = Field({}, min_length=1, max_length=256, description="a mapping of datasets")
+    purposes: dict[Code, Words] = Field({}, min_length=1, max_length=64, description="a mapping of purposes to words")
+    flows: list[FlowShape] = Field([], max_length=256, description="a list of flows")
+    searchable: list[SearchableShape] = Field([], max_length=64, description="a list of searchable fields")
+    invariants: list[InvariantShape] = Field([], max_length=64, description="a list of invariants")
+
+
+_SHAPES: Final[dict[Path, type[Shape]]] = {
+    (): CharterShape,
+    ("jurisdiction",): JurisdictionShape,
+    ("jurisdiction", "evidence"): EvidenceShape,
+    ("jurisdiction", "evidence", "*", "*"): FieldReferenceShape,
+    ("identity",): FieldReferenceShape,
+    ("parties", "*"): PartyShape,
+    ("regions", "*"): RegionShape,
+    ("datasets", "*"): DatasetShape,
+    ("datasets", "*", "record_class"): RecordClassShape,
+    ("datasets", "*", "fields", "*"): FieldShape,
+    ("flows", "*"): FlowShape,
+    ("flows", "*", "bulk"): BulkShape,
+    ("searchable", "*"): SearchableShape,
+    ("invariants", "*"): InvariantShape,
+    ("invariants", "*", "never"): NeverShape,
+}
+
+
+def charter_schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of a charter file, for editors; references between names are not in it."""
+    schema = CharterShape.model_json_schema(by_alias=True, mode="validation")
+    for name in ("charter", "jurisdiction", "identity"):
+        schema["properties"][name].pop("default", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Give `; did you mean ...?` when a known word is near, else nothing."""
+    by_folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
+    return f"; did you mean `{by_folded[near[0]]}`?" if near else ""
+
+
+def parse_shape(document: Document) -> tuple[CharterShape, list[Problem]]:
+    """Check the document's shape; what is broken is dropped from the document, and the rest is given.
+
+    The problems are all those of the shape; the values that remain have none, so that they may be checked further.
+    """
+    if not isinstance(document.values, dict):
+        found = show(document.values)
+        return CharterShape(), [
+            document.problem((), found=found, expected="a mapping that starts with `charter: NAME`")
+        ]
+    problems = [
+        document.problem((), found=f"no `{name}`", expected=f"`{name}`: {_description((), name)}")
+        for name in REQUIRED
+        if name not in document.values
+    ]
+    first = True
+    while True:
+        try:
+            return CharterShape.model_validate(document.values), problems
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=True)
+        if first:
+            problems += [_problem(document, detail) for detail in details]
+            first = False
+        # Dropping a value that must be there makes its mapping incomplete: the next round drops that, and so on up.
+        document.drop([_broken_path(detail) for detail in details])
+
+
+def _broken_path(detail: Any) -> Path:
+    """Give the path to drop so that this error goes away."""
+    path = _path(detail)
+    return path[:-1] if detail["type"] == "missing" else path
+
+
+def _path(detail: Any) -> Path:
+    path: Path = tuple(part for part in detail["loc"] if part != "[key]")
+    return path
+
+
+def _problem(document: Document, detail: Any) -> Problem:
+    path, kind, value = _path(detail), str(detail["type"]), detail["input"]
+    name = str(path[-1]) if path else ""
+    if kind == "missing":
+        expected = f"`{name}`: {_description(path[:-1], name)}"
+        return document.problem(path[:-1], found=f"no `{name}`", expected=expected, at_key=True)
+    if kind == "extra_forbidden":
+        known = [_alias(shape_name, info) for shape_name, info in _shape_at(path[:-1]).model_fields.items()]
+        expected = "one of " + ", ".join(known) + suggest(name, known)
+        return document.problem(path, found=f"the unknown key {show(name)}", expected=expected, at_key=True)
+    at_key = detail["loc"][-1] == "[key]"
+    expected = _expected(path, kind, value, detail.get("ctx", {}), at_key=at_key)
+    return document.problem(path, found=show(name if at_key else value), expected=expected, at_key=at_key)
+
+
+def _expected(path: Path, kind: str, value: Any, context: Any, *, at_key: bool) -> str:
+    if kind == "literal_error":
+        words = str(context["expected"]).replace("'", "`")
+        return f"one of {words}{suggest(str(value), str(context['expected']).replace(' or ', ', ').split(', '))}"
+    if kind == "string_pattern_mismatch":
+        return _CODE_WORDS if "_" in str(context["pattern"]) else _NAME_WORDS
+    if kind.endswith(("too_long", "too_short")):
+        lower = context.get("min_length")
+        bound = f"at least {lower}" if lower is not None else f"at most {context['max_length']}"
+        unit = "characters" if kind.startswith("string") or at_key else "entries"
+        return f"{bound} {unit}"
+    if kind in ("greater_than_equal", "greater_than", "less_than_equal"):
+        sign = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}[kind]
+        return f"{sign} {next(iter(context.values()))}"
+    return _description(path[:-1], str(path[-1]))
+
+
+def _description(path: Path, name: str) -> str:
+    """Give the words for the key `name` of the mapping at the path, or for the list or mapping that holds it."""
+    while True:
+        shape = _SHAPES.get(_pattern(path))
+        if shape is not None:
+            for field_name, info in shape.model_fields.items():
+                if _alias(field_name, info) == name:
+                    return info.description or name
+        if not path:
+            return "a value that fits the schema"
+        path, name = path[:-1], str(path[-1])
+
+
+def _shape_at(path: Path) -> type[Shape]:
+    return _SHAPES[_pattern(path)]
+
+
+def _pattern(path: Path) -> Path:
+    """Give the key of `_SHAPES` for a path: names and positions that the charter chooses become `*`."""
+    for pattern in _SHAPES:
+        if len(pattern) == len(path) and all(known in ("*", part) for known, part in zip(pattern, path, strict=True)):
+            return pattern
+    return path
+
+
+def _alias(name: str, info: Any) -> str:
+    return str(info.alias or name)
