@@ -135,6 +135,18 @@ def test_spoiled_inclusion_path_is_refused() -> None:
                 verify_inclusion(hash_leaf(data[index]), path, index=index, size=size, root=bytes(32))
 
 
+def test_path_of_the_wrong_length_is_named_as_such() -> None:
+    read_node, root, leaf = node_reader_of(hashes(9)), root_of(hashes(9)), hashes(9)[2]
+    path = prove_inclusion(read_node, index=2, size=9)
+    for wrong, said in [((*path, root), "too long"), (path[:-1], "too short")]:
+        with pytest.raises(ProofInvalidError, match=said):
+            verify_inclusion(leaf, wrong, index=2, size=9, root=root)
+    proof = prove_consistency(read_node, old_size=6, new_size=9)
+    for wrong, said in [((*proof, root), "too long"), (proof[:-1], "too short"), ((), "too short")]:
+        with pytest.raises(ProofInvalidError, match=said):
+            verify_consistency(wrong, old_size=6, old_root=root_of(hashes(6)), new_size=9, new_root=root)
+
+
 def test_inclusion_path_of_one_place_is_refused_for_every_other() -> None:
     size = 13
     read_node, root = node_reader_of(hashes(size)), root_of(hashes(size))

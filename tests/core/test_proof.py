@@ -13,6 +13,7 @@ from ringfence.core.checkpoint import Checkpoint, sign_checkpoint, verifier_key_
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
 from ringfence.core.proof import InclusionProof, open_proof, parse_proof, render_proof
+from tests.core.mutation import mutated
 
 ORIGIN = "ledger.example.com/custody"
 SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -125,15 +126,6 @@ def test_proof_that_cannot_be_written_is_refused() -> None:
     ):
         with pytest.raises(InvalidInputError):
             render_proof(dataclasses.replace(PROOF, **changes))
-
-
-@st.composite
-def mutated(draw: st.DrawFn, original: bytes) -> bytes:
-    data = bytearray(original)
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, len(data)))
-        data[at : at + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
-    return bytes(data)
 
 
 @given(st.binary(max_size=200) | mutated(DATA) | mutated(render_proof(proof_of(0, 1, b"extra"))))
