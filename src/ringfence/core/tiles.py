@@ -35,11 +35,11 @@ TILE_WIDTH: Final = 256
 TILE_HEIGHT: Final = 8
 TILE_SIZE_BYTES_MAX: Final = TILE_WIDTH * HASH_SIZE_BYTES
 ENTRY_SIZE_BYTES_MAX: Final = 2**16 - 1
-LEVEL_MAX: Final = 7  # of the largest tree that this program takes; the standard allows 63
 ENTRIES_LEVEL: Final = -1
 
 _LENGTH_FIELD_BYTES: Final = 2
 _PATH_LENGTH_MAX: Final = 64
+# Level 7 is the last one that a tree of `TREE_SIZE_MAX` reaches; the standard allows 63.
 _PATH: Final = re.compile(r"tile/([0-7]|entries)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 ReadTile = Callable[[int, int, int], bytes]
