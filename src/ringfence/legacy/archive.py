@@ -152,16 +152,17 @@ class MemberStream(io.RawIOBase):
 
     def _read_inflated(self, size: int) -> bytes:
         inflater = self._inflater
-        if inflater is None or inflater.eof:
+        if inflater is None:
             return b""
         try:
-            while True:
+            while not inflater.eof:
                 pending: bytes = inflater.unconsumed_tail
                 if len(pending) == 0:
                     pending = self._read_stored(_INPUT_SIZE_BYTES)
                 block = inflater.decompress(pending, size)
-                if block or inflater.eof or not pending:
+                if block or not pending:
                     return block
+            return b""
         except zlib.error:
             raise InvalidInputError("found a member that cannot be inflated; expected deflated bytes") from None
 
