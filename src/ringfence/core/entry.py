@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Common base of every leaf."""
 
 
-class Batch(Leaf, tag="batch"):
+class Batch(Leaf, frozen=True, kw_only=True, tag="batch"):
     """Header of a batch: `count` entries that one transaction of one lane committed; the entries follow it.
 
     `n` counts from 1 in a lane without gaps. `previous` is the leaf hash of header n-1 (32 zero bytes for n = 1).
@@ -49,7 +49,7 @@ class Batch(Leaf, tag="batch"):
     digest: bytes
 
 
-class Seal(Leaf, tag="seal"):
+class Seal(Leaf, frozen=True, kw_only=True, tag="seal"):
     """A lane's signature over the leaf hash of its header `n`, and so over every batch up to it."""
 
     lane: int
@@ -72,7 +72,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     day: int
 
 
-class Access(Leaf, tag="access"):
+class Access(Leaf, frozen=True, kw_only=True, tag="access"):
     """One request for records of one dataset, and what the charter said to it.
 
     `decided` maps each data class that was asked for to the clause that permitted it, to "" when no clause does, or
@@ -93,7 +93,7 @@ class Access(Leaf, tag="access"):
     counted: Count | None = None
 
 
-class Downgrade(Leaf, tag="downgrade"):
+class Downgrade(Leaf, frozen=True, kw_only=True, tag="downgrade"):
     """Records that a write moved to a less protected class; follows the `Access` entry of that write."""
 
     principal: int
@@ -105,7 +105,7 @@ class Downgrade(Leaf, tag="downgrade"):
     counted: Count
 
 
-class Refusals(Leaf, tag="refusals"):
+class Refusals(Leaf, frozen=True, kw_only=True, tag="refusals"):
     """Requests refused without an entry of their own: strangers, or a known principal above its rate.
 
     `principal` is 0 for strangers. `reason` is a code such as `unauthenticated`.
@@ -117,7 +117,7 @@ class Refusals(Leaf, tag="refusals"):
     since_ms: int
 
 
-class Outcome(Leaf, tag="outcome"):
+class Outcome(Leaf, frozen=True, kw_only=True, tag="outcome"):
     """What became of an access of the same lane after its commit, when it was not answered as decided."""
 
     n: int
@@ -125,7 +125,7 @@ class Outcome(Leaf, tag="outcome"):
     result: str
 
 
-class Genesis(Leaf, tag="rule.genesis"):
+class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     """The first entry. `authority` is the Ed25519 public key of lane 0, `log_key` the checkpoint key as a vkey."""
 
     origin: str
@@ -136,7 +136,7 @@ class Genesis(Leaf, tag="rule.genesis"):
     at_ms: int
 
 
-class CharterEnacted(Leaf, tag="rule.charter"):
+class CharterEnacted(Leaf, frozen=True, kw_only=True, tag="rule.charter"):
     """From here on this charter decides, by this engine. `digest` is SHA-256 of the charter's file."""
 
     name: str
@@ -145,7 +145,7 @@ class CharterEnacted(Leaf, tag="rule.charter"):
     engine: str
 
 
-class LaneCertified(Leaf, tag="rule.lane-certified"):
+class LaneCertified(Leaf, frozen=True, kw_only=True, tag="rule.lane-certified"):
     """A lane may write: its Ed25519 public key, the build it runs and what it is for (`gateway`, `ingest`)."""
 
     lane: int
@@ -154,14 +154,14 @@ class LaneCertified(Leaf, tag="rule.lane-certified"):
     duty: str
 
 
-class LaneRetired(Leaf, tag="rule.lane-retired"):
+class LaneRetired(Leaf, frozen=True, kw_only=True, tag="rule.lane-retired"):
     """A lane will not write again; its last batch was `n`."""
 
     lane: int
     n: int
 
 
-class LaneRecovered(Leaf, tag="rule.lane-recovered"):
+class LaneRecovered(Leaf, frozen=True, kw_only=True, tag="rule.lane-recovered"):
     """The custodian goes on without whatever the lane wrote after batch `n`. Always reported by `verify`."""
 
     lane: int
@@ -169,7 +169,7 @@ class LaneRecovered(Leaf, tag="rule.lane-recovered"):
     reason: str
 
 
-class PrincipalRegistered(Leaf, tag="rule.principal-registered"):
+class PrincipalRegistered(Leaf, frozen=True, kw_only=True, tag="rule.principal-registered"):
     """A caller is known by `number` and belongs to `party`. `identity` commits to an `Identity`."""
 
     number: int
@@ -177,20 +177,20 @@ class PrincipalRegistered(Leaf, tag="rule.principal-registered"):
     identity: bytes
 
 
-class PrincipalWithdrawn(Leaf, tag="rule.principal-withdrawn"):
+class PrincipalWithdrawn(Leaf, frozen=True, kw_only=True, tag="rule.principal-withdrawn"):
     """A caller is no longer known."""
 
     number: int
 
 
-class KeyEpochOpened(Leaf, tag="rule.key-epoch"):
+class KeyEpochOpened(Leaf, frozen=True, kw_only=True, tag="rule.key-epoch"):
     """New subject keys of this class are wrapped under key epoch `key_epoch` from here on."""
 
     data_class: str
     key_epoch: int
 
 
-class SubjectErased(Leaf, tag="rule.subject-erased"):
+class SubjectErased(Leaf, frozen=True, kw_only=True, tag="rule.subject-erased"):
     """A subject is gone: no later access may list it. Decided like an access of verb `erase`."""
 
     principal: int
@@ -201,7 +201,7 @@ class SubjectErased(Leaf, tag="rule.subject-erased"):
     country_from: str = "connection"
 
 
-class Snapshot(Leaf, tag="rule.snapshot"):
+class Snapshot(Leaf, frozen=True, kw_only=True, tag="rule.snapshot"):
     """Commits to the digest of the state after every rule before this one."""
 
     digest: bytes
@@ -269,6 +269,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     searched: list[bytes] = []
 
 
+_Value = TypeVar("_Value", About, Identity)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyLeaf] = msgspec.json.Decoder(AnyLeaf)
 _decoder_about = msgspec.json.Decoder(About)
@@ -325,7 +326,7 @@ def parse_identity(opening: bytes, *, place: str = "") -> Identity:
     return _parse_opening(_decoder_identity, opening, place)
 
 
-def _parse_opening(decoder: msgspec.json.Decoder[Any], opening: bytes, place: str) -> Any:
+def _parse_opening(decoder: msgspec.json.Decoder[_Value], opening: bytes, place: str) -> _Value:
     if not SALT_SIZE_BYTES < len(opening) <= OPENING_SIZE_BYTES_MAX:
         raise ProofInvalidError("an opening has a wrong length", place=place, found=f"{len(opening)} bytes")
     try:

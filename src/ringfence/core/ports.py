@@ -142,10 +142,10 @@ class SearchWrite(NamedTuple):
 
 
 class CountWrite(NamedTuple):
-    """A counter's step; conflicts (`count`) unless the stored ordinal is `count.ordinal - 1`."""
+    """A counter's step; conflicts (`count`) unless the stored ordinal is `step.ordinal - 1`."""
 
     item: int
-    count: Count
+    step: Count
 
 
 class RequestMark(NamedTuple):

@@ -61,7 +61,7 @@ def rule_access(
     for data_class in sorted(classes):
         view = View(party, country, purpose, verb, dataset, data_class, shape)
         decision = decide(state.engine, charter, view)
-        if decision.permitted and shape == "bulk" and records > decision.records_max:
+        if decision.permitted and records > decision.records_max:
             decided[data_class] = "!" + decision.clause
         elif decision.permitted:
             decided[data_class] = decision.clause

@@ -1,0 +1,174 @@
+"""Reading many records at once: several users, several datasets, in one transaction of the bulk lane.
+
+One entry is written for each dataset and clause, so that a clause's daily count has an entry of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.charter import Dataset
+from ringfence.core.envelope import PartName
+from ringfence.core.errors import ConflictError, DeniedError, LimitExceededError, RingfenceError
+from ringfence.core.ports import CountWrite, ItemConflictError
+from ringfence.core.state import State
+from ringfence.core.view import Decision
+from ringfence.services.custody.counting import bulk_counter, group_by_clause
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
+from ringfence.services.custody.request import Caller, Request
+from ringfence.services.jobs import Committed, Prepared
+from ringfence.services.subjects import KnownSubject
+
+ITEMS_PER_BATCH_MAX: Final = 200
+ATTEMPTS_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """The records in the order of their names; None where nothing that may be read is there."""
+
+    records: list[ReadRecord | None]
+    receipt: str
+
+
+async def read_records(gate: Gate, caller: Caller, *, purpose: str, names: Sequence[RecordName]) -> BatchAnswer:
+    """Give many records, each as far as the charter permits.
+
+    Raises:
+        LimitExceededError: no names, or more than `ITEMS_PER_BATCH_MAX`.
+        DeniedError: of some dataset no class may be read, or a limit of the clause forbids it; nothing is given.
+        ConflictError: too many requests count under the same clause at once.
+        InvalidInputError, IntegrityError, UnavailableError: as for `read_record`.
+    """
+    if not 1 <= len(names) <= ITEMS_PER_BATCH_MAX:
+        raise LimitExceededError(
+            f"a batch holds 1 to {ITEMS_PER_BATCH_MAX} records, not {len(names)}",
+            limit="items_per_batch_max",
+            value_max=ITEMS_PER_BATCH_MAX,
+        )
+    gate.check_purpose(purpose)
+    for name in names:
+        gate.check_name(name.user, "user")
+        gate.check_name(name.record, "record")
+    for _ in range(ATTEMPTS_MAX):
+        try:
+            return await _BatchReading(gate, caller, purpose, names).run()
+        except ItemConflictError:
+            continue
+    raise ConflictError("too many requests count under the same clause at once", hint="try again")
+
+
+class _BatchReading:
+    """One batch read on its way."""
+
+    def __init__(self, gate: Gate, caller: Caller, purpose: str, names: Sequence[RecordName]) -> None:
+        self._gate = gate
+        self._names = names
+        shape = "bulk" if len({name.user for name in names}) > 1 else "single"
+        self._positions: dict[str, list[int]] = {}
+        for position, name in enumerate(names):
+            self._positions.setdefault(name.dataset, []).append(position)
+        self._requests: list[tuple[Dataset, Request]] = [
+            (gate.dataset(dataset), Request(caller, purpose, "read", shape, len(positions)))
+            for dataset, positions in self._positions.items()
+        ]
+        self._permitted: dict[str, Mapping[str, Decision]] = {}
+        self._subjects: list[KnownSubject | None] = []
+        self._keys: list[bytes] = []
+        self._last: dict[str, e.Count] = {}
+
+    async def run(self) -> BatchAnswer:
+        """Take the batch through the main path."""
+        gate = self._gate
+        for dataset, request in self._requests:
+            ruling = gate.rule(gate.keeper.state, request, dataset)
+            if not ruling.permitted:
+                raise await gate.refuse(request, dataset, self._about_unresolved(dataset.name))
+            for decision in ruling.permitted.values():
+                if request.shape == "bulk" and decision.records_per_day_max:
+                    counter = bulk_counter(decision.clause)
+                    self._last[counter] = await gate.counters.load(counter)
+        find = gate.subjects
+        self._subjects = [find.cached(name.user) or await find.find(name.user) for name in self._names]
+        self._keys = [
+            gate.record_key(name.dataset, subject.subject_ref, name.record) if subject else b""
+            for name, subject in zip(self._names, self._subjects, strict=True)
+        ]
+        committed = await gate.bulk.submit(self._prepare)
+        receipt = committed.receipt.render()
+        if not all(self._permitted.values()):
+            raise DeniedError("a limit of the charter, or a change of it, forbids this request now", receipt=receipt)
+        try:
+            gate.check_time(committed)
+            return BatchAnswer(await self._open(committed), receipt)
+        except RingfenceError as error:
+            await gate.record_failure(committed, error, gate.bulk)
+            raise
+
+    def _prepare(self, state: State, at_ms: int) -> Prepared:
+        entries: list[bytes] = []
+        openings: list[bytes | None] = []
+        counts: list[CountWrite] = []
+        last = dict(self._last)
+        self._permitted = {}
+        for dataset, request in self._requests:
+            ruling = self._gate.rule(state, request, dataset)
+            about = self._about(dataset.name)
+            permitted = dict(ruling.permitted)
+            for group in group_by_clause(ruling, request, last=last, at_ms=at_ms):
+                if group.step:
+                    counts.append(CountWrite(0, group.step))
+                if group.forbidden:
+                    permitted = {}
+                leaf, opening = self._gate.access_entry(
+                    request, dataset=dataset.name, decided=group.decided, about=about, counted=group.step
+                )
+                entries.append(leaf)
+                openings.append(opening)
+            self._permitted[dataset.name] = permitted
+        given = all(self._permitted.values())
+        return Prepared(entries=entries, openings=openings, counts=counts, reads=self._part_names() if given else ())
+
+    def _part_names(self) -> list[PartName]:
+        return [
+            PartName(name.dataset, subject.subject_ref, key, data_class)
+            for name, subject, key in zip(self._names, self._subjects, self._keys, strict=True)
+            if subject
+            for data_class in self._permitted[name.dataset]
+        ]
+
+    async def _open(self, committed: Committed) -> list[ReadRecord | None]:
+        gate, keys = self._gate, self._gate.keys
+        records: list[ReadRecord | None] = []
+        start = 0
+        for name, subject, key in zip(self._names, self._subjects, self._keys, strict=True):
+            if subject is None:
+                records.append(None)
+                continue
+            permitted = self._permitted[name.dataset]
+            parts = committed.parts[start : start + len(permitted)]
+            start += len(permitted)
+            names = [PartName(name.dataset, subject.subject_ref, key, data_class) for data_class in permitted]
+            if any(
+                part and part_name.data_class not in subject.keys for part_name, part in zip(names, parts, strict=True)
+            ):
+                subject = await gate.subjects.find(name.user, fresh=True) or subject
+            records.append(open_record(subject, names, parts, permitted, keys=keys))
+        return records
+
+    def _about(self, dataset: str) -> e.About:
+        positions = self._positions[dataset]
+        known = [(self._subjects[p], self._keys[p]) for p in positions]
+        return e.About(
+            subjects=[subject.subject_ref for subject, _ in known if subject],
+            records=[key for subject, key in known if subject],
+            unknown=[self._gate.subjects.index(self._names[p].user) for p in positions if not self._subjects[p]],
+        )
+
+    def _about_unresolved(self, dataset: str) -> e.About:
+        users = [self._names[position].user for position in self._positions[dataset]]
+        return e.About(unknown=[self._gate.subjects.index(user) for user in users])

@@ -1,0 +1,118 @@
+"""Erasing a user: a rule of its own, so that no later access may list the subject.
+
+The rows go in the transaction of the entry. Until the key-encryption key of the subject's key epoch is destroyed, old
+pages and backups of the database may still hold them: the answer says "refused from", not yet "shredded at".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
+from ringfence.core.ports import ItemConflictError
+from ringfence.core.ruling import Ruling, rule_erasure
+from ringfence.core.state import State
+from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.request import Caller, Request
+from ringfence.services.jobs import Prepared
+
+ATTEMPTS_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureAnswer:
+    """The erasure's receipt, and the time from which every access is refused (milliseconds since 1970 UTC)."""
+
+    receipt: str
+    refused_from_ms: int
+    epoch: int
+
+
+async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> ErasureAnswer:
+    """Erase every record and key of a user.
+
+    Raises:
+        DeniedError: the charter does not permit this caller to erase every class of every dataset.
+        NotFoundError: the user is not in the vault (any more).
+        ConflictError: the rules changed too often meanwhile.
+    """
+    gate.check_name(user, "user")
+    gate.check_purpose(purpose)
+    request = Request(caller, purpose, "erase", "single", 1)
+
+    def rule(state: State) -> Ruling:
+        return rule_erasure(state, principal=caller.principal, country=caller.country, purpose=purpose)
+
+    unresolved = e.About(unknown=[gate.subjects.index(user)])
+    if not _is_permitted(rule(gate.keeper.state)):
+        receipt = await gate.record_refusal(request, "", unresolved, rule=rule)
+        raise DeniedError(
+            f"{gate.party(caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
+            "no clause of the charter permits it for every class and dataset",
+            receipt=receipt,
+        )
+    for _ in range(ATTEMPTS_MAX):
+        subject = await gate.subjects.find(user, fresh=True)
+        if subject is None:
+            raise NotFoundError("the user is not in the vault")
+        reference = subject.subject_ref
+        permitted: list[bool] = []
+
+        def prepare(
+            state: State, at_ms: int, reference: bytes = reference, permitted: list[bool] = permitted
+        ) -> Prepared:
+            ruling = rule(state)
+            permitted[:] = [_is_permitted(ruling)]
+            about = e.About(subjects=[reference])
+            if not permitted[0]:
+                leaf, opening = gate.access_entry(request, dataset="", decided=dict(ruling.decided), about=about)
+                return Prepared(entries=[leaf], openings=[opening])
+            return _erasure(request, ruling, about, reference)
+
+        try:
+            committed = await gate.singles.submit(prepare)
+        except ItemConflictError:
+            continue
+        if not permitted[0]:
+            raise DeniedError(RULES_CHANGED, receipt=committed.receipt.render())
+        return ErasureAnswer(committed.receipt.render(), committed.at_ms, gate.keeper.state.epoch)
+    raise ConflictError("the user changed too often meanwhile", hint="try again")
+
+
+def _is_permitted(ruling: Ruling) -> bool:
+    return len(ruling.permitted) == len(ruling.decided)
+
+
+class _Erasing:
+    """One erasure on its way."""
+
+    def __init__(self, gate: Gate, request: Request, rule: Callable[[State], Ruling], subject_ref: bytes) -> None:
+        self._gate = gate
+        self._request = request
+        self._rule = rule
+        self._subject_ref = subject_ref
+        self.permitted = False
+
+    def prepare(self, state: State, at_ms: int) -> Prepared:
+        """Decide on this state; give the rule, or the entry of a refusal."""
+        ruling = self._rule(state)
+        self.permitted = _is_permitted(ruling)
+        about, decided = e.About(subjects=[self._subject_ref]), dict(ruling.decided)
+        if not self.permitted:
+            leaf, opening = self._gate.access_entry(self._request, dataset="", decided=decided, about=about)
+            return Prepared(entries=[leaf], openings=[opening])
+        opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
+        caller = self._request.caller
+        rule = e.SubjectErased(
+            principal=caller.principal,
+            country=caller.country,
+            purpose=self._request.purpose,
+            decided=decided,
+            about=e.commit(opening),
+            country_from=caller.country_from,
+        )
+        return Prepared(entries=[e.render_entry(rule)], openings=[opening], erasures=[self._subject_ref], rule=True)

@@ -1,0 +1,238 @@
+"""What every use case shares: who asks for what, what the charter says, how a refusal is recorded, the lanes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.catalog import classes_of
+from ringfence.core.charter import Dataset
+from ringfence.core.engines import what_could_be_asked
+from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError, UnavailableError
+from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.ruling import Ruling, rule_access
+from ringfence.core.state import State
+from ringfence.core.view import OTHER, View
+from ringfence.services.custody.counting import CounterBook
+from ringfence.services.custody.request import Caller, Request
+from ringfence.services.jobs import Committed, Prepared
+from ringfence.services.keeper import RuleKeeper
+from ringfence.services.refusals import RefusalMeter
+from ringfence.services.subjects import SubjectDirectory
+from ringfence.services.writer import LaneWriter
+
+USER_SIZE_BYTES_MAX: Final = 256
+RECORD_NAME_SIZE_BYTES_MAX: Final = 256
+ANSWER_MS_MAX: Final = 10_000
+RULINGS_CACHED_MAX: Final = 10_000
+
+
+class Gate:
+    """The shared parts of the custody service.
+
+    Args:
+        store: the database.
+        keys: the custodian's keys.
+        keeper: the state to decide on.
+        subjects: finds users.
+        singles: the lane of requests for one record.
+        bulk: the lane of requests for many, so that one huge export never stalls singles.
+        clock_ms: gives milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: KeyCustody,
+        keeper: RuleKeeper,
+        subjects: SubjectDirectory,
+        singles: LaneWriter,
+        bulk: LaneWriter,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.store = store
+        self.keys = keys
+        self.keeper = keeper
+        self.subjects = subjects
+        self.singles = singles
+        self.bulk = bulk
+        self.clock_ms = clock_ms
+        self.counters = CounterBook(store)
+        self.refusals = RefusalMeter(clock_ms)
+        self._rulings: dict[tuple[Request, str], Ruling] = {}
+        keeper.on_rule(lambda rule, about: self._rulings.clear())
+        keeper.on_rule(subjects.forget_erased)
+
+    # -- what is asked for ---------------------------------------------------------------------------------------
+
+    def dataset(self, name: str) -> Dataset:
+        """Give a dataset of the charter in force.
+
+        Raises:
+            InvalidInputError: the charter names none such.
+        """
+        datasets = self.keeper.state.rules.datasets
+        found = datasets.get(name)
+        if found is None:
+            raise InvalidInputError(
+                f"there is no dataset {name!r:.80}", place="dataset", hint=f"the charter names {', '.join(datasets)}"
+            )
+        return found
+
+    def check_purpose(self, purpose: str) -> None:
+        """Refuse a request that names no purpose of the charter's vocabulary.
+
+        Raises:
+            InvalidInputError: it is missing or unknown.
+        """
+        purposes = self.keeper.state.rules.purposes
+        if purpose not in purposes:
+            found = f"there is no purpose {purpose!r:.80}" if purpose else "the purpose is missing"
+            raise InvalidInputError(found, place="purpose", hint=f"the charter names {', '.join(purposes)}")
+
+    def check_name(self, value: str, place: str, *, size_bytes_max: int = USER_SIZE_BYTES_MAX) -> None:
+        """Refuse a user id or record name that is empty, too long or not text.
+
+        Raises:
+            InvalidInputError: says which.
+        """
+        if value.isascii():
+            size = len(value)
+        else:
+            try:
+                size = len(value.encode("utf-8"))
+            except UnicodeEncodeError:
+                raise InvalidInputError(f"the {place} holds a lone surrogate", place=place) from None
+        if not 0 < size <= size_bytes_max:
+            raise InvalidInputError(f"the {place} is {size} bytes long, not 1 to {size_bytes_max}", place=place)
+
+    def record_key(self, dataset: str, subject_ref: bytes, record: str) -> bytes:
+        """Give the blinded name of a record in the store, 16 bytes."""
+        return self.keys.index("record", b"%b%b\x00%b" % (subject_ref, dataset.encode(), record.encode()))
+
+    # -- step 2: decide ------------------------------------------------------------------------------------------
+
+    def rule(self, state: State, request: Request, dataset: Dataset) -> Ruling:
+        """Decide on every class that the dataset can have. Remembered until the rules change."""
+        key = (request, dataset.name)
+        known = self._rulings.get(key) if state is self.keeper.state else None
+        if known is not None:
+            return known
+        ruling = rule_access(
+            state,
+            principal=request.caller.principal,
+            country=request.caller.country,
+            purpose=request.purpose,
+            verb=request.verb,
+            dataset=dataset.name,
+            classes=classes_of(dataset),
+            shape=request.shape,
+            records=request.records,
+        )
+        if state is self.keeper.state:
+            if len(self._rulings) >= RULINGS_CACHED_MAX:
+                self._rulings.clear()
+            self._rulings[key] = ruling
+        return ruling
+
+    def access_entry(
+        self,
+        request: Request,
+        *,
+        dataset: str,
+        decided: dict[str, str],
+        about: e.About,
+        counted: e.Count | None = None,
+    ) -> tuple[bytes, bytes]:
+        """Give an access entry as a leaf, and its opening."""
+        opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
+        caller = request.caller
+        leaf = e.render_entry(
+            e.Access(
+                verb=request.verb,
+                principal=caller.principal,
+                country=caller.country,
+                purpose=request.purpose,
+                dataset=dataset,
+                decided=decided,
+                records=request.records,
+                about=e.commit(opening),
+                shape=request.shape,
+                country_from=caller.country_from,
+                counted=counted,
+            )
+        )
+        return leaf, opening
+
+    # -- refusing ------------------------------------------------------------------------------------------------
+
+    async def refuse(self, request: Request, dataset: Dataset, about: e.About) -> DeniedError:
+        """Record a refusal and give the error to raise: the clause, or that none permits it, and what could be asked.
+
+        Above its rate a caller's refusals are counted instead of recorded singly.
+        """
+        return await self.refuse_ruling(request, dataset, about, rule=lambda state: self.rule(state, request, dataset))
+
+    async def refuse_ruling(
+        self, request: Request, dataset: Dataset, about: e.About, *, rule: Callable[[State], Ruling]
+    ) -> DeniedError:
+        """Do as `refuse` does, for a ruling on other classes than all of the dataset's."""
+        receipt = await self.record_refusal(request, dataset.name, about, rule=rule)
+        return self._denied(request, dataset, rule(self.keeper.state), receipt)
+
+    async def record_refusal(
+        self, request: Request, dataset: str, about: e.About, *, rule: Callable[[State], Ruling]
+    ) -> str:
+        """Write a refusal's entry and give its receipt; "" when it was only counted."""
+        principal = request.caller.principal
+        if not self.refusals.admit(principal):
+            self.refusals.count(principal, "denied")
+            return ""
+
+        def prepare(state: State, at_ms: int) -> Prepared:
+            decided = dict(rule(state).decided)
+            leaf, opening = self.access_entry(request, dataset=dataset, decided=decided, about=about)
+            return Prepared(entries=[leaf], openings=[opening])
+
+        committed = await self.singles.submit(prepare)
+        return committed.receipt.render()
+
+    def _denied(self, request: Request, dataset: Dataset, ruling: Ruling, receipt: str) -> DeniedError:
+        state, caller = self.keeper.state, request.caller
+        clause = next((text[1:] for text in ruling.decided.values() if text.startswith("!")), "")
+        party = self.party(caller)
+        words = f"{party} may not {request.verb} {dataset.name} from {caller.country} for the purpose {request.purpose}"
+        reason = f"the limit of clause `{clause}` forbids it" if clause else "no clause of the charter permits it"
+        could_ask: list[str] = []
+        for data_class in classes_of(dataset):
+            view = View(party, caller.country, request.purpose, request.verb, dataset.name, data_class, request.shape)
+            could_ask += [line for line in what_could_be_asked(state.rules, view) if line not in could_ask]
+        return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask[:5], receipt=receipt)
+
+    def party(self, caller: Caller) -> str:
+        """Give the party that a caller belongs to, or `OTHER`."""
+        who = self.keeper.state.principals.get(caller.principal)
+        return who.party if who else OTHER
+
+    # -- after the commit ----------------------------------------------------------------------------------------
+
+    async def record_failure(self, committed: Committed, error: RingfenceError, lane: LaneWriter) -> None:
+        """Record that an access was committed but could not be answered as decided."""
+        receipt = committed.receipt
+        leaf = e.render_entry(e.Outcome(n=receipt.n, position=receipt.position, result=type(error).__name__))
+        await lane.submit(lambda state, at_ms: Prepared(entries=[leaf], openings=[None]))
+
+    def check_time(self, committed: Committed) -> None:
+        """Answer within the stated time or not at all.
+
+        Raises:
+            UnavailableError: the commit took longer than `ANSWER_MS_MAX`.
+        """
+        if self.clock_ms() - committed.at_ms > ANSWER_MS_MAX:
+            raise UnavailableError("the answer took too long and was not given", hint="try again")
+
+
+RULES_CHANGED: Final = "the rules changed while the request waited: no clause of the charter permits it now"

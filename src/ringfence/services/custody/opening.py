@@ -1,0 +1,111 @@
+"""Step 5 of the main path: open what the decision permits, drop what it withholds.
+
+A part's plaintext is `{"record": name, "fields": {...}}`: the store knows a record only by a blinded key, so its name
+is kept inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ringfence.core.envelope import PartName, open_part
+from ringfence.core.errors import IntegrityError
+from ringfence.core.ports import KeyCustody
+from ringfence.core.view import Decision
+from ringfence.services.subjects import KnownSubject
+
+
+class RecordName(msgspec.Struct, frozen=True):
+    """Which record: the app's user id, the dataset, and the record's name within the user's dataset."""
+
+    user: str
+    dataset: str
+    record: str
+
+
+class ReadRecord(msgspec.Struct, frozen=True):
+    """What was given of a record: the classes that were opened, and their fields as JSON."""
+
+    record: str
+    classes: list[str]
+    fields: msgspec.Raw | dict[str, msgspec.Raw]
+
+    def values(self) -> dict[str, Any]:
+        """Give the fields as Python values."""
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.fields))
+        return found
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    record: str
+    fields: msgspec.Raw
+
+
+_decode_stored = msgspec.json.Decoder(_Stored).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def render_plaintext(record: str, fields: Mapping[str, Any]) -> bytes:
+    """Give the plaintext of a part."""
+    return _encode({"record": record, "fields": fields})
+
+
+def decode_name(plaintext: bytes) -> str:
+    """Give the record's name from the plaintext of a part.
+
+    Raises:
+        IntegrityError: it is not a record.
+    """
+    try:
+        return _decode_stored(plaintext).record
+    except msgspec.DecodeError:
+        raise IntegrityError("a part holds something that this program does not write") from None
+
+
+def open_record(
+    subject: KnownSubject,
+    names: Sequence[PartName],
+    parts: Sequence[tuple[int, bytes] | None],
+    permitted: Mapping[str, Decision],
+    *,
+    keys: KeyCustody,
+) -> ReadRecord | None:
+    """Open the parts of one record; None when none is there.
+
+    Args:
+        subject: whose record it is; has a key for every class that is there.
+        names: the parts that were asked for.
+        parts: (version, sealed) or None for each of `names`.
+        permitted: the decision for each class of `names`.
+        keys: unwraps the subject's keys.
+
+    Raises:
+        IntegrityError: a part does not open, or does not hold a record.
+    """
+    record = ""
+    opened: list[tuple[str, msgspec.Raw]] = []
+    for name, part in zip(names, parts, strict=True):
+        if part is None:
+            continue
+        version, sealed = part
+        plaintext = open_part(subject.cipher(name.data_class, keys), name, version=version, sealed=sealed)
+        try:
+            stored = _decode_stored(plaintext)
+        except msgspec.DecodeError:
+            raise IntegrityError("a part holds something that this program does not write") from None
+        record = stored.record
+        opened.append((name.data_class, stored.fields))
+    if not opened:
+        return None
+    classes = [data_class for data_class, _ in opened]
+    if len(opened) == 1 and not permitted[classes[0]].withheld:
+        return ReadRecord(record, classes, opened[0][1])
+    fields: dict[str, msgspec.Raw] = {}
+    for data_class, raw in opened:
+        withheld = permitted[data_class].withheld
+        fields.update((name, value) for name, value in _decode_fields(raw).items() if name not in withheld)
+    return ReadRecord(record, classes, fields)

@@ -1,0 +1,120 @@
+"""Reading one record: the main path, step by step, as numbered in ARCHITECTURE.md.
+
+1. Authenticate: the gateway did, and gives a `Caller`.
+2. Decide on the newest state; no clause, no access.
+3. Join the batch of the lane.
+4. Transact: rules checked, rows read, entries durable, in one transaction.
+5. Open what the decision permits; drop what it withholds.
+6. Answer with a receipt.
+7. Sequence: another process does, within a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringfence.core import entry as e
+from ringfence.core.charter import Dataset
+from ringfence.core.envelope import PartName
+from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
+from ringfence.core.ruling import Ruling
+from ringfence.core.state import State
+from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
+from ringfence.services.custody.request import Caller, Request
+from ringfence.services.jobs import Committed, Prepared
+from ringfence.services.subjects import KnownSubject
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnswer:
+    """A record and the receipt of the entry that was durable before it was opened."""
+
+    record: ReadRecord
+    receipt: str
+
+
+async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordName) -> ReadAnswer:
+    """Give one record of one user, as far as the charter permits.
+
+    Raises:
+        InvalidInputError: unknown dataset or purpose, or a name out of bounds.
+        DeniedError: no class of it may be read.
+        NotFoundError: nothing is there that may be read; whether a withheld part exists is not said.
+        IntegrityError: what is stored does not open; recorded as an outcome.
+        UnavailableError: the entry could not be made durable; nothing was opened.
+    """
+    gate.check_name(name.user, "user")
+    gate.check_name(name.record, "record")
+    gate.check_purpose(purpose)
+    dataset = gate.dataset(name.dataset)
+    request = Request(caller, purpose, "read", "single", 1)
+    # 2. Decide. A refusal needs nothing from the store but its own entry.
+    if not gate.rule(gate.keeper.state, request, dataset).permitted:
+        raise await gate.refuse(request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
+    subject = gate.subjects.cached(name.user) or await gate.subjects.find(name.user)
+    reading = _Reading(gate, request, dataset, name, subject)
+    # 3. Join the batch, and 4. transact: the future resolves when the commit is durable.
+    committed = await gate.singles.submit(reading.prepare)
+    # 5. Open, and 6. answer.
+    return ReadAnswer(await reading.open(committed), committed.receipt.render())
+
+
+class _Reading:
+    """One read on its way through a batch."""
+
+    __slots__ = ("_about", "_dataset", "_gate", "_key", "_name", "_names", "_request", "_ruling", "_subject")
+
+    def __init__(
+        self, gate: Gate, request: Request, dataset: Dataset, name: RecordName, subject: KnownSubject | None
+    ) -> None:
+        self._gate = gate
+        self._request = request
+        self._dataset = dataset
+        self._name = name
+        self._subject = subject
+        self._names: list[PartName] = []
+        self._ruling: Ruling | None = None
+        self._key = gate.record_key(dataset.name, subject.subject_ref, name.record) if subject else b""
+        if subject:
+            self._about = e.About(subjects=[subject.subject_ref], records=[self._key])
+        else:
+            self._about = e.About(unknown=[gate.subjects.index(name.user)])
+
+    def prepare(self, state: State, at_ms: int) -> Prepared:
+        """Decide on this state; give the entry and the parts to read. Called again if the rules move."""
+        ruling = self._ruling = self._gate.rule(state, self._request, self._dataset)
+        name, subject, key = self._dataset.name, self._subject, self._key
+        leaf, opening = self._gate.access_entry(
+            self._request, dataset=name, decided=dict(ruling.decided), about=self._about
+        )
+        self._names = (
+            [PartName(name, subject.subject_ref, key, data_class) for data_class in ruling.permitted] if subject else []
+        )
+        return Prepared(entries=[leaf], openings=[opening], reads=self._names)
+
+    async def open(self, committed: Committed) -> ReadRecord:
+        """Open what was read; what cannot be opened goes into the ledger as an outcome of its own."""
+        gate, subject, ruling = self._gate, self._subject, self._ruling
+        receipt = committed.receipt.render()
+        if ruling is None or not ruling.permitted:
+            raise DeniedError(RULES_CHANGED, receipt=receipt)
+        record = None
+        if subject is not None:
+            try:
+                gate.check_time(committed)
+                if any(
+                    part and name.data_class not in subject.keys
+                    for name, part in zip(self._names, committed.parts, strict=True)
+                ):
+                    subject = await gate.subjects.find(self._name.user, fresh=True) or subject
+                record = open_record(subject, self._names, committed.parts, ruling.permitted, keys=gate.keys)
+            except RingfenceError as error:
+                await gate.record_failure(committed, error, gate.singles)
+                raise
+        if record is None:
+            raise NotFoundError(
+                f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
+                f"(receipt {receipt})"
+            )
+        return record

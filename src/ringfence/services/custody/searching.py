@@ -1,0 +1,117 @@
+"""Looking users up by a searchable field, through a blind index; a look-up is an access, and so is a miss."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ringfence.core import entry as e
+from ringfence.core.charter import Searchable
+from ringfence.core.envelope import open_part
+from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError
+from ringfence.core.ports import Find, Found
+from ringfence.core.ruling import Ruling, rule_access
+from ringfence.core.state import State
+from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.opening import decode_name
+from ringfence.services.custody.request import Caller, Request
+from ringfence.services.jobs import Prepared
+
+FOUND_MAX: Final = 10
+VALUE_SIZE_BYTES_MAX: Final = 1024
+_NOT_DIGITS: Final = re.compile(r"[^0-9+]")
+
+
+@dataclass(frozen=True, slots=True)
+class FindAnswer:
+    """The app's user ids that were found, at most `FOUND_MAX`, and the receipt."""
+
+    users: list[str]
+    receipt: str
+
+
+def normalize(value: str, how: str) -> str:
+    """Bring a value to the form that is indexed, so that spellings of one address or number meet.
+
+    Args:
+        how: `none`, `email` (case and surrounding space do not count) or `phone` (digits and `+` alone count).
+    """
+    text = unicodedata.normalize("NFKC", value).strip()
+    if how == "email":
+        return text.casefold()
+    if how == "phone":
+        return _NOT_DIGITS.sub("", text)
+    return text
+
+
+async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, field: str, value: str) -> FindAnswer:
+    """Find the users whose searchable field has this value.
+
+    Raises:
+        InvalidInputError: the charter does not let this field be searched.
+        DeniedError: the charter does not permit this caller to find by it.
+        IntegrityError, UnavailableError: as for reading.
+    """
+    gate.check_purpose(purpose)
+    kind = gate.dataset(dataset)
+    gate.check_name(value, "value", size_bytes_max=VALUE_SIZE_BYTES_MAX)
+    searchable = _searchable(gate, dataset, field)
+    data_class = kind.field_classes[field]
+    label = f"{dataset}.{field}"
+    token = gate.keys.index(label, normalize(value, searchable.normalize).encode("utf-8", "surrogatepass"))
+    request = Request(caller, purpose, "find", "single", FOUND_MAX)
+    about = e.About(searched=[label.encode(), token])
+    ruling: list[Ruling] = []
+
+    def rule(state: State) -> Ruling:
+        return rule_access(
+            state,
+            principal=caller.principal,
+            country=caller.country,
+            purpose=purpose,
+            verb="find",
+            dataset=dataset,
+            classes=(data_class,),
+            shape="single",
+            records=FOUND_MAX,
+        )
+
+    def prepare(state: State, at_ms: int) -> Prepared:
+        ruling[:] = [rule(state)]
+        leaf, opening = gate.access_entry(request, dataset=dataset, decided=dict(ruling[0].decided), about=about)
+        finds = [Find(label, token, FOUND_MAX)] if ruling[0].permitted else []
+        return Prepared(entries=[leaf], openings=[opening], finds=finds)
+
+    if not rule(gate.keeper.state).permitted:
+        raise await gate.refuse_ruling(request, kind, about, rule=rule)
+    committed = await gate.singles.submit(prepare)
+    receipt = committed.receipt.render()
+    if not ruling[0].permitted:
+        raise DeniedError(RULES_CHANGED, receipt=receipt)
+    try:
+        gate.check_time(committed)
+        return FindAnswer([_user(gate, found) for found in committed.found[0]], receipt)
+    except RingfenceError as error:
+        await gate.record_failure(committed, error, gate.singles)
+        raise
+
+
+def _searchable(gate: Gate, dataset: str, field: str) -> Searchable:
+    known = gate.keeper.state.rules.searchable
+    for searchable in known:
+        if (searchable.dataset, searchable.field) == (dataset, field):
+            return searchable
+    names = ", ".join(f"{item.dataset}.{item.field}" for item in known) or "none"
+    raise InvalidInputError(
+        f"{dataset}.{field!r:.80} cannot be searched", place="field", hint=f"the charter lets be searched: {names}"
+    )
+
+
+def _user(gate: Gate, found: Found) -> str:
+    cipher = AESGCM(gate.keys.unwrap(found.key))
+    part = found.identity
+    return decode_name(open_part(cipher, part.name, version=part.version, sealed=part.sealed))

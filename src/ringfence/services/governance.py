@@ -1,0 +1,139 @@
+"""Changes of the rules: each is one entry of the authority's lane, effective from its commit.
+
+In development mode one operator with the authority's key makes them. The state refuses what the rules do not allow,
+for the writer here and for the verifier alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+
+from ringfence.core import entry as e
+from ringfence.core.charter import parse_charter
+from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError, ProofInvalidError
+from ringfence.core.state import State, digest_state, fold
+from ringfence.services.jobs import Prepared
+from ringfence.services.keeper import RuleKeeper
+from ringfence.services.writer import LaneWriter
+
+
+class Governance:
+    """Writes rules.
+
+    Args:
+        keeper: the state that the rules change.
+        authority: the writer of lane 0.
+    """
+
+    def __init__(self, keeper: RuleKeeper, authority: LaneWriter) -> None:
+        self._keeper = keeper
+        self._authority = authority
+
+    async def begin(self, genesis: e.Genesis) -> None:
+        """Write the first entry of all."""
+        await self._write(lambda state: (genesis, None))
+
+    async def enact(self, text: bytes, *, file: str) -> State:
+        """Put a charter in force.
+
+        Raises:
+            CharterInvalidError: it has problems.
+            ConflictError: its version does not grow, or it is of another jurisdiction.
+        """
+        charter = parse_charter(text, file=file)
+        entry = e.CharterEnacted(
+            name=charter.name, version=charter.version, digest=hashlib.sha256(text).digest(), engine=NEWEST_ENGINE
+        )
+        return await self._write(lambda state: (entry, None), blob=text)
+
+    async def certify_lane(self, *, key: bytes, build: str, duty: str) -> int:
+        """Let a new lane write; gives its number.
+
+        Args:
+            key: the lane's Ed25519 public key, 32 bytes.
+            build: what runs it: a digest or version, in words.
+            duty: `gateway` or `ingest`.
+        """
+        given: list[int] = []
+
+        def make(state: State) -> tuple[e.Rule, bytes | None]:
+            given[:] = [max(state.lanes, default=0) + 1]
+            return e.LaneCertified(lane=given[0], key=key, build=build, duty=duty), None
+
+        await self._write(make)
+        return given[0]
+
+    async def retire_lane(self, lane: int, *, n: int) -> State:
+        """Close a lane after its batch n."""
+        return await self._write(lambda state: (e.LaneRetired(lane=lane, n=n), None))
+
+    async def recover_lane(self, lane: int, *, n: int, reason: str) -> State:
+        """Go on without whatever a lane wrote after its sealed batch n. `verify` always reports it."""
+        entry = e.LaneRecovered(lane=lane, n=n, reason=reason)
+        return await self._write(lambda state: (entry, None))
+
+    async def register(self, *, issuer: str, subject: str, party: str) -> int:
+        """Make a caller known as belonging to a party; gives its number.
+
+        Raises:
+            ConflictError: the party is not in the charter, or the identity is registered already.
+        """
+        opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), e.Identity(issuer=issuer, subject=subject))
+        given: list[int] = []
+
+        def make(state: State) -> tuple[e.Rule, bytes | None]:
+            if (issuer, subject) in state.identities:
+                raise ConflictError(f"{subject} of {issuer} is registered already")
+            if party not in state.rules.parties:
+                raise InvalidInputError(
+                    f"there is no party {party!r:.80}",
+                    place="party",
+                    hint=f"the charter names {', '.join(state.rules.parties)}",
+                )
+            given[:] = [max(state.principals, default=0) + 1]
+            return e.PrincipalRegistered(number=given[0], party=party, identity=e.commit(opening)), opening
+
+        await self._write(make)
+        return given[0]
+
+    async def withdraw(self, *, issuer: str, subject: str) -> State:
+        """Make a caller unknown.
+
+        Raises:
+            NotFoundError: it is not known.
+        """
+
+        def make(state: State) -> tuple[e.Rule, bytes | None]:
+            number = state.identities.get((issuer, subject))
+            if number is None:
+                raise NotFoundError(f"{subject} of {issuer} is not registered")
+            return e.PrincipalWithdrawn(number=number), None
+
+        return await self._write(make)
+
+    async def open_key_epoch(self, data_class: str, key_epoch: int) -> State:
+        """State that new keys of a class are wrapped under this key epoch."""
+        entry = e.KeyEpochOpened(data_class=data_class, key_epoch=key_epoch)
+        return await self._write(lambda state: (entry, None))
+
+    async def snapshot(self) -> State:
+        """Commit to the digest of the state as it is."""
+        return await self._write(lambda state: (e.Snapshot(digest=digest_state(state)), None))
+
+    async def _write(self, make: Callable[[State], tuple[e.Rule, bytes | None]], *, blob: bytes = b"") -> State:
+        """Write one rule; it is folded here first, so that what the state refuses is never written."""
+
+        def prepare(state: State, at_ms: int) -> Prepared:
+            rule, opened = make(state)
+            try:
+                fold(state, rule, lane=self._authority.lane, opening=opened, blob=blob or None)
+            except ProofInvalidError as error:
+                raise ConflictError(f"the rules do not allow this: {error.message}") from error
+            return Prepared(entries=[e.render_entry(rule)], openings=[opened], rule=True, blob=blob)
+
+        await self._keeper.refresh()
+        await self._authority.submit(prepare)
+        return self._keeper.state

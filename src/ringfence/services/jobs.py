@@ -1,0 +1,146 @@
+"""What a job puts into a batch and what it gets back, and how the jobs of a batch become one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ringfence.core.envelope import PartName
+from ringfence.core.lane import BuiltBatch
+from ringfence.core.ports import (
+    CountWrite,
+    Find,
+    Found,
+    ListRead,
+    NewKey,
+    NewSubject,
+    PartDrop,
+    PartWrite,
+    RequestMark,
+    Rows,
+    SearchWrite,
+    StoredPart,
+)
+from ringfence.core.state import State
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What one job puts into a batch. `rule` jobs go alone. Item numbers are filled in by the writer."""
+
+    entries: Sequence[bytes]
+    openings: Sequence[bytes | None]
+    reads: Sequence[PartName] = ()
+    lists: Sequence[ListRead] = ()
+    finds: Sequence[Find] = ()
+    subjects: Sequence[NewSubject] = ()
+    keys: Sequence[NewKey] = ()
+    writes: Sequence[PartWrite] = ()
+    drops: Sequence[PartDrop] = ()
+    searches: Sequence[SearchWrite] = ()
+    counts: Sequence[CountWrite] = ()
+    mark: tuple[bytes, bytes, bytes] | None = None
+    erasures: Sequence[bytes] = ()
+    rule: bool = False
+    blob: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a job's first entry stands: lane, batch, position from 0, and its leaf hash (32 bytes)."""
+
+    lane: int
+    n: int
+    position: int
+    entry_hash: bytes
+
+    def render(self) -> str:
+        """Give the receipt as text: `lane.batch.position.hash`."""
+        return f"{self.lane}.{self.n}.{self.position}.{self.entry_hash.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a job gets back after its commit."""
+
+    receipt: Receipt
+    at_ms: int
+    parts: Sequence[tuple[int, bytes] | None]
+    lists: Sequence[list[StoredPart]]
+    found: Sequence[list[Found]]
+
+
+@dataclass(slots=True)
+class Job:
+    """One caller's place in a batch.
+
+    Attributes:
+        prepare: gives what goes into the batch, decided on the given state; may raise a CallerError.
+        done: resolved with `Committed` after the commit, or with the error.
+        entries_max: how many entries it may put in.
+    """
+
+    prepare: Callable[[State, int], Prepared]
+    done: asyncio.Future[Committed]
+    attempts: int = 0
+    prepared: Prepared | None = field(default=None)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller, unless it left."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class RowsToWrite:
+    """The rows of a batch's jobs, each stamped with its job's index."""
+
+    def __init__(self) -> None:
+        self.lists: list[ListRead] = []
+        self.finds: list[Find] = []
+        self.subjects: list[NewSubject] = []
+        self.keys: list[NewKey] = []
+        self.writes: list[PartWrite] = []
+        self.drops: list[PartDrop] = []
+        self.searches: list[SearchWrite] = []
+        self.counts: list[CountWrite] = []
+        self.requests: list[RequestMark] = []
+        self.erasures: list[bytes] = []
+
+    def add(self, item: int, prepared: Prepared, *, lane: int, n: int, position: int, at_ms: int) -> None:
+        """Take the rows of one job; `position` is that of its first entry in batch `n`."""
+        self.lists.extend(prepared.lists)
+        self.finds.extend(prepared.finds)
+        self.erasures.extend(prepared.erasures)
+        self.subjects.extend([row._replace(item=item) for row in prepared.subjects])
+        self.keys.extend([row._replace(item=item) for row in prepared.keys])
+        self.writes.extend([row._replace(item=item) for row in prepared.writes])
+        self.drops.extend([row._replace(item=item) for row in prepared.drops])
+        self.searches.extend([row._replace(item=item) for row in prepared.searches])
+        self.counts.extend([row._replace(item=item) for row in prepared.counts])
+        if prepared.mark:
+            key, digest, answer = prepared.mark
+            self.requests.append(RequestMark(item, key, digest, lane, n, position, answer, at_ms))
+
+
+def release(jobs: Sequence[Job], batch: BuiltBatch, rows: Rows) -> None:
+    """Give each job its rows and its receipt. Only ever called after the commit is known to be durable."""
+    position = reads = lists = finds = 0
+    for job in jobs:
+        prepared = job.prepared
+        if prepared is None:
+            continue
+        receipt = Receipt(batch.head.lane, batch.head.n, position, batch.hashes[position])
+        committed = Committed(
+            receipt,
+            batch.head.at_ms,
+            rows.parts[reads : reads + len(prepared.reads)],
+            rows.lists[lists : lists + len(prepared.lists)],
+            rows.found[finds : finds + len(prepared.finds)],
+        )
+        position += len(prepared.entries)
+        reads += len(prepared.reads)
+        lists += len(prepared.lists)
+        finds += len(prepared.finds)
+        if not job.done.done():
+            job.done.set_result(committed)

@@ -1,0 +1,100 @@
+"""Keeps the state that this process decides on: folds committed rules, checks each one's seal before it counts.
+
+A rule that the database's administrator wrote has no seal of a lane that may write it, and stops the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.detail import parse_detail
+from ringfence.core.errors import IntegrityError, ProofInvalidError
+from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_seal
+from ringfence.core.ports import KeyCustody, Store, StoredRule
+from ringfence.core.state import EMPTY, State, fold
+
+RULES_PER_FETCH_MAX: Final = 1000
+
+
+class RuleKeeper:
+    """The newest state that this process knows.
+
+    Args:
+        store: where the rules are.
+        custody: opens the rules' detail.
+        genesis: leaf hash (32 bytes) of the genesis entry, from the deployment's trust file.
+    """
+
+    def __init__(self, store: Store, custody: KeyCustody, *, genesis: bytes) -> None:
+        self._store = store
+        self._custody = custody
+        self._genesis = genesis
+        self._listeners: list[Callable[[e.Rule, e.About | None], None]] = []
+        self.state: State = EMPTY
+
+    def on_rule(self, listener: Callable[[e.Rule, e.About | None], None]) -> None:
+        """Call `listener` with every rule that is folded from here on, and with who it is about if that is known."""
+        self._listeners.append(listener)
+
+    async def refresh(self) -> State:
+        """Fold every rule that was committed since; give the newest state.
+
+        Raises:
+            IntegrityError: a stored rule is not one that a lane with that duty sealed.
+        """
+        while True:
+            rules = await self._store.rules(after_epoch=self.state.epoch, rules_max=RULES_PER_FETCH_MAX)
+            for rule in rules:
+                self._fold(rule)
+            if len(rules) < RULES_PER_FETCH_MAX:
+                return self.state
+
+    def _fold(self, stored: StoredRule) -> None:
+        batch = stored.batch
+        place = f"rule {self.state.epoch + 1} (lane {batch.lane}, batch {batch.n})"
+        try:
+            self._fold_checked(stored, place)
+        except ProofInvalidError as error:
+            raise IntegrityError(
+                f"a stored rule was not written by the custodian: {error.message}",
+                place=error.place or place,
+                hint="the database was changed behind the program: restore it, and keep this copy as evidence",
+            ) from error
+
+    def _fold_checked(self, stored: StoredRule, place: str) -> None:
+        batch = stored.batch
+        header, entries = parse_stored_batch(batch.header, batch.entries, place=place)
+        rule = entries[0] if len(entries) == 1 else None
+        if not isinstance(rule, e.RULE_TYPES) or header.count != 1:
+            raise ProofInvalidError("a rule's batch does not hold exactly one rule", place=place)
+        if header.epoch != self.state.epoch or (header.lane, header.n) != (batch.lane, batch.n):
+            raise ProofInvalidError("a rule's batch is not the one that comes next", place=place)
+        if isinstance(rule, e.Genesis) and leaf_hash(batch.entries[0]) != self._genesis:
+            raise ProofInvalidError("the first rule is not the pinned genesis", place=place)
+        opening = self._opening(stored, rule, place)
+        following = fold(self.state, rule, lane=batch.lane, opening=opening, blob=stored.blob or None, place=place)
+        self._check_seal(stored, header, following, place)
+        self.state = following
+        about = e.parse_about(opening, place=place) if opening and isinstance(rule, e.SubjectErased) else None
+        for listener in self._listeners:
+            listener(rule, about)
+
+    def _opening(self, stored: StoredRule, rule: e.Rule, place: str) -> bytes | None:
+        batch = stored.batch
+        packed = self._custody.open_detail(lane=batch.lane, n=batch.n, sealed=batch.detail)
+        opening = parse_detail(packed, entries=1, place=place)[0]
+        commitment = e.commitment_of(rule)
+        if opening is not None and e.commit(opening) != commitment:
+            raise ProofInvalidError("a rule's opening is not what it commits to", place=place)
+        return opening
+
+    def _check_seal(self, stored: StoredRule, header: e.Batch, following: State, place: str) -> None:
+        seal = e.parse_entry(stored.seal, place=place)
+        head = LaneHead(lane=header.lane, n=header.n, hash=leaf_hash(stored.batch.header), at_ms=header.at_ms)
+        if not isinstance(seal, e.Seal) or (seal.lane, seal.n, seal.head) != (head.lane, head.n, head.hash):
+            raise ProofInvalidError("a rule's seal is not over its batch", place=place)
+        if header.digest != e.commit(leaf_hash(stored.batch.entries[0])):
+            raise ProofInvalidError("a rule's batch does not hold the rule that its header names", place=place)
+        verify_seal(seal, origin=following.origin, key=following.lanes[header.lane].key, place=place)

@@ -1,0 +1,390 @@
+"""One lane's writer: joins waiting jobs into batches, commits each before anything of it is released.
+
+Rules of this file (steps 3 to 6 of the main path):
+1. One batch is in flight. Jobs that wait meanwhile go into the next one, at most `ENTRIES_PER_BATCH_MAX` entries.
+2. A job is prepared on the state that its batch is stamped with; when the rules moved, it is prepared again.
+3. Nothing of a batch is released before its commit is known. An unknown commit is settled by (lane, n) before n+1.
+4. A batch that the store refuses harms only the items at fault: they are told, the others go again.
+5. A lane seals its last batch of an epoch before it writes its first of the next, and at least every 200 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ringfence.core.detail import render_detail
+from ringfence.core.envelope import PartName
+from ringfence.core.errors import (
+    ConflictError,
+    DeviceError,
+    IntegrityError,
+    LimitExceededError,
+    RingfenceError,
+    UnavailableError,
+)
+from ringfence.core.lane import (
+    ENTRIES_PER_BATCH_MAX,
+    BuiltBatch,
+    LaneHead,
+    authenticate_header,
+    build_batch,
+    lane_secret,
+    seal_head,
+)
+from ringfence.core.ports import (
+    CommitUnknownError,
+    EpochMovedError,
+    ItemConflictError,
+    KeyCustody,
+    LaneMovedError,
+    Rows,
+    Store,
+    StoredBatch,
+    StoredSeal,
+    Transaction,
+)
+from ringfence.core.state import State
+from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, release
+from ringfence.services.keeper import RuleKeeper
+from ringfence.services.lane_recovery import read_lane
+
+SEAL_INTERVAL_SECONDS: Final = 0.2
+WAITING_JOBS_MAX: Final = 4096
+READS_PER_BATCH_MAX: Final = 4096
+UNKNOWN_COMMIT_SECONDS_MAX: Final = 30.0
+ATTEMPTS_MAX: Final = 8
+RETRY_PAUSE_SECONDS: Final = 0.05
+
+
+class LaneWriter:
+    """Writes one lane of this process.
+
+    Args:
+        store: the database.
+        keeper: the state to decide on.
+        custody: seals the openings.
+        lane: number of a lane that is certified for `key` and was claimed by this process.
+        key: the lane's signing key.
+        clock_ms: gives milliseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keeper: RuleKeeper,
+        custody: KeyCustody,
+        *,
+        lane: int,
+        key: Ed25519PrivateKey,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._custody = custody
+        self._key = key
+        self._secret = lane_secret(key)
+        self._clock_ms = clock_ms
+        self._waiting: deque[Job] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._sealer: asyncio.Task[None] | None = None
+        self._sealing = asyncio.Lock()
+        self._stopping = False
+        self.failure: RingfenceError | None = None
+        self.lane = lane
+        self.head = LaneHead(lane=lane)
+        self.head_epoch = 0
+        self.sealed = LaneHead(lane=lane)
+        self.sealed_at_ms = 0
+
+    async def start(self) -> None:
+        """Take the lane up where it stands, seal what an earlier process left unsealed, and start writing.
+
+        Raises:
+            IntegrityError: the store holds batches of this lane that this lane's key did not write.
+        """
+        self.sealed, self.head, self.head_epoch = await read_lane(self._store, self.lane, secret=self._secret)
+        await self.seal()
+        self._task = asyncio.create_task(self._run(), name=f"lane {self.lane}")
+        self._sealer = asyncio.create_task(self._seal_regularly(), name=f"seal lane {self.lane}")
+
+    async def stop(self) -> None:
+        """Write every job that was taken, seal, and stop. Nothing that was acknowledged is lost."""
+        self._stopping = True
+        self._wake.set()
+        if self._task:
+            await self._task
+        if self._sealer:
+            self._sealer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sealer
+        with contextlib.suppress(DeviceError):
+            await self.seal()
+
+    def submit(self, prepare: Callable[[State, int], Prepared]) -> asyncio.Future[Committed]:
+        """Queue a job; its future resolves after the commit.
+
+        Raises:
+            UnavailableError: the writer is stopping, full, or found the store to be wrong.
+        """
+        if self.failure is not None:
+            raise self.failure
+        if self._stopping:
+            raise UnavailableError("the service is stopping", hint="send the request to another process")
+        if len(self._waiting) >= WAITING_JOBS_MAX:
+            raise UnavailableError(f"more than {WAITING_JOBS_MAX} requests wait", hint="try again in a second")
+        done: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Job(prepare, done))
+        self._wake.set()
+        return done
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._stopping:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            at_ms = max(self._clock_ms(), self.head.at_ms)
+            jobs = self._take(at_ms)
+            try:
+                await self._write(jobs, at_ms)
+            except RingfenceError as error:
+                self._give_up(jobs, error)
+            except Exception as error:  # a fault of ours must not leave callers waiting for ever
+                self._give_up(jobs, UnavailableError(f"the batch could not be written: {type(error).__name__}"))
+                raise
+
+    def _give_up(self, jobs: Sequence[Job], error: RingfenceError) -> None:
+        if isinstance(error, IntegrityError | LaneMovedError):
+            self.failure = error
+            jobs = [*jobs, *self._waiting]
+            self._waiting.clear()
+        for job in jobs:
+            job.fail(error)
+
+    def _take(self, at_ms: int) -> list[Job]:
+        """Prepare waiting jobs until the batch is full; a job that cannot be prepared is told and left out."""
+        state = self._keeper.state
+        jobs: list[Job] = []
+        entries = reads = 0
+        while self._waiting:
+            job = self._waiting[0]
+            prepared = self._prepare(job, state, at_ms)
+            if prepared is None:
+                self._waiting.popleft()
+                continue
+            if jobs and (
+                prepared.rule
+                or entries + len(prepared.entries) > ENTRIES_PER_BATCH_MAX
+                or reads + len(prepared.reads) > READS_PER_BATCH_MAX
+            ):
+                job.prepared = None
+                break
+            self._waiting.popleft()
+            jobs.append(job)
+            entries += len(prepared.entries)
+            reads += len(prepared.reads)
+            if prepared.rule:
+                break
+        return jobs
+
+    def _prepare(self, job: Job, state: State, at_ms: int) -> Prepared | None:
+        if job.done.done():
+            return None
+        try:
+            prepared = job.prepare(state, at_ms)
+            if not 1 <= len(prepared.entries) <= ENTRIES_PER_BATCH_MAX:
+                raise LimitExceededError(
+                    "the request needs too many ledger entries",
+                    limit="entries_per_batch_max",
+                    value_max=ENTRIES_PER_BATCH_MAX,
+                )
+        except RingfenceError as error:
+            job.fail(error)
+            return None
+        except Exception as error:  # one poisoned job must not stop the lane
+            job.fail(UnavailableError(f"the request could not be prepared: {type(error).__name__}"))
+            return None
+        job.prepared = prepared
+        return prepared
+
+    async def _write(self, jobs: list[Job], at_ms: int) -> None:
+        """Commit a batch of prepared jobs; on a data error split it; on a conflict tell the items at fault."""
+        if not jobs:
+            return
+        epoch = self._keeper.state.epoch
+        if epoch != self.head_epoch and self.sealed.n != self.head.n:
+            await self.seal()
+        transaction, batch = self._assemble(jobs, epoch, at_ms)
+        try:
+            rows = await self._store.transact(transaction)
+        except EpochMovedError:
+            await self._keeper.refresh()
+            self._requeue(jobs)
+        except ItemConflictError as error:
+            if error.items:
+                self._blame(jobs, error)
+            else:  # the store cannot tell which
+                await self._split(jobs, at_ms, error)
+        except CommitUnknownError:
+            await self._settle(jobs, batch, epoch)
+        except (UnavailableError, LaneMovedError, IntegrityError):
+            raise
+        except DeviceError as error:
+            await self._split(jobs, at_ms, error)
+        else:
+            self._advance(batch, epoch)
+            release(jobs, batch, rows)
+            if transaction.rule:
+                self.sealed = batch.head
+                await self._keeper.refresh()
+
+    def _assemble(self, jobs: Sequence[Job], epoch: int, at_ms: int) -> tuple[Transaction, BuiltBatch]:
+        entries: list[bytes] = []
+        openings: list[bytes | None] = []
+        reads: list[PartName] = []
+        rows = RowsToWrite()
+        rule, blob = False, b""
+        n = self.head.n + 1
+        for item, job in enumerate(jobs):
+            prepared = job.prepared
+            if prepared is None:
+                continue
+            if prepared.mark or prepared.writes or prepared.lists or prepared.finds or prepared.counts or prepared.rule:
+                rows.add(item, prepared, lane=self.lane, n=n, position=len(entries), at_ms=at_ms)
+                rule, blob = rule or prepared.rule, blob or prepared.blob
+            entries.extend(prepared.entries)
+            openings.extend(prepared.openings)
+            reads.extend(prepared.reads)
+        batch = build_batch(self.head, epoch=epoch, at_ms=at_ms, entries=entries)
+        detail = self._custody.seal_detail(lane=self.lane, n=n, plaintext=render_detail(openings))
+        transaction = Transaction(
+            batch=batch,
+            code=authenticate_header(self._secret, batch.header),
+            detail=detail,
+            rule=rule,
+            seal=seal_head(self._key, origin=self._keeper.state.origin, head=batch.head) if rule else b"",
+            blob=blob,
+            reads=reads,
+            lists=rows.lists,
+            finds=rows.finds,
+            subjects=rows.subjects,
+            keys=rows.keys,
+            writes=rows.writes,
+            drops=rows.drops,
+            searches=rows.searches,
+            counts=rows.counts,
+            requests=rows.requests,
+            erasures=rows.erasures,
+        )
+        return transaction, batch
+
+    def _advance(self, batch: BuiltBatch, epoch: int) -> None:
+        self.head = batch.head
+        self.head_epoch = epoch
+
+    def _requeue(self, jobs: Sequence[Job]) -> None:
+        for job in reversed(jobs):
+            job.prepared = None
+            job.attempts += 1
+            if job.attempts > ATTEMPTS_MAX:
+                job.fail(ConflictError("the rules or the records changed too often while the request waited"))
+            else:
+                self._waiting.appendleft(job)
+        self._wake.set()
+
+    def _blame(self, jobs: Sequence[Job], error: ItemConflictError) -> None:
+        """Tell the jobs at fault (they plan again), queue the others again."""
+        at_fault = set(error.items)
+        for item in at_fault:
+            jobs[item].fail(ItemConflictError([item], reason=error.reason))
+        self._requeue([job for item, job in enumerate(jobs) if item not in at_fault])
+
+    async def _split(self, jobs: list[Job], at_ms: int, error: DeviceError) -> None:
+        """Write a batch that the store refuses as two, until the one item at fault stands alone and is told."""
+        if len(jobs) == 1:
+            jobs[0].fail(error)
+            return
+        middle = len(jobs) // 2
+        for half in (jobs[:middle], jobs[middle:]):
+            state = self._keeper.state
+            await self._write([job for job in half if self._prepare(job, state, at_ms)], at_ms)
+
+    async def _settle(self, jobs: Sequence[Job], batch: BuiltBatch, epoch: int) -> None:
+        """Find out by (lane, n) whether a batch was committed. Its reads are not answered either way.
+
+        A crash here leaves the batch committed or not; the next start settles it in the same way.
+        """
+        for job in jobs:
+            if job.prepared and (job.prepared.reads or job.prepared.lists or job.prepared.finds):
+                job.fail(_unanswered())
+        stored = await self._find_until_answered(jobs, batch.head.n)
+        if stored is None:
+            self._fail_all(jobs)
+            return
+        if stored.header != batch.header:
+            raise IntegrityError(
+                f"batch {batch.head.n} of lane {self.lane} is not the one that this process wrote",
+                place=f"lane {self.lane} batch {batch.head.n}",
+            )
+        self._advance(batch, epoch)
+        release(jobs, batch, Rows([], [], []))
+        if any(job.prepared and job.prepared.rule for job in jobs):
+            self.sealed = batch.head
+            await self._keeper.refresh()
+
+    async def _find_until_answered(self, jobs: Sequence[Job], n: int) -> StoredBatch | None:
+        """Ask for batch n until the database answers; callers are not kept waiting meanwhile."""
+        deadline = asyncio.get_running_loop().time() + UNKNOWN_COMMIT_SECONDS_MAX
+        while True:
+            try:
+                return await self._store.find_batch(self.lane, n)
+            except UnavailableError:
+                late = asyncio.get_running_loop().time() > deadline
+                if late or self._stopping:
+                    self._fail_all(jobs)
+                if self._stopping:
+                    raise
+                self._fail_all(self._waiting)
+                self._waiting.clear()
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
+
+    def _fail_all(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            job.fail(_unanswered())
+
+    # -- sealing -------------------------------------------------------------------------------------------------
+
+    async def _seal_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(SEAL_INTERVAL_SECONDS)
+            with contextlib.suppress(DeviceError):
+                await self.seal()
+
+    async def seal(self) -> None:
+        """Sign the lane's head if it moved since the last seal."""
+        async with self._sealing:
+            head, epoch = self.head, self.head_epoch
+            if head.n == self.sealed.n:
+                return
+            leaf = seal_head(self._key, origin=self._keeper.state.origin, head=head)
+            await self._store.put_seal(StoredSeal(lane=self.lane, n=head.n, epoch=epoch, leaf=leaf))
+            self.sealed = head
+            self.sealed_at_ms = self._clock_ms()
+
+
+def _unanswered() -> UnavailableError:
+    return UnavailableError(
+        "the connection to the database broke while the request was committed; nothing was released",
+        hint="send the request again with the same request_id",
+    )
