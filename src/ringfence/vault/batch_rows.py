@@ -1,0 +1,136 @@
+"""What every store device makes of a transaction before it writes: plain values, no database.
+
+Rules of this file:
+1. A part is written or dropped at most once in a transaction: the later item of two conflicts, on every device alike.
+2. The steps of one counter follow one another; the device compares the first of them with what is stored and keeps
+   the last.
+3. Entries are kept as one blob in the form of an entry bundle (C2SP tlog-tiles), so that a batch is one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ringfence.core.entry import Batch, Count
+from ringfence.core.envelope import PartName
+from ringfence.core.errors import IntegrityError, ProofInvalidError
+from ringfence.core.ports import CountWrite, ItemConflictError, LaneMovedError, SearchWrite, StoredBatch, Transaction
+from ringfence.core.tiles import encode_bundle, parse_bundle
+
+_header_decoder: msgspec.json.Decoder[Batch] = msgspec.json.Decoder(Batch)
+_sequenced_decoder: msgspec.json.Decoder[dict[int, int]] = msgspec.json.Decoder(dict[int, int])
+
+pack_entries = encode_bundle
+
+
+class CountSteps(NamedTuple):
+    """The steps of one counter in one transaction: stored must be `first - 1`, then `last` is."""
+
+    items: tuple[int, ...]
+    first: int
+    last: Count
+
+
+def unpack_batch(
+    lane: int,
+    n: int,
+    epoch: int,
+    header: bytes,
+    entry_count: int,
+    entries: bytes,
+    detail: bytes,
+    code: bytes,
+    rule: bool,
+) -> StoredBatch:
+    """Give a stored batch from its row.
+
+    Raises:
+        IntegrityError: the row's entries are not as many as it says.
+    """
+    place = f"batch {n} of lane {lane}"
+    try:
+        unpacked = tuple(parse_bundle(entries, width=entry_count, place=place))
+    except ProofInvalidError as error:
+        raise IntegrityError(f"a stored batch cannot be read: {error}", place=place) from None
+    return StoredBatch(lane, n, epoch, header, unpacked, detail, code, bool(rule))
+
+
+def previous_of(transaction: Transaction) -> bytes:
+    """Give the hash (32 bytes) of the batch before, from the header that is to be stored.
+
+    Raises:
+        LaneMovedError: the header is not that of the batch's lane and number.
+    """
+    head = transaction.batch.head
+    try:
+        header = _header_decoder.decode(transaction.batch.header)
+    except msgspec.DecodeError as error:
+        raise LaneMovedError(f"the header of batch {head.n} of lane {head.lane} cannot be read: {error}") from None
+    if (header.lane, header.n, header.epoch) != (head.lane, head.n, transaction.batch.epoch):
+        raise LaneMovedError(f"the header of batch {head.n} of lane {head.lane} is of another batch")
+    return header.previous
+
+
+def check_parts_once(transaction: Transaction) -> None:
+    """Check rule 1.
+
+    Raises:
+        ItemConflictError: of reason `version`, with the later items.
+    """
+    named: set[PartName] = set()
+    repeated: list[int] = []
+    steps = [(drop.item, drop.name) for drop in transaction.drops]
+    steps += [(write.item, write.name) for write in transaction.writes]
+    for item, name in steps:
+        if name in named:
+            repeated.append(item)
+        named.add(name)
+    if repeated:
+        raise ItemConflictError(repeated, reason="version")
+
+
+def chain_counts(counts: Sequence[CountWrite]) -> list[CountSteps]:
+    """Give the steps of each counter, by name: rule 2.
+
+    Raises:
+        ItemConflictError: of reason `count`, when the steps of one counter do not follow one another.
+    """
+    chains: dict[str, CountSteps] = {}
+    refused: list[int] = []
+    for item, count in counts:
+        chain = chains.get(count.counter)
+        if chain is None:
+            chains[count.counter] = CountSteps((item,), count.ordinal, count)
+        elif count.ordinal == chain.last.ordinal + 1:
+            chains[count.counter] = CountSteps((*chain.items, item), chain.first, count)
+        else:
+            refused.append(item)
+    if refused:
+        raise ItemConflictError(refused, reason="count")
+    return [chains[name] for name in sorted(chains)]
+
+
+def last_searches(searches: Sequence[SearchWrite]) -> list[SearchWrite]:
+    """Give the last write of each record and field, by key."""
+    last = {(write.subject_ref, write.field, write.record_key): write for write in searches}
+    return [last[key] for key in sorted(last)]
+
+
+def render_sequenced(sequenced: dict[int, int]) -> str:
+    """Give the lanes of a tree head and how far each is in the tree, as JSON."""
+    return msgspec.json.encode(sequenced, order="sorted").decode()
+
+
+def parse_sequenced(text: str) -> dict[int, int]:
+    """Read what `render_sequenced` gave.
+
+    Raises:
+        IntegrityError: it is not that.
+    """
+    try:
+        return _sequenced_decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise IntegrityError(f"the tree's head cannot be read: {error}", place="tree_head") from None

@@ -1,0 +1,219 @@
+"""The store on SQLite: one file, one writing gateway process, every commit synced before anything is released.
+
+The main path, numbered as in the code of `transact`:
+1. Take the write lock. It stands for the rule lock too: every transaction here is exclusive.
+2. Check that the rules are still those that were decided on.
+3. Move the lane on from the batch before.
+4. Insert the batch.
+5. Write rows, then read what was asked for.
+6. Commit. Only then are rows returned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from ringfence.core.entry import Count
+from ringfence.core.envelope import PartName, WrappedKey
+from ringfence.core.lane import NO_PREVIOUS
+from ringfence.core.ports import (
+    IDENTITY_DATASET,
+    EpochMovedError,
+    Find,
+    Found,
+    ItemConflictError,
+    KeyRow,
+    LaneMovedError,
+    ListRead,
+    Rows,
+    StoredMark,
+    StoredPart,
+    Subject,
+    Transaction,
+)
+from ringfence.vault.batch_rows import pack_entries, previous_of
+from ringfence.vault.sqlite_device import DATA_ERRORS
+from ringfence.vault.sqlite_ledger import SqliteLedger, place_of
+from ringfence.vault.sqlite_writes import apply_writes, has_writes
+
+_READ_PART: Final = (
+    "SELECT version, sealed FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ? AND data_class = ?"
+)
+_LIST_PARTS: Final = (
+    "SELECT record_key, version, sealed FROM parts"
+    " WHERE dataset = ? AND subject_ref = ? AND data_class = ? AND record_key > ? ORDER BY record_key LIMIT ?"
+)
+_FIND: Final = """
+SELECT s.subject_ref, k.key_epoch, k.wrapped, k.commitment, p.record_key, p.version, p.sealed
+FROM (SELECT DISTINCT subject_ref FROM searches WHERE field = ?1 AND token = ?2) s
+JOIN subject_keys k ON k.subject_ref = s.subject_ref AND k.data_class = 'protected'
+JOIN parts p ON p.subject_ref = s.subject_ref AND p.dataset = ?4 AND p.data_class = 'protected'
+ORDER BY s.subject_ref LIMIT ?3
+"""
+_SCAN_PARTS: Final = (
+    "SELECT dataset, subject_ref, record_key, data_class, version, sealed FROM parts"
+    " WHERE (subject_ref, dataset, record_key, data_class) > (?, ?, ?, ?)"
+    " ORDER BY subject_ref, dataset, record_key, data_class LIMIT ?"
+)
+_KEYS: Final = "SELECT subject_ref, data_class, key_epoch, wrapped, commitment FROM subject_keys"
+
+
+class SqliteStore(SqliteLedger):
+    """The store in one SQLite file; see `SqliteLedger` for its arguments and `ports.Store` for its guarantees."""
+
+    async def transact(self, transaction: Transaction) -> Rows:
+        """Commit one batch and what goes with it, and give the rows that it reads."""
+        t = transaction
+        if t.batch.head.lane not in self._lanes:
+            raise LaneMovedError(f"lane {t.batch.head.lane} is not claimed by this process")
+        previous = previous_of(t)
+        with self._transaction() as cursor:  # 1 and 6
+            ((epoch,),) = cursor.execute("SELECT epoch FROM rule_head")  # 2
+            if epoch != t.batch.epoch:
+                raise EpochMovedError(epoch)
+            _move_lane(cursor, t, previous)  # 3
+            try:
+                _insert_batch(cursor, t)  # 4
+                if has_writes(t):
+                    apply_writes(cursor, t)  # 5
+                rows = _read_rows(cursor, t)
+            except DATA_ERRORS as error:
+                raise ItemConflictError((), reason="data") from error
+        return rows
+
+    async def resolve(self, user_indexes: Sequence[bytes]) -> list[Subject | None]:
+        """Give subjects by blind index, in the same order."""
+        subjects: list[Subject | None] = []
+        for user_index in user_indexes:
+            rows = self._read("SELECT subject_ref FROM subjects WHERE user_index = ?", (user_index,))
+            subjects.append(Subject(rows[0][0], user_index, self._keys(rows[0][0])) if rows else None)
+        return subjects
+
+    async def subject(self, subject_ref: bytes) -> Subject | None:
+        """Give one subject by reference."""
+        rows = self._read("SELECT user_index FROM subjects WHERE subject_ref = ?", (subject_ref,))
+        return Subject(subject_ref, rows[0][0], self._keys(subject_ref)) if rows else None
+
+    async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
+        """Give for each (dataset, subject_ref, record_key) its stored (class, version) pairs, by class."""
+        sql = "SELECT data_class, version FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"
+        return [self._read(sql, record) for record in records]
+
+    async def subject_records(self, subject_ref: bytes) -> list[tuple[str, bytes, str, int]]:
+        """Give every stored (dataset, record_key, class, version) of a subject."""
+        return self._read(
+            "SELECT dataset, record_key, data_class, version FROM parts WHERE subject_ref = ? ORDER BY 1, 2, 3",
+            (subject_ref,),
+        )
+
+    async def counter(self, counter: str) -> Count | None:
+        """Give a counter's last step."""
+        rows = self._read("SELECT ordinal, amount, total, day FROM counters WHERE counter = ?", (counter,))
+        if not rows:
+            return None
+        ordinal, amount, total, day = rows[0]
+        return Count(counter=counter, ordinal=ordinal, amount=amount, total=total, day=day)
+
+    async def request(self, key: bytes) -> StoredMark | None:
+        """Give what is known of an earlier request."""
+        rows = self._read("SELECT digest, lane, n, position, answer FROM requests WHERE key = ?", (key,))
+        return StoredMark(*rows[0]) if rows else None
+
+    async def forget_requests(self, before_ms: int) -> int:
+        """Delete request marks older than this time; gives how many."""
+        with self._transaction() as cursor:
+            return cursor.execute("DELETE FROM requests WHERE at_ms < ?", (before_ms,)).rowcount
+
+    async def scan_parts(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredPart]]:
+        """Give every part, by subject, dataset, record and class, `rows_max` at a time."""
+        after: tuple[bytes, str, bytes, str] = (b"", "", b"", "")
+        while rows := self._read(_SCAN_PARTS, (*after, rows_max)):
+            page = [StoredPart(PartName(*row[:4]), row[4], row[5]) for row in rows]
+            yield page
+            last = page[-1].name
+            after = (last.subject_ref, last.dataset, last.record_key, last.data_class)
+
+    async def scan_subjects(self, *, rows_max: int) -> AsyncIterator[Sequence[Subject]]:
+        """Give every subject with its keys, in order of reference, `rows_max` at a time."""
+        after = b""
+        sql = "SELECT subject_ref, user_index FROM subjects WHERE subject_ref > ? ORDER BY subject_ref LIMIT ?"
+        while rows := self._read(sql, (after, rows_max)):
+            yield [Subject(reference, user_index, self._keys(reference)) for reference, user_index in rows]
+            after = rows[-1][0]
+
+    async def count_parts(self) -> int:
+        """Give how many parts are stored."""
+        return int(self._read("SELECT count(*) FROM parts")[0][0])
+
+    def _keys(self, subject_ref: bytes) -> tuple[KeyRow, ...]:
+        rows = self._read(f"{_KEYS} WHERE subject_ref = ? ORDER BY data_class", (subject_ref,))
+        return tuple(
+            KeyRow(reference, data_class, key_epoch, WrappedKey(wrapped, commitment))
+            for reference, data_class, key_epoch, wrapped, commitment in rows
+        )
+
+
+def _move_lane(cursor: sqlite3.Cursor, transaction: Transaction, previous: bytes) -> None:
+    head = transaction.batch.head
+    if head.n == 1 and previous == NO_PREVIOUS:
+        cursor.execute(
+            "INSERT INTO lanes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (head.lane, 1, head.hash, head.at_ms)
+        )
+    else:
+        cursor.execute(
+            "UPDATE lanes SET n = ?, hash = ?, at_ms = ? WHERE lane = ? AND n = ? AND hash = ?",
+            (head.n, head.hash, head.at_ms, head.lane, head.n - 1, previous),
+        )
+    if cursor.rowcount != 1:
+        raise LaneMovedError(f"lane {head.lane} does not stand where batch {head.n} says")
+
+
+def _insert_batch(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
+    t = transaction
+    head = t.batch.head
+    place = place_of(head.lane, head.n)
+    digest = hashlib.sha256(t.blob).digest() if t.blob else None
+    entries = t.batch.entries
+    cursor.execute(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (place, t.batch.epoch, t.batch.header, len(entries), pack_entries(entries), t.detail, t.code, t.rule, digest),
+    )
+    if digest is not None:
+        cursor.execute("INSERT INTO blobs VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, t.blob))
+    if t.seal:
+        cursor.execute("INSERT INTO seals VALUES (?, ?, ?)", (place, t.batch.epoch, t.seal))
+    if t.rule:
+        cursor.execute("UPDATE rule_head SET epoch = epoch + 1")
+
+
+def _read_rows(cursor: sqlite3.Cursor, transaction: Transaction) -> Rows:
+    execute = cursor.execute
+    return Rows(
+        [execute(_READ_PART, name).fetchone() for name in transaction.reads],
+        [_list_parts(cursor, wanted) for wanted in transaction.lists],
+        [_find(cursor, wanted) for wanted in transaction.finds],
+    )
+
+
+def _list_parts(cursor: sqlite3.Cursor, wanted: ListRead) -> list[StoredPart]:
+    dataset, subject_ref, data_class = wanted.dataset, wanted.subject_ref, wanted.data_class
+    return [
+        StoredPart(PartName(dataset, subject_ref, record_key, data_class), version, sealed)
+        for record_key, version, sealed in cursor.execute(_LIST_PARTS, wanted)
+    ]
+
+
+def _find(cursor: sqlite3.Cursor, wanted: Find) -> list[Found]:
+    return [
+        Found(
+            reference,
+            KeyRow(reference, "protected", key_epoch, WrappedKey(wrapped, commitment)),
+            StoredPart(PartName(IDENTITY_DATASET, reference, record_key, "protected"), version, sealed),
+        )
+        for reference, key_epoch, wrapped, commitment, record_key, version, sealed in cursor.execute(
+            _FIND, (*wanted, IDENTITY_DATASET)
+        )
+    ]
