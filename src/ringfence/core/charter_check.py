@@ -72,8 +72,8 @@ class _Checker:
 
     def name(self, path: Path, value: str, section: str, what: str) -> bool:
         """Check that a name is one of a section's."""
-        if value in self.known(section):
-            return True
+        if value in self.known(section) or (section == "classes" and value == PROTECTED):
+            return True  # that the class `protected` is missing is reported once, for the section
         known = sorted(self.known(section))
         listed = "one of " + ", ".join(known) if 0 < len(known) <= 12 else f"the name of one of the {section}"
         self.add(path, f"the unknown {what} {show(value)}", listed + suggest(value, known))
@@ -166,19 +166,22 @@ def _check_jurisdiction(checker: _Checker) -> None:
 
 def _check_parties_and_regions(checker: _Checker) -> None:
     parties, regions = checker.shape.parties, checker.shape.regions
-    if parties and not any(party.role == "custodian" for party in parties.values()) and _whole(checker, "parties"):
+    if (
+        parties
+        and not any(party.role == "custodian" for party in parties.values())
+        and checker.document.is_whole(("parties",))
+    ):
         checker.add(("parties",), "no custodian", "a party with `role: custodian`, to hold the keys", at_key=True)
     for name, region in regions.items():
         checker.country(("regions", name, "country"), region.country)
         checker.name_list(("regions", name, "holds"), region.holds, "classes", "class", any_allowed=False)
-    if regions and not any(PROTECTED in region.holds for region in regions.values()) and _whole(checker, "regions"):
+    if (
+        regions
+        and not any(PROTECTED in region.holds for region in regions.values())
+        and checker.document.is_whole(("regions",))
+    ):
         expected = f"a region that holds `{PROTECTED}`: the data must be somewhere"
         checker.add(("regions",), f"no region that holds `{PROTECTED}`", expected, at_key=True)
-
-
-def _whole(checker: _Checker, section: str) -> bool:
-    """Tell whether nothing of a section was dropped for its shape."""
-    return len(getattr(checker.shape, section)) == len(checker.known(section))
 
 
 def _check_datasets(checker: _Checker) -> None:
@@ -187,7 +190,7 @@ def _check_datasets(checker: _Checker) -> None:
         _check_fields(checker, name, dataset)
         _check_sources(checker, name, dataset)
     catch_all = [name for name, dataset in datasets.items() if dataset.catch_all]
-    if datasets and not catch_all and _whole(checker, "datasets"):
+    if datasets and not catch_all and checker.document.is_whole(("datasets",)):
         expected = "one dataset with `catch_all: true`, for whatever no source matches"
         checker.add(("datasets",), "no catch-all dataset", expected, at_key=True)
     for name in catch_all[1:]:
@@ -213,8 +216,7 @@ def _check_fields(checker: _Checker, name: str, dataset: DatasetShape) -> None:
     if dataset.catch_all:
         expected = f"none in a catch-all dataset: all of it is {PROTECTED}"
         checker.add(("datasets", name, "record_class"), "a `record_class`", expected, at_key=True)
-    whole = len(dataset.fields) == len(checker.names.fields.get(name, ()))
-    if whole and not any(item.data_class == RECORD for item in dataset.fields.values()):
+    if checker.document.is_whole(path) and not any(item.data_class == RECORD for item in dataset.fields.values()):
         expected = "a field of the class `record` that it is for"
         checker.add(("datasets", name, "record_class"), "a `record_class` that no field uses", expected, at_key=True)
     checker.field_of(("datasets", name), name, rule.field, at=("record_class", "field"))
@@ -294,7 +296,8 @@ def _check_flows(checker: _Checker) -> None:
         if flow.bulk is not None and flow.bulk.records_per_day_max < flow.bulk.records_max:
             expected = f"at least `records_max`, {flow.bulk.records_max}"
             checker.add((*path, "bulk", "records_per_day_max"), str(flow.bulk.records_per_day_max), expected)
-        if flow.downgrades_per_day_max and "write" not in flow.verbs:
+        writes = "write" in flow.verbs or not checker.document.is_whole((*path, "verbs"))
+        if flow.downgrades_per_day_max and not writes:
             checker.add((*path, "downgrades_per_day_max"), "downgrades in a flow that does not write", "0, or `write`")
         for party in _parties_with_role(checker, flow.who, "excluded"):
             if ANY in flow.classes:
@@ -304,13 +307,14 @@ def _check_flows(checker: _Checker) -> None:
 
 def _check_withheld(checker: _Checker, path: Path, flow: FlowShape) -> None:
     checker.once((*path, "withhold"), flow.withhold)
+    known_datasets = ANY not in flow.datasets and checker.known("datasets").issuperset(flow.datasets)
     for position, item in enumerate(flow.withhold):
         place: Path = (*path, "withhold", position)
         dataset, dot, field_name = item.partition(".")
         if not dot or not field_name:
             checker.add(place, show(item), "a field, as `dataset.field`")
         elif checker.name(place, dataset, "datasets", "dataset"):
-            if ANY not in flow.datasets and dataset not in flow.datasets:
+            if known_datasets and dataset not in flow.datasets:
                 checker.add(place, f"a field of {show(dataset)}", "a field of a dataset that this flow is for")
             checker.field_of(place, dataset, field_name, at=())
 

@@ -90,6 +90,11 @@ class Document:
         self._nodes, self._keys, self._origins = {}, {}, {}
         self.values = self._build((), (), self._root)
 
+    def is_whole(self, path: Path) -> bool:
+        """Tell whether nothing was dropped from the value at the path."""
+        origin = self._origins.get(path, path)
+        return not any(dropped[: len(origin)] == origin for dropped in self._dropped)
+
     def place(self, path: Path) -> Place:
         """Give where the value at the path starts, or the nearest value above it."""
         while path not in self._nodes and path:
@@ -284,6 +289,8 @@ class _Reader:
                 found = f"the key {show(top.key)} a second time"
                 self.problems.append(Problem(self.file, *node.place, found, f"each key once (first on line {line})"))
             return
+        if text == "":
+            node.place = top.key_place  # an empty value stands nowhere: the parser says where the next thing begins
         if not top.skip:
             entries[top.key] = node
             top.node.key_places[top.key] = top.key_place

@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
@@ -276,7 +277,7 @@ def _problem(document: Document, detail: Any) -> Problem:
 def _expected(path: Path, kind: str, value: Any, context: Any, *, at_key: bool) -> str:
     if kind == "literal_error":
         words = str(context["expected"]).replace("'", "`")
-        return f"one of {words}{suggest(str(value), str(context['expected']).replace(' or ', ', ').split(', '))}"
+        return f"one of {words}{suggest(str(value), re.findall('`([^`]*)`', words))}"
     if kind == "string_pattern_mismatch":
         return _CODE_WORDS if "_" in str(context["pattern"]) else _NAME_WORDS
     if kind.endswith(("too_long", "too_short")):
