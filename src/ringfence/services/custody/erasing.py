@@ -59,25 +59,12 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
         subject = await gate.subjects.find(user, fresh=True)
         if subject is None:
             raise NotFoundError("the user is not in the vault")
-        reference = subject.subject_ref
-        permitted: list[bool] = []
-
-        def prepare(
-            state: State, at_ms: int, reference: bytes = reference, permitted: list[bool] = permitted
-        ) -> Prepared:
-            ruling = rule(state)
-            permitted[:] = [_is_permitted(ruling)]
-            about = e.About(subjects=[reference])
-            if not permitted[0]:
-                leaf, opening = gate.access_entry(request, dataset="", decided=dict(ruling.decided), about=about)
-                return Prepared(entries=[leaf], openings=[opening])
-            return _erasure(request, ruling, about, reference)
-
+        erasing = _Erasing(gate, request, rule, subject.subject_ref)
         try:
-            committed = await gate.singles.submit(prepare)
+            committed = await gate.singles.submit(erasing.prepare)
         except ItemConflictError:
             continue
-        if not permitted[0]:
+        if not erasing.permitted:
             raise DeniedError(RULES_CHANGED, receipt=committed.receipt.render())
         return ErasureAnswer(committed.receipt.render(), committed.at_ms, gate.keeper.state.epoch)
     raise ConflictError("the user changed too often meanwhile", hint="try again")
