@@ -1,0 +1,227 @@
+"""Decides again, and holds the answer against what an entry says.
+
+Rules of this file:
+1. What decides is `core.ruling` on the state of the entry's epoch: the function that the gateway called.
+2. The recorded answer must be equal, class by class, clause by clause. The one difference that is allowed: a clause
+   whose limit for the day was used up is recorded as "!clause", and then the counter must show that it was.
+3. What a counted clause gives in bulk must be counted, by that clause's counter, in the amount that was named.
+4. Answers are kept while what they depend on stays the same, since most requests repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ringfence.core.entry import Access, Count, Downgrade, SubjectErased
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ruling import Ruling, is_given, rule_access, rule_erasure
+from ringfence.core.state import State
+from ringfence.core.view import SHAPES, VERBS
+
+DAY_MS: Final = 86_400_000
+KEPT_MAX: Final = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An entry that says what it must: whether anything was given, and the counter's step, if any."""
+
+    given: bool
+    step: Count | None = None
+
+
+_GIVEN: Final = Checked(True)
+_REFUSED: Final = Checked(False)
+
+
+class Decider:
+    """Checks entries against one state after another."""
+
+    __slots__ = ("_agreed", "_erasures", "_state")
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._agreed: dict[tuple[object, ...], Checked] = {}
+        self._erasures: dict[tuple[int, str, str], Ruling] = {}
+
+    def move(self, state: State) -> None:
+        """Go on with another state; forget the kept answers if what they depend on changed (rule 4)."""
+        old, self._state = self._state, state
+        same_rules = (old.engine, old.charter_digest) == (state.engine, state.charter_digest)
+        same_principals = old.principals is state.principals or old.principals == state.principals
+        if not (same_rules and same_principals):
+            self._agreed.clear()
+            self._erasures.clear()
+
+    def check_access(self, entry: Access, *, day: int) -> Checked:
+        """Decide again on an access.
+
+        Raises:
+            ProofInvalidError: the entry says something else than the charter in force.
+        """
+        if entry.counted is not None:
+            return self._check_counted(entry, entry.counted, day=day)
+        key = (
+            entry.principal,
+            entry.country,
+            entry.purpose,
+            entry.verb,
+            entry.dataset,
+            entry.shape,
+            entry.records,
+            tuple(entry.decided.items()),
+        )
+        kept = self._agreed.get(key)
+        if kept is None:
+            kept = self._check_uncounted(entry)
+            if len(self._agreed) >= KEPT_MAX:
+                self._agreed.clear()
+            self._agreed[key] = kept
+        return kept
+
+    def check_downgrade(self, entry: Downgrade, write: Access | None, *, day: int) -> Checked:
+        """Check a downgrade against the write that it follows and its clause's limit for the day.
+
+        Raises:
+            ProofInvalidError: there is no such write, the clause does not permit it, or the limit is passed.
+        """
+        if write is None or write.verb != "write":
+            raise ProofInvalidError("a downgrade does not follow the write that it belongs to")
+        told = (entry.principal, entry.country, entry.purpose, entry.dataset)
+        if told != (write.principal, write.country, write.purpose, write.dataset):
+            raise ProofInvalidError("a downgrade names another request than the write that it follows")
+        if entry.clause not in write.decided.values():
+            raise ProofInvalidError(
+                "a downgrade names a clause that did not permit the write",
+                expected=" or ".join(sorted(set(write.decided.values()))),
+                found=entry.clause,
+            )
+        limit = _downgrade_limits(self._rule(write)).get(entry.clause, 0)
+        _check_step(entry.counted, counter=f"downgrade/{entry.clause}", day=day)
+        if entry.counted.amount < 1 or entry.counted.total > limit:
+            raise _over(entry.counted, limit)
+        return Checked(True, entry.counted)
+
+    def check_erasure(self, entry: SubjectErased) -> None:
+        """Decide again on an erasure, on the state before it; every class must be permitted.
+
+        Raises:
+            ProofInvalidError: the charter in force does not permit it, or says so by other clauses.
+        """
+        ruling = self._rule_erasure(entry.principal, entry.country, entry.purpose)
+        _require_equal(ruling.decided, entry.decided, "the charter decides otherwise on this erasure")
+        if set(ruling.permitted) != set(ruling.decided):
+            raise ProofInvalidError("a subject was erased although the charter refuses it", found=_show(entry.decided))
+
+    def _rule(self, entry: Access) -> Ruling:
+        if entry.verb not in VERBS or entry.shape not in SHAPES or entry.records < 0:
+            raise ProofInvalidError("an access is not of a known verb, shape and number", found=f"{entry.verb[:40]}")
+        if entry.dataset:
+            return rule_access(
+                self._state,
+                principal=entry.principal,
+                country=entry.country,
+                purpose=entry.purpose,
+                verb=entry.verb,
+                dataset=entry.dataset,
+                classes=entry.decided.keys(),
+                shape=entry.shape,
+                records=entry.records,
+            )
+        if entry.verb != "erase":
+            raise ProofInvalidError("an access names no dataset")
+        return self._rule_erasure(entry.principal, entry.country, entry.purpose)
+
+    def _rule_erasure(self, principal: int, country: str, purpose: str) -> Ruling:
+        key = (principal, country, purpose)
+        ruling = self._erasures.get(key)
+        if ruling is None:
+            ruling = rule_erasure(self._state, principal=principal, country=country, purpose=purpose)
+            if len(self._erasures) >= KEPT_MAX:
+                self._erasures.clear()
+            self._erasures[key] = ruling
+        return ruling
+
+    def _check_uncounted(self, entry: Access) -> Checked:
+        ruling = self._rule(entry)
+        _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
+        if not entry.dataset and entry.records and set(ruling.permitted) == set(ruling.decided):
+            raise ProofInvalidError("an erasure that the charter permits must be a rule of its own")
+        if is_given(entry) and (counted := _bulk_limits(entry, ruling)):
+            raise ProofInvalidError("what a counted clause gave is not counted", expected=_counters(counted))
+        return _GIVEN if is_given(entry) else _REFUSED
+
+    def _check_counted(self, entry: Access, step: Count, *, day: int) -> Checked:
+        """Check an access that moved a counter, or was refused because the counter stood too high (rules 2, 3)."""
+        ruling = self._rule(entry)
+        kind, _, clause = step.counter.partition("/")
+        limits = _bulk_limits(entry, ruling) if kind == "bulk" else _downgrade_limits(ruling)
+        refused = {name: "!" + said if said == clause else said for name, said in ruling.decided.items()}
+        if clause not in limits or kind not in ("bulk", "downgrade") or len(_bulk_limits(entry, ruling)) > 1:
+            raise ProofInvalidError(
+                "an access is counted by a counter that is not its own",
+                expected=_counters(_bulk_limits(entry, ruling)),
+                found=step.counter[:80],
+            )
+        _check_step(step, counter=step.counter, day=day)
+        if entry.decided == refused:
+            if step.amount != 0 or step.total + entry.records <= limits[clause]:
+                raise ProofInvalidError(
+                    f"the limit of clause {clause} was not used up, so it refuses nothing",
+                    expected=f"a total above {limits[clause] - entry.records} and an amount of 0",
+                    found=f"a total of {step.total} and an amount of {step.amount}",
+                )
+        else:
+            _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
+            if kind != "bulk" or step.amount != entry.records:
+                raise ProofInvalidError(
+                    "an access is counted wrongly", expected=str(entry.records), found=f"{kind} {step.amount}"
+                )
+            if step.total > limits[clause]:
+                raise _over(step, limits[clause])
+        return Checked(is_given(entry), step)
+
+
+def _bulk_limits(entry: Access, ruling: Ruling) -> dict[str, int]:
+    """Give the records a day of each counted clause that permits some of a bulk access."""
+    if entry.shape != "bulk":
+        return {}
+    permitted = ruling.permitted.values()
+    return {decision.clause: decision.records_per_day_max for decision in permitted if decision.records_per_day_max > 0}
+
+
+def _downgrade_limits(ruling: Ruling) -> dict[str, int]:
+    return {decision.clause: decision.downgrades_per_day_max for decision in ruling.permitted.values()}
+
+
+def _check_step(step: Count, *, counter: str, day: int) -> None:
+    if step.counter != counter:
+        raise ProofInvalidError("a step is of another counter", expected=counter, found=step.counter[:80])
+    if step.day != day or step.amount < 0 or step.total < 0 or step.ordinal < 1:
+        raise ProofInvalidError(
+            f"a step of counter {counter} is not of its batch's day",
+            expected=f"day {day}",
+            found=f"day {step.day}, ordinal {step.ordinal}, amount {step.amount}, total {step.total}",
+        )
+
+
+def _over(step: Count, limit: int) -> ProofInvalidError:
+    return ProofInvalidError(
+        f"counter {step.counter} is over the limit of its clause", expected=f"<= {limit}", found=f"{step.total}"
+    )
+
+
+def _require_equal(expected: object, found: object, what: str) -> None:
+    if expected != found:
+        raise ProofInvalidError(what, expected=_show(expected), found=_show(found))
+
+
+def _counters(limits: dict[str, int]) -> str:
+    return " or ".join(f"bulk/{clause}" for clause in limits) or "no counter"
+
+
+def _show(decided: object) -> str:
+    if not isinstance(decided, dict):
+        return str(decided)
+    return ", ".join(f"{name}: {clause or 'no clause permits'}" for name, clause in decided.items()) or "no class"

@@ -1,0 +1,195 @@
+"""The entries of a batch: each is read, decided again, counted, and held against its opening.
+
+Rules of this file:
+1. An entry that cannot be read, or says something else than the charter, is refuted with its place; the others are
+   still checked.
+2. What nobody can derive again (country, time, class, who the token was for) is counted as asserted, by source.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from ringfence.core.entry import (
+    Access,
+    AnyLeaf,
+    Batch,
+    Count,
+    Downgrade,
+    Outcome,
+    Refusals,
+    Rule,
+    SubjectErased,
+    parse_entry,
+)
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+from ringfence.verify.bundle import place_of_leaf
+from ringfence.verify.counters import Run, Runs, run_of
+from ringfence.verify.decisions import DAY_MS, Decider
+from ringfence.verify.openings import Openings, check_opening
+from ringfence.verify.scope import Scope
+from ringfence.verify.verdict import Findings, Tally
+
+PASSED_OVER: Final = "entries before the leaf given by --from: not decided again"
+
+_COUNTED: Final = b'"counted":{'
+_NOT_ENTRIES: Final = (b'{"kind":"batch"', b'{"kind":"seal"', b'{"kind":"rule.')
+
+
+class EntryChecker:
+    """Checks the entries of one part, in order."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        state: State,
+        counters: dict[tuple[int, str], list[Run]],
+        tally: Tally,
+        findings: Findings,
+    ) -> None:
+        self._scope = scope
+        self._state = state
+        self._decider = Decider(state)
+        self._openings = Openings(scope.bundle, size=scope.size) if scope.detail else None
+        self._counters = counters
+        self._tally = tally
+        self._findings = findings
+        self._runs: dict[tuple[int, str], Runs] = {}
+        self._counts: Counter[str] = Counter()
+        self._countries: Counter[str] = Counter()
+        self._builds: Counter[str] = Counter()
+        self._principals: Counter[str] = Counter()
+        self._withheld: Counter[str] = Counter()
+
+    def move(self, state: State) -> None:
+        """Go on with the state after one more rule."""
+        self._state = state
+        self._decider.move(state)
+
+    def finish(self) -> None:
+        """Put what was counted into the part's report."""
+        self._tally.counts.update(self._counts)
+        self._tally.withheld.update(self._withheld)
+        self._tally.assert_many("country", self._countries)
+        self._tally.assert_many("class", self._builds)
+        self._tally.assert_many("identity", self._principals)
+        for key, runs in self._runs.items():
+            self._counters[key] = runs.in_order()
+
+    def check_batch(self, header: Batch, entries: Sequence[bytes], *, first: int, build: str) -> None:
+        """Check the entries of a batch that holds no rule; `first` is the first one's leaf."""
+        counts = self._counts
+        counts["batches"] += 1
+        counts["entries"] += len(entries)
+        write: Access | None = None
+        day = header.at_ms // DAY_MS
+        for leaf, data in enumerate(entries, start=first):
+            try:
+                if leaf < self._scope.from_leaf:
+                    self._pass_over(data, leaf, epoch=header.epoch)
+                    continue
+                entry = parse_entry(data)
+                if type(entry) is Access:
+                    given = self._check_access(entry, leaf, day=day)
+                    if given and entry.verb == "write":
+                        self._builds[build] += 1
+                    write = entry
+                else:
+                    given = self._check_other(entry, write, header, leaf, day=day)
+                if self._openings is not None:
+                    self._check_opening(entry, self._openings.of(leaf), given=given, epoch=header.epoch)
+            except ProofInvalidError as error:
+                self._findings.refute_error(error, leaf=leaf)
+
+    def check_rule(self, rule: Rule, leaf: int) -> None:
+        """Check a rule before it is folded: an erasure is decided again, and the opening is held against the rule."""
+        self._counts["batches"] += 1
+        self._counts["entries"] += 1
+        if isinstance(rule, SubjectErased):
+            self._check_erasure(rule, leaf)
+        if self._openings is None:
+            return
+        try:
+            self._check_opening(rule, self._openings.of(leaf), given=False, epoch=0)
+        except ProofInvalidError as error:
+            self._findings.refute_error(error, leaf=leaf)
+
+    def check_bare(self, leaf: int) -> None:
+        """Check that a header or a seal has no opening: it commits to nothing."""
+        if self._openings is not None and leaf >= self._scope.from_leaf and self._openings.of(leaf):
+            what = "an opening is there for a leaf that commits to nothing"
+            self._findings.refute(place_of_leaf(leaf), what, leaf=leaf)
+
+    def _check_erasure(self, rule: SubjectErased, leaf: int) -> None:
+        self._counts["erasures"] += 1
+        if leaf < self._scope.from_leaf:
+            self._withheld[PASSED_OVER] += 1
+            return
+        try:
+            self._decider.check_erasure(rule)
+        except ProofInvalidError as error:
+            self._findings.refute_error(error, leaf=leaf)
+        self._counts["decisions"] += 1
+        self._countries[rule.country_from] += 1
+        self._principals["registered"] += 1
+
+    def _check_access(self, entry: Access, leaf: int, *, day: int) -> bool:
+        counts = self._counts
+        checked = self._decider.check_access(entry, day=day)
+        counts["accesses_given" if checked.given else "accesses_refused"] += 1
+        counts["decisions"] += 1
+        self._countries[entry.country_from] += 1
+        self._principals["registered" if entry.principal in self._state.principals else "unknown"] += 1
+        if checked.step:
+            self._count(checked.step, leaf)
+        return checked.given
+
+    def _check_other(self, entry: AnyLeaf, write: Access | None, header: Batch, leaf: int, *, day: int) -> bool:
+        counts = self._counts
+        if isinstance(entry, Downgrade):
+            checked = self._decider.check_downgrade(entry, write, day=day)
+            counts["downgrades"] += 1
+            counts["decisions"] += 1
+            if checked.step:
+                self._count(checked.step, leaf)
+            return True
+        if isinstance(entry, Refusals):
+            if entry.requests < 1:
+                raise ProofInvalidError("an entry of refusals counts none", found=str(entry.requests))
+            counts["refusals"] += 1
+            counts["requests_refused"] += entry.requests
+        elif isinstance(entry, Outcome):
+            if not 1 <= entry.n <= header.n or entry.position < 0:
+                raise ProofInvalidError("an outcome names no earlier access of its lane", found=f"batch {entry.n}")
+            counts["outcomes"] += 1
+        else:
+            raise ProofInvalidError(f"a leaf of kind {type(entry).__name__} may not stand in a batch with others")
+        return False
+
+    def _check_opening(self, entry: AnyLeaf, opening: bytes, *, given: bool, epoch: int) -> None:
+        withheld = check_opening(entry, opening, given=given, epoch=epoch, erased=self._scope.erased)
+        if withheld:
+            self._withheld[withheld] += 1
+        elif opening:
+            self._counts["openings"] += 1
+
+    def _pass_over(self, data: bytes, leaf: int, *, epoch: int) -> None:
+        """Take an entry before `from_leaf`: only its place and its counter's step are checked."""
+        if data.startswith(_NOT_ENTRIES):
+            raise ProofInvalidError("a header, a seal or a rule stands among the entries of a batch")
+        self._withheld[PASSED_OVER] += 1
+        if _COUNTED in data:
+            entry = parse_entry(data)
+            if isinstance(entry, Access | Downgrade) and entry.counted:
+                self._count(entry.counted, leaf)
+
+    def _count(self, step: Count, leaf: int) -> None:
+        self._counts["counted"] += 1
+        key = (self._state.epoch, step.counter)
+        runs = self._runs.get(key)
+        if runs is None:
+            runs = self._runs[key] = Runs()
+        runs.add(step.counter, run_of(step, leaf=leaf), self._findings)

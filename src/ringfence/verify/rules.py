@@ -1,0 +1,152 @@
+"""The rules of the whole ledger, folded in order before anything is decided again.
+
+Rules of this file:
+1. Rule leaves are found by their first bytes, which no other leaf can have; each stands right after its batch header
+   and right before its seal.
+2. The fold gives the state that each part of the ledger starts from, the subjects that were erased, and the charters
+   that the bundle must hold, each by its digest, and no other.
+3. When a rule cannot be folded, nothing after it can be decided again: that part of the ledger is only hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringfence.core.entry import (
+    RULE_PREFIX,
+    RULE_TYPES,
+    Batch,
+    CharterEnacted,
+    LaneRecovered,
+    PrincipalRegistered,
+    Rule,
+    SubjectErased,
+    parse_about,
+    parse_entry,
+)
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import EMPTY, State, fold
+from ringfence.core.tiles import TILE_WIDTH
+from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
+from ringfence.verify.openings import Openings, verify_opening
+from ringfence.verify.verdict import Findings, Recovery
+
+TILES_PER_PART: Final = 32
+LEAVES_PER_PART: Final = TILES_PER_PART * TILE_WIDTH
+RECOVERIES_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """Where the walk through one part of the ledger begins, and the state there; None where no state is known.
+
+    `leaf` is the first that the part may begin at: a rule's leaves belong to the part that its header is in.
+    """
+
+    leaf: int
+    state: State | None
+
+
+@dataclass(slots=True)
+class RuleBook:
+    """What the rules come to.
+
+    Attributes:
+        starts: one for each part of `LEAVES_PER_PART` leaves.
+        state: the state at the end, or the last one that could be folded.
+        erased: subject to the epoch from which it may not be listed; only those whose opening is there.
+        recovered: lanes that the custodian went on without.
+        blobs: digests of the charters that were enacted.
+    """
+
+    starts: list[PartStart] = field(default_factory=list)
+    state: State = EMPTY
+    erased: dict[bytes, int] = field(default_factory=dict)
+    recovered: list[Recovery] = field(default_factory=list)
+    blobs: set[bytes] = field(default_factory=set)
+
+
+def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -> RuleBook:
+    """Fold every rule of the tree."""
+    book = RuleBook()
+    openings = Openings(bundle, size=size) if detail else None
+    broken = False
+    rule_leaf = -2
+    try:
+        for leaf, data, header in _rule_leaves(bundle, size=size):
+            _start_parts(book, until=leaf, size=size, rule_leaf=rule_leaf)
+            rule_leaf = leaf
+            _take(book, bundle, data, header, leaf=leaf, openings=openings)
+    except ProofInvalidError as error:
+        broken = True
+        findings.refute_error(error, leaf=max(rule_leaf, 0))
+    _start_parts(book, until=size, size=size, rule_leaf=rule_leaf, broken=broken)
+    return book
+
+
+def fold_rule(bundle: Bundle, state: State, rule: Rule, *, lane: int, leaf: int, opening: bytes | None = None) -> State:
+    """Fold one rule, its charter read from the bundle.
+
+    Raises:
+        ProofInvalidError: the state does not allow it, or the charter is missing.
+    """
+    blob = bundle.read_blob(rule.digest) if isinstance(rule, CharterEnacted) else None
+    return fold(state, rule, lane=lane, opening=opening, blob=blob, place=place_of_leaf(leaf))
+
+
+def _rule_leaves(bundle: Bundle, *, size: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give (leaf, rule, the leaf before it) for each rule."""
+    before_file: list[bytes] = []
+    for index in range(-(-size // TILE_WIDTH)):
+        tile = entries_tile(index, size=size)
+        if RULE_PREFIX not in bundle.read_entries(tile):
+            before_file = []
+            continue
+        leaves = bundle.read_leaves(tile)
+        for number, data in enumerate(leaves):
+            if not data.startswith(RULE_PREFIX):
+                continue
+            if number == 0 and index and not before_file:
+                before_file = bundle.read_leaves(entries_tile(index - 1, size=size))
+            before = leaves[number - 1] if number else (before_file[-1] if before_file else b"")
+            yield index * TILE_WIDTH + number, data, before
+        before_file = leaves
+
+
+def _start_parts(book: RuleBook, *, until: int, size: int, rule_leaf: int, broken: bool = False) -> None:
+    """Note the state for every part that starts at or before leaf `until` - 1, after the rule at `rule_leaf`."""
+    while (first := len(book.starts) * LEAVES_PER_PART) < min(until, size):
+        inside_rule = rule_leaf - 1 < first <= rule_leaf + 1
+        book.starts.append(PartStart(rule_leaf + 2 if inside_rule else first, None if broken else book.state))
+
+
+def _take(book: RuleBook, bundle: Bundle, data: bytes, header: bytes, *, leaf: int, openings: Openings | None) -> None:
+    place = place_of_leaf(leaf)
+    rule = parse_entry(data, place=place)
+    batch = parse_entry(header, place=place_of_leaf(leaf - 1)) if header else None
+    if not isinstance(rule, RULE_TYPES) or not isinstance(batch, Batch):
+        raise ProofInvalidError("a rule does not stand alone in its batch", place=place)
+    opening = openings.of(leaf) if openings else b""
+    if opening:
+        _verify_opening(rule, opening, place=place)
+    if isinstance(rule, CharterEnacted):
+        book.blobs.add(rule.digest)
+    if isinstance(rule, LaneRecovered) and len(book.recovered) < RECOVERIES_MAX:
+        book.recovered.append(Recovery(leaf, rule.lane, rule.n, rule.reason))
+    identity = opening if opening and isinstance(rule, PrincipalRegistered) else None
+    book.state = fold_rule(bundle, book.state, rule, lane=batch.lane, leaf=leaf, opening=identity)
+    if opening and isinstance(rule, SubjectErased):
+        subjects = parse_about(opening, place=place).subjects
+        if not subjects:
+            raise ProofInvalidError("an erasure's opening names no subject", place=place)
+        for subject in subjects:
+            book.erased.setdefault(subject, book.state.epoch)
+
+
+def _verify_opening(rule: Rule, opening: bytes, *, place: str) -> None:
+    try:
+        verify_opening(rule, opening)
+    except ProofInvalidError as error:
+        raise ProofInvalidError(error.message, place=place, expected=error.expected, found=error.found) from None

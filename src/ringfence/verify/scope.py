@@ -1,0 +1,29 @@
+"""What every part of the ledger is checked against; the same for all of them, sent once to each process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ringfence.verify.bundle import Bundle
+from ringfence.verify.checkpoints import TimeLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What every part is checked against.
+
+    Attributes:
+        size: leaves in the tree.
+        times: until when the leaves may have been written; its sizes are those of the checkpoints.
+        erased: subjects that may not be listed from an epoch on.
+        from_leaf: entries before it are not decided again.
+    """
+
+    bundle: Bundle
+    origin: str
+    size: int
+    times: TimeLimits
+    detail: bool
+    erased: Mapping[bytes, int] = field(default_factory=dict)
+    from_leaf: int = 0
