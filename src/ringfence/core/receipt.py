@@ -1,0 +1,88 @@
+"""Receipts: what a caller is given for an entry, and how it later proves that the ledger kept it.
+
+Rules of this file:
+1. A receipt names the entry by its place in its lane and by its leaf hash. The hash is what a proof is about; the
+   place is how the custodian finds the entry.
+2. A receipt alone proves nothing. With a proof file of the ledger it proves that the entry, unchanged, is under a
+   checkpoint that the log signed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from ringfence.core.checkpoint import SignedCheckpoint
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.lane import ENTRIES_PER_BATCH_MAX, leaf_hash
+from ringfence.core.merkle import HASH_SIZE_BYTES
+from ringfence.core.proof import open_proof
+from ringfence.core.signed_note import VerifierKey
+
+_RECEIPT: Final = re.compile(r"(0|[1-9][0-9]{0,9})-([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,2})-([0-9a-f]{64})")
+
+
+class Receipt(NamedTuple):
+    """Entry `position` (from 0) of batch `n` of `lane`, and its leaf hash (32 bytes)."""
+
+    lane: int
+    n: int
+    position: int
+    entry_hash: bytes
+
+
+def render_receipt(receipt: Receipt) -> str:
+    """Give a receipt as text: `<lane>-<n>-<position>-<leaf hash in hex>`; `parse_receipt` gives it back.
+
+    Raises:
+        InvalidInputError: a value cannot be that of a receipt.
+    """
+    text = f"{receipt.lane}-{receipt.n}-{receipt.position}-{receipt.entry_hash.hex()}"
+    if _match(text) != receipt:
+        raise InvalidInputError("this cannot be a receipt", place="receipt")
+    return text
+
+
+def parse_receipt(text: str) -> Receipt:
+    """Read a receipt.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    receipt = _match(text)
+    if receipt is None:
+        raise InvalidInputError(
+            "this is not a receipt: expected <lane>-<batch>-<position>-<64 hex digits>", place="receipt"
+        )
+    return receipt
+
+
+def verify_receipt(
+    receipt: Receipt, proof: bytes, *, log_key: VerifierKey, entry: bytes | None = None
+) -> SignedCheckpoint:
+    """Check that the ledger holds the entry of a receipt, and give the signed checkpoint that vouches for it.
+
+    Args:
+        receipt: what the caller was given.
+        proof: a proof file (tlog-proof) of the ledger.
+        log_key: the log's pinned key; its name is the origin.
+        entry: the entry itself, as the ledger holds it, when the caller has it: then it is held against the receipt.
+
+    Raises:
+        ProofInvalidError: the entry is another one, or the proof is malformed, wrongly signed or of another entry.
+    """
+    if entry is not None and leaf_hash(entry) != receipt.entry_hash:
+        raise ProofInvalidError(
+            "the entry is not the one that the receipt names",
+            place="entry",
+            expected=receipt.entry_hash.hex(),
+            found=leaf_hash(entry).hex(),
+        )
+    return open_proof(proof, leaf_hash=receipt.entry_hash, log_key=log_key, strict=False)
+
+
+def _match(text: str) -> Receipt | None:
+    match = _RECEIPT.fullmatch(text)
+    if match is None or int(match[3]) >= ENTRIES_PER_BATCH_MAX or len(match[4]) != 2 * HASH_SIZE_BYTES:
+        return None
+    return Receipt(int(match[1]), int(match[2]), int(match[3]), bytes.fromhex(match[4]))

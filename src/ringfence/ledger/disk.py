@@ -1,0 +1,78 @@
+"""Durable steps on files: the one place of the ledger that writes, renames or syncs.
+
+Rules of this file:
+1. A file appears whole or not at all: written beside its place, synced, renamed. The rename itself is durable only
+   after `sync_directory`.
+2. A failed sync is never tried again: what the disk then holds is unknown. It raises `DeviceError`, and the process
+   must stop and verify anew.
+3. Any other failure (disk full, permission) leaves the old file as it was and raises `UnavailableError`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ringfence.core.errors import DeviceError, UnavailableError
+
+
+class Disk:
+    """The steps that `TreeWriter` takes. A test puts one in its place that fails on order."""
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a file and sync its bytes. A crash leaves any part of it: only a rename makes it count."""
+        with _named("written", path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                _sync(descriptor, path)
+            finally:
+                os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Put a written file in its place. A crash leaves the old file or the new one, whole."""
+        with _named("renamed", target):
+            source.replace(target)
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory; one that is there already is left alone."""
+        with _named("made", path):
+            path.mkdir(exist_ok=True)
+
+    def sync_directory(self, path: Path) -> None:
+        """Make the names in a directory durable."""
+        with _named("opened", path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _sync(descriptor, path)
+            finally:
+                os.close(descriptor)
+
+    def remove_directory(self, path: Path) -> None:
+        """Remove a directory of old partial tiles, if it is there. A crash leaves some of its files."""
+        with _named("removed", path):
+            if path.is_dir():
+                shutil.rmtree(path)
+
+
+def _sync(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise DeviceError(
+            f"the disk failed to make {path.name} durable: {error.strerror}",
+            hint="Check the disk. What it holds is unknown until the sequencer starts again and verifies it.",
+        ) from error
+
+
+@contextmanager
+def _named(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"the ledger's file {path.name} cannot be {what}: {error.strerror}") from error

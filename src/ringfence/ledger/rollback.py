@@ -1,0 +1,144 @@
+"""A database that is older than what was already shown is refused: serving from it would rewrite history.
+
+Rules of this file:
+1. What was shown is the newest checkpoint: the file `checkpoint` of the tree directory, which never goes back, and
+   what the store itself kept.
+2. The committed head must be a growth of it: the same leaves, and then others. The roots decide, not the sizes alone.
+3. The checkpoint is read before the head. Only committed heads are signed, so a sequencer at work never looks like a
+   rollback.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ringfence.core.checkpoint import Checkpoint, open_checkpoint
+from ringfence.core.errors import IntegrityError, ProofInvalidError, RollbackError
+from ringfence.core.merkle import Frontier
+from ringfence.core.ports import Store, TreeHead
+from ringfence.core.signed_note import VerifierKey
+from ringfence.core.tiles import frontier_from_tiles
+from ringfence.ledger.leaves import read_placed_batches
+from ringfence.ledger.tree_reader import TreeReader
+
+HASHES_PER_STEP_MAX: Final = 4096
+HINT: Final = "Do not serve from it. Find out who put it back, and restore the newest database."
+
+
+async def verify_not_rolled_back(store: Store, tree: TreeReader, *, log_key: VerifierKey) -> None:
+    """Check that the store's ledger is a growth of the newest checkpoint that was ever shown. Writes nothing.
+
+    Work: one hash for each leaf that was committed since that checkpoint.
+
+    Raises:
+        RollbackError: it is older, or another one: names both sizes.
+        IntegrityError: the tree directory, or a batch committed since the checkpoint, is not what it should be.
+    """
+    shown = read_shown(tree, log_key=log_key)
+    kept = await read_kept(store, log_key=log_key)
+    head = await store.tree_head()
+    for checkpoint in (shown, kept):
+        if checkpoint is not None:
+            check_not_behind(head, checkpoint)
+    if shown is None:
+        return
+    try:
+        frontier = frontier_from_tiles(tree.read_tile, size=shown.size)
+    except ProofInvalidError as error:
+        raise IntegrityError(
+            f"the tree directory is not what its checkpoint says: {error}", place=error.place
+        ) from None
+    if frontier.root() != shown.root:
+        raise IntegrityError("the tree directory's tiles give another root than its checkpoint", place="tile")
+    await verify_growth(store, frontier, head=head, shown=shown)
+
+
+def read_shown(tree: TreeReader, *, log_key: VerifierKey) -> Checkpoint | None:
+    """Give the newest checkpoint of a tree directory, or None when nothing was ever published there.
+
+    Raises:
+        IntegrityError: it is not one of this log's.
+    """
+    try:
+        signed = tree.open_checkpoint(log_key)
+    except ProofInvalidError as error:
+        raise IntegrityError(
+            f"the tree directory's checkpoint is not this log's: {error}", place="checkpoint"
+        ) from None
+    return signed.checkpoint if signed else None
+
+
+async def read_kept(store: Store, *, log_key: VerifierKey) -> Checkpoint | None:
+    """Give the newest checkpoint that the store kept, or None.
+
+    Raises:
+        IntegrityError: it is not one of this log's.
+    """
+    kept = await store.newest_checkpoint()
+    if kept is None:
+        return None
+    place = f"checkpoint of size {kept[0]} in the database"
+    try:
+        return open_checkpoint(kept[1], log_key=log_key, strict=False, place=place).checkpoint
+    except ProofInvalidError as error:
+        raise IntegrityError(f"a kept checkpoint is not this log's: {error}", place=place) from None
+
+
+def check_not_behind(head: TreeHead, shown: Checkpoint) -> None:
+    """Check that a head has at least the size of a checkpoint, and its root where the sizes are equal.
+
+    Raises:
+        RollbackError: it has not: names both sizes.
+    """
+    if head.size < shown.size:
+        raise RollbackError(
+            f"the database's ledger has {head.size} leaves, and a checkpoint of {shown.size} leaves was already shown",
+            hint=HINT,
+        )
+    if head.size == shown.size and head.root != shown.root:
+        raise _other_ledger(head, shown)
+
+
+async def verify_growth(store: Store, frontier: Frontier, *, head: TreeHead, shown: Checkpoint | None) -> None:
+    """Check that the store's leaves lead from a frontier to the committed head, through what was shown.
+
+    Args:
+        store: the ledger's store.
+        frontier: a tree that is known; of the size of `shown`, or smaller.
+        head: the committed head.
+        shown: the newest checkpoint, if there is one.
+
+    Raises:
+        RollbackError: they do not.
+        IntegrityError: a batch on the way is missing or is not what its header says.
+    """
+    hashes: list[bytes] = []
+    if shown is not None and head.size > shown.size:
+        following = await store.placements(first_leaf=shown.size, placements_max=1)
+        if not following or following[0].first_leaf != shown.size:
+            raise _other_ledger(head, shown)
+    start, frontier_end = frontier.size, frontier
+    async for placed in read_placed_batches(store, first_leaf=start, size=head.size):
+        hashes += placed.hashes
+        size = placed.first_leaf + len(placed.leaves)
+        at_shown = shown is not None and size == shown.size
+        if at_shown or len(hashes) >= HASHES_PER_STEP_MAX:
+            frontier_end, hashes = frontier_end.append_many(hashes), []
+        if shown is not None and at_shown and frontier_end.root() != shown.root:
+            raise _other_ledger(head, shown)
+    frontier_end = frontier_end.append_many(hashes)
+    if frontier_end.root() == head.root and (not head.size or frontier_end.to_bytes() == head.frontier):
+        return
+    if shown is not None:
+        raise _other_ledger(head, shown)
+    raise IntegrityError(
+        "the database's batches do not give the root of its tree", place=f"tree head of {head.size} leaves"
+    )
+
+
+def _other_ledger(head: TreeHead, shown: Checkpoint) -> RollbackError:
+    return RollbackError(
+        f"the database's ledger of {head.size} leaves is not a growth of the checkpoint of {shown.size} leaves"
+        " that was already shown",
+        hint=HINT,
+    )

@@ -1,0 +1,175 @@
+"""Writing the static tree: tiles are a pure function of the committed head, so every step may be done again.
+
+Rules of this file:
+1. Order: tiles, entry bundles and their directories are durable before the `checkpoint` that needs them.
+2. `checkpoint` never goes back to a smaller size: it is the memory of what was ever shown.
+3. Partial tiles stay until their full tile is there, so that a reader of an older checkpoint finds them.
+4. One writer a directory, by a lock file; the lock goes with its process.
+5. A crash at any step leaves a tree that is right for its `checkpoint`, and that the next run completes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
+from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
+from ringfence.core.merkle import Frontier
+from ringfence.core.signed_note import VerifierKey, render_vkey
+from ringfence.ledger.disk import Disk
+from ringfence.ledger.growth import Growth
+from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
+
+LOCK: Final = ".lock"
+INCOMING: Final = ".incoming"
+
+
+class TreeWriter:
+    """The one writer of a tree directory.
+
+    Args:
+        directory: where the tree lies; made if missing.
+        log_key: the log's public key (type 0x01); its name is the origin.
+        disk: how files are written.
+    """
+
+    def __init__(self, directory: Path, *, log_key: VerifierKey, disk: Disk | None = None) -> None:
+        self.reader = TreeReader.in_directory(directory)
+        self.published: SignedCheckpoint | None = None
+        self._directory = directory
+        self._log_key = log_key
+        self._disk = disk or Disk()
+        self._growth = Growth()
+        self._unsynced: set[Path] = set()
+        self._lock: int | None = None
+
+    @property
+    def frontier(self) -> Frontier:
+        """The right edge of what has been written, published or not."""
+        return self._growth.frontier
+
+    def open(self) -> None:
+        """Take the directory, and stand where its `checkpoint` says (at 0 when there is none, or no tiles).
+
+        Raises:
+            ConfigurationError: another sequencer has the directory, or it is of another log.
+            IntegrityError: `checkpoint` is not one of this log's, or the tiles are not what it vouches for.
+        """
+        self._take_lock()
+        self._write_vkey()
+        self._unsynced.clear()
+        self._growth = Growth()
+        try:
+            self.published = self.reader.open_checkpoint(self._log_key)
+        except ProofInvalidError as error:
+            raise IntegrityError(
+                f"the tree directory's checkpoint is not this log's: {error}", place=CHECKPOINT
+            ) from None
+        if self.published is None or not (self._directory / "tile").is_dir():
+            return
+        tree = self.published.checkpoint
+        try:
+            self._growth = Growth.load(self.reader, size=tree.size, root=tree.root)
+        except ProofInvalidError as error:
+            raise IntegrityError(
+                f"the tree directory is not what its checkpoint of size {tree.size} vouches for: {error}",
+                place=error.place,
+                hint="Move the directory `tile` away and start again: it is rebuilt from the database and checked.",
+            ) from None
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def append(self, leaves: Sequence[bytes], hashes: Sequence[bytes]) -> None:
+        """Append leaves and write what became full. A crash leaves full tiles that no checkpoint names yet."""
+        full = self._growth.append(leaves, hashes)
+        for tile, data in full:
+            self._place(tile.path, data)
+        # A crash before this leaves a full tile beside its partial ones: the next run fills the same tile again.
+        self._sync_directories()
+        for tile, _ in full:
+            self._disk.remove_directory(self._directory / f"{tile.path}.p")
+
+    def complete(self) -> None:
+        """Write the partial tiles of the present size. A crash leaves some: they count for no checkpoint yet."""
+        for tile, data in self._growth.partials():
+            self._place(tile.path, data)
+        self._sync_directories()
+
+    def publish(self, note: bytes) -> None:
+        """Put a signed checkpoint of the present size in place.
+
+        A crash before the rename leaves the older checkpoint, whose tiles are all still there; after it, the new one.
+
+        Raises:
+            IntegrityError: the checkpoint is not of what was written, or goes back.
+        """
+        signed = open_checkpoint(note, log_key=self._log_key, strict=False)
+        tree, frontier = signed.checkpoint, self._growth.frontier
+        if (tree.size, tree.root) != (frontier.size, frontier.root()):
+            raise IntegrityError("a checkpoint is not of the tree that was written", place=CHECKPOINT)
+        if self.published and tree.size < self.published.checkpoint.size:
+            raise IntegrityError(
+                f"a checkpoint of size {tree.size} would follow one of {self.published.checkpoint.size}",
+                place=CHECKPOINT,
+            )
+        self._place(CHECKPOINT, note)
+        self._sync_directories()
+        self.published = signed
+
+    def _place(self, path: str, data: bytes) -> None:
+        """Write a file beside the tree and rename it into place; durable after `_sync_directories`."""
+        incoming, target = self._directory / INCOMING, self._directory / path
+        self._make_parents(target.parent)
+        self._disk.write(incoming, data)
+        self._disk.rename(incoming, target)
+        self._unsynced.add(target.parent)
+
+    def _make_parents(self, directory: Path) -> None:
+        if directory.is_dir():
+            return
+        self._make_parents(directory.parent)
+        self._disk.make_directory(directory)
+        self._unsynced.add(directory.parent)
+
+    def _sync_directories(self) -> None:
+        for directory in sorted(self._unsynced):
+            self._disk.sync_directory(directory)
+        self._unsynced.clear()
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:
+            return
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise UnavailableError(f"the tree directory cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise ConfigurationError(
+                "another sequencer is writing this tree directory", hint="Run one sequencer for each tree directory."
+            ) from None
+        self._lock = lock
+
+    def _write_vkey(self) -> None:
+        """Name the log's key. A crash leaves no `vkey`, and the next run writes it."""
+        wanted = f"{render_vkey(self._log_key)}\n".encode("ascii")
+        path = self._directory / VKEY
+        found = path.read_bytes() if path.is_file() else b""
+        if found and found != wanted:
+            raise ConfigurationError(
+                "the tree directory is of a log with another key", hint="Give the sequencer the key of this ledger."
+            )
+        if not found:
+            self._place(VKEY, wanted)
+            self._sync_directories()
