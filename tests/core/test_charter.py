@@ -333,6 +333,17 @@ def test_charter_with_too_many_values_is_refused() -> None:
     assert any(f"more than {NODES_MAX} values" in problem.found for problem in problems_of(text))
 
 
+def test_near_names_are_looked_for_only_while_problems_are_few() -> None:
+    wrong = [f"parson{number}" for number in range(150)]
+    problems = problems_of(
+        SMALL.replace(
+            "datasets: [person, posts]\n    classes: [public]", f"datasets: {wrong}\n    classes: [public]"
+        ).replace("'", "")
+    )
+    assert len(problems) == 150
+    assert sum("did you mean `person`" in problem.expected for problem in problems) == 100
+
+
 def test_what_the_file_says_is_escaped_and_cut_in_problems() -> None:
     problems = problems_of(changed("version: 3", 'version: "\\u001b[31m' + "x" * 500 + '"'))
     assert "\x1b" not in problems[0].render()

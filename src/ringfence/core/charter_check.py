@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ringfence.core.charter_document import Document, Path, show
+from ringfence.core.charter_overlap import Source, find_overlaps
 from ringfence.core.charter_shape import CharterShape, DatasetShape, FieldReferenceShape, FlowShape, suggest
 from ringfence.core.charter_terms import ANY, PROTECTED, RECORD, RESERVED
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.errors import Problem
 
+SUGGESTIONS_MAX: Final = 100  # looking for near names is slow, and after so many problems it helps nobody
 _COUNTRY_WORDS: Final = "an ISO 3166 alpha-2 country code"
 
 
@@ -67,6 +69,10 @@ class _Checker:
     def add(self, path: Path, found: str, expected: str, *, at_key: bool = False) -> None:
         self.problems.append(self.document.problem(path, found=found, expected=expected, at_key=at_key))
 
+    def near(self, word: str, known: Iterable[str]) -> str:
+        """Ask whether a near name was meant, as long as there are few problems."""
+        return suggest(word, known) if len(self.problems) < SUGGESTIONS_MAX else ""
+
     def known(self, section: str) -> frozenset[str]:
         return self.names.sections.get(section, frozenset())
 
@@ -76,7 +82,7 @@ class _Checker:
             return True  # that the class `protected` is missing is reported once, for the section
         known = sorted(self.known(section))
         listed = "one of " + ", ".join(known) if 0 < len(known) <= 12 else f"the name of one of the {section}"
-        self.add(path, f"the unknown {what} {show(value)}", listed + suggest(value, known))
+        self.add(path, f"the unknown {what} {show(value)}", listed + self.near(value, known))
         return False
 
     def name_list(self, path: Path, values: Sequence[str], section: str, what: str, *, any_allowed: bool) -> None:
@@ -115,7 +121,7 @@ class _Checker:
         """Check that a dataset, if it has a mapping of fields at all, declares a field."""
         declared = self.names.fields.get(dataset)
         if declared is not None and field_name not in declared:
-            hint = suggest(field_name, declared)
+            hint = self.near(field_name, declared)
             found = f"the unknown field {show(field_name)}"
             self.add((*path, *at), found, f"a field that `{dataset}` declares{hint}")
 
@@ -247,40 +253,18 @@ def _check_sources(checker: _Checker, name: str, dataset: DatasetShape) -> None:
         checker.add((*path, "key_field"), "a `key_field` without `*`", "a source with `*`, or no `key_field`")
 
 
-@dataclass(slots=True)
-class _Branch:
-    """Sources that begin with the same keys; `owner` is the dataset and path of the one that ends here."""
-
-    below: dict[str, _Branch] = field(default_factory=dict)
-    owner: tuple[str, str] | None = None
-
-
 def _check_overlaps(checker: _Checker) -> None:
-    """Report each source that some earlier one overlaps: equal, or one within the other, `*` being any key."""
-    root = _Branch()
-    for name, dataset in checker.shape.datasets.items():
-        for position, source in enumerate(dataset.sources):
-            if source.count(ANY) > 1:
-                continue  # reported already, and looking for it could take long
-            overlapped = _overlapped(root, source, 0)
-            if overlapped is not None:
-                owner, owner_path = overlapped
-                found = f"the source {show('/'.join(source))}, which overlaps {show(owner_path)} of `{owner}`"
-                path: Path = ("datasets", name, "sources", position)
-                checker.add(path, found, "sources such that each value belongs to one dataset")
-                continue
-            branch = root
-            for key in source:
-                branch = branch.below.setdefault(key, _Branch())
-            branch.owner = (name, "/".join(source))
-
-
-def _overlapped(branch: _Branch, source: Sequence[str], depth: int) -> tuple[str, str] | None:
-    if branch.owner is not None:
-        return branch.owner
-    key = source[depth] if depth < len(source) else ANY
-    nearer = list(branch.below.values()) if key == ANY else [branch.below[k] for k in (key, ANY) if k in branch.below]
-    return next((found for item in nearer if (found := _overlapped(item, source, depth + 1))), None)
+    sources = [
+        Source(name, position, tuple(source))
+        for name, dataset in checker.shape.datasets.items()
+        for position, source in enumerate(dataset.sources)
+        if source.count(ANY) <= 1  # more are reported already
+    ]
+    for source, earlier in find_overlaps(sources):
+        path: Path = ("datasets", source.dataset, "sources", source.position)
+        found = f"the source {show('/'.join(source.keys))}, which overlaps {show('/'.join(earlier.keys))}"
+        expected = "sources such that each value belongs to one dataset"
+        checker.add(path, f"{found} of `{earlier.dataset}`", expected)
 
 
 def _check_flows(checker: _Checker) -> None:

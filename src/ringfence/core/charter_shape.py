@@ -56,17 +56,23 @@ class Shape(BaseModel):
 
 
 class FieldReferenceShape(Shape):
+    """A field of a dataset, named."""
+
     dataset: Reference = Field(description="the name of a dataset")
     field: Reference = Field(description="the name of a field of that dataset")
 
 
 class EvidenceShape(Shape):
+    """Where a user's data shows the user's country."""
+
     declared: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a country the user gave")
     phone: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a phone number")
     login_ip: list[FieldReferenceShape] = Field([], max_length=16, description="fields with a login's IP address")
 
 
 class JurisdictionShape(Shape):
+    """The country whose users are protected, and how they are found."""
+
     country: Reference = Field(description="the country whose users are protected, by its ISO 3166 alpha-2 code")
     evidence: EvidenceShape = Field(description="where a user's data shows the country: declared, phone, login_ip")
     login_share_min: float = Field(
@@ -75,18 +81,24 @@ class JurisdictionShape(Shape):
 
 
 class PartyShape(Shape):
+    """One side of the agreement."""
+
     name: Words = Field(description="the party's full name")
     role: Role = Field(description="the party's role: one of " + ", ".join(ROLES))
     words: Words | None = Field(None, description="what the party is, in words")
 
 
 class RegionShape(Shape):
+    """Where data may be stored."""
+
     country: Reference = Field(description="the country of the region, by its ISO 3166 alpha-2 code")
     holds: References = Field(description="the classes that may be stored there, a list")
     words: Words | None = Field(None, description="what the region is, in words")
 
 
 class FieldShape(Shape):
+    """The class of a field."""
+
     data_class: Reference = Field(alias="class", description="a class, or `record` for the class of the record")
     distinct: Literal["many", "few"] = Field("few", description="`many` when values differ between most users")
 
@@ -104,6 +116,8 @@ AnyFieldShape = Annotated[
 
 
 class RecordClassShape(Shape):
+    """How the class of a record follows from a field of it."""
+
     field: Reference = Field(description="the field whose value decides the record's class")
     values: dict[Key, Reference] = Field(
         min_length=1, max_length=64, description="a class for each value; any other value is protected"
@@ -111,6 +125,8 @@ class RecordClassShape(Shape):
 
 
 class DatasetShape(Shape):
+    """A kind of record, where it is found in an export, and its fields' classes."""
+
     words: Words | None = Field(None, description="what the dataset is, in words")
     records: Literal["one", "many"] = Field(description="`one` or `many` records for each user")
     sources: list[Annotated[list[Key], Field(min_length=1, max_length=12)]] = Field(
@@ -123,11 +139,15 @@ class DatasetShape(Shape):
 
 
 class BulkShape(Shape):
+    """Limits of requests for many users at once."""
+
     records_max: int = Field(ge=1, le=RECORDS_MAX, description="most records that one request may touch")
     records_per_day_max: int = Field(ge=1, le=RECORDS_PER_DAY_MAX, description="most records of a UTC day")
 
 
 class FlowShape(Shape):
+    """One clause that permits something."""
+
     name: Name = Field(description=_NAME_WORDS)
     words: Words = Field(description="what the flow is for, in words")
     who: References = Field(description="the parties that may, a list")
@@ -144,12 +164,16 @@ class FlowShape(Shape):
 
 
 class SearchableShape(Shape):
+    """A field that users can be looked up by."""
+
     dataset: Reference = Field(description="the name of a dataset")
     field: Reference = Field(description="a field of it that is declared `distinct: many`")
     normalize: Literal["none", "email", "phone"] = Field("none", description="`none`, `email` or `phone`")
 
 
 class NeverShape(Shape):
+    """What an invariant forbids every flow to permit."""
+
     roles: list[Role] = Field([], max_length=5, description="roles, a list")
     parties: list[Reference] = Field([], max_length=64, description="parties, a list")
     verbs: Verbs = Field(description="what may never be done, a list of: " + ", ".join(VERBS))
@@ -161,6 +185,8 @@ class NeverShape(Shape):
 
 
 class InvariantShape(Shape):
+    """A promise that no flow breaks."""
+
     name: Name = Field(description=_NAME_WORDS)
     words: Words = Field(description="the promise, in words")
     never: NeverShape = Field(description="what no flow may permit: roles or parties, verbs, classes")
