@@ -147,7 +147,8 @@ async def _export_blobs(store: Store, charters: dict[bytes, str], target: Path) 
         epoch = rules[-1].batch.epoch + 1
         for rule in rules:
             digest = hashlib.sha256(rule.blob).digest()
-            if rule.blob and missing.pop(digest, None):
+            if rule.blob and digest in missing:
+                del missing[digest]
                 _write(target / "blobs" / digest.hex(), rule.blob)
     for digest, place in missing.items():
         raise IntegrityError(f"the charter's file {digest.hex()} is missing in the database", place=place)
