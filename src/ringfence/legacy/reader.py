@@ -105,7 +105,6 @@ class _ExportReader:
         """Give every record; one JSON value is expected and nothing after it."""
         event, value = next(self._events)
         yield from self._walk(self._root, event, value, pointer="", depth=0, wild_key=None)
-        self._pointer = ""
         for _ in self._events:  # the parser itself refuses what follows the end
             raise InvalidInputError("found a second value; expected the end")
 
@@ -144,6 +143,7 @@ class _ExportReader:
             event, value = next(self._events)
             yield from self._walk(child, event, value, pointer=child_pointer, depth=depth, wild_key=child_wild_key)
             self._begin_record()
+        self._pointer = pointer
         self._open_keys_size = open_keys_size
         if not keys and (node is None or wild_key is not None):
             yield self._leaf({}, pointer)
@@ -151,13 +151,15 @@ class _ExportReader:
     def _walk_list(self, node: SourceNode | None, *, pointer: str, depth: int, wild_key: str | None) -> Iterator[Item]:
         self._check_depth(depth)
         index = 0
+        here = self._pointer = f"{pointer}/0"
         for event, value in self._events:
             if event == "end_array":
                 break
-            child_pointer = self._pointer = f"{pointer}/{index}"
-            yield from self._walk(None, event, value, pointer=child_pointer, depth=depth, wild_key=None)
+            yield from self._walk(None, event, value, pointer=here, depth=depth, wild_key=None)
             self._begin_record()
             index += 1
+            here = self._pointer = f"{pointer}/{index}"
+        self._pointer = pointer
         if not index and (node is None or wild_key is not None):
             yield self._leaf([], pointer)
 
@@ -215,6 +217,7 @@ class _ExportReader:
             yield Item(name, record, here)
             index += 1
             self._pointer = f"{pointer}/{index}"
+        self._pointer = pointer
         if not index and wild_key is not None:
             yield self._leaf([], pointer)
 
