@@ -121,7 +121,7 @@ def last_searches(searches: Sequence[SearchWrite]) -> list[SearchWrite]:
 
 def render_sequenced(sequenced: dict[int, int]) -> str:
     """Give the lanes of a tree head and how far each is in the tree, as JSON."""
-    return msgspec.json.encode(sequenced, order="sorted").decode()
+    return msgspec.json.encode(dict(sorted(sequenced.items()))).decode()
 
 
 def parse_sequenced(text: str) -> dict[int, int]:
