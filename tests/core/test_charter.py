@@ -177,6 +177,12 @@ MISTAKES = {
         "one dataset",
     ),
     "source twice": ("[[Logins]]", "[⟦[Posts, List]]", "overlaps `Posts/List` of `posts`", "one dataset"),
+    "source around another": (
+        "[[Logins]]",
+        "[⟦[Posts]]",
+        "`Posts`, which overlaps `Posts/List` of `posts`",
+        "one dataset",
+    ),
     "star overlaps": ("[[Logins]]", "[⟦[Chats, mine]]", "overlaps `Chats/*` of `chats`", "one dataset"),
     "two stars": ('[[Chats, "*"]]', '[⟦["*", Chats, "*"]]', "more than one `*`", "key_field"),
     "star without a key field": ("    key_field: with\n", "", "`*` without a `key_field`", "lost"),
@@ -271,6 +277,8 @@ def test_invariant_may_speak_only_of_requests_from_elsewhere() -> None:
     never = "    never: {roles: [operator], verbs: [read], classes: [protected], from_outside: [%s]}\n"
     invariant = "  - name: at-home\n    words: Read at home.\n" + never
     parse_charter((SMALL + invariant % "NO, SE").encode(), file="small.yaml")
+    from_anywhere = changed("from: [NO, SE]", 'from: ["*"]') + invariant % "NO, SE"
+    assert len(problems_of(from_anywhere)) == 1
     problems = problems_of(SMALL + invariant % "NO")
     assert len(problems) == 1
     assert "from outside NO" in problems[0].found

@@ -345,7 +345,7 @@ def _check_flow_keeps(
     verbs = [verb for verb in flow.verbs if verb in never.verbs]
     classes = _shared(flow.classes, never.classes, checker.known("classes"))
     datasets = _shared(flow.datasets, never.datasets, checker.known("datasets"))
-    elsewhere = not never.from_outside or ANY in flow.countries or set(flow.countries) - set(never.from_outside)
+    elsewhere = not never.from_outside or set(flow.countries) - set(never.from_outside)
     if not (verbs and classes and datasets and elsewhere):
         return
     for party in flow.who:
