@@ -1,5 +1,5 @@
-"""The HTTP face: the one way in and out for services and engineers.
+"""The HTTP face: a thin ASGI application over the custody service. It decides nothing.
 
-Turns requests into calls of services and their results and errors into answers (RFC 9457). Authentication, limits on
-every size and graceful stop live here; decisions do not.
+`application` has the routes; `authentication` and `country` say who calls and from where; `problems` turns errors
+into answers.
 """

@@ -22,6 +22,7 @@ from ringfence.core.ports import (
     SearchWrite,
     StoredPart,
 )
+from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.state import State
 
 
@@ -47,20 +48,6 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where a job's first entry stands: lane, batch, position from 0, and its leaf hash (32 bytes)."""
-
-    lane: int
-    n: int
-    position: int
-    entry_hash: bytes
-
-    def render(self) -> str:
-        """Give the receipt as text: `lane.batch.position.hash`."""
-        return f"{self.lane}.{self.n}.{self.position}.{self.entry_hash.hex()}"
-
-
-@dataclass(frozen=True, slots=True)
 class Committed:
     """What a job gets back after its commit."""
 
@@ -69,6 +56,11 @@ class Committed:
     parts: Sequence[tuple[int, bytes] | None]
     lists: Sequence[list[StoredPart]]
     found: Sequence[list[Found]]
+
+    @property
+    def receipt_text(self) -> str:
+        """The receipt as text."""
+        return render_receipt(self.receipt)
 
 
 @dataclass(slots=True)

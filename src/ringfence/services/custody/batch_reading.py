@@ -99,7 +99,7 @@ class _BatchReading:
             for name, subject in zip(self._names, self._subjects, strict=True)
         ]
         committed = await gate.bulk.submit(self._prepare)
-        receipt = committed.receipt.render()
+        receipt = committed.receipt_text
         if not all(self._permitted.values()):
             raise DeniedError("a limit of the charter, or a change of it, forbids this request now", receipt=receipt)
         try:

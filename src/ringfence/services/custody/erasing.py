@@ -65,8 +65,8 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
         except ItemConflictError:
             continue
         if not erasing.permitted:
-            raise DeniedError(RULES_CHANGED, receipt=committed.receipt.render())
-        return ErasureAnswer(committed.receipt.render(), committed.at_ms, gate.keeper.state.epoch)
+            raise DeniedError(RULES_CHANGED, receipt=committed.receipt_text)
+        return ErasureAnswer(committed.receipt_text, committed.at_ms, gate.keeper.state.epoch)
     raise ConflictError("the user changed too often meanwhile", hint="try again")
 
 

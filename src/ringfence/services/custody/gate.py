@@ -198,7 +198,7 @@ class Gate:
             return Prepared(entries=[leaf], openings=[opening])
 
         committed = await self.singles.submit(prepare)
-        return committed.receipt.render()
+        return committed.receipt_text
 
     def _denied(self, request: Request, dataset: Dataset, ruling: Ruling, receipt: str) -> DeniedError:
         state, caller = self.keeper.state, request.caller

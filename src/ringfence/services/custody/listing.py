@@ -72,7 +72,7 @@ async def list_records(
         return Prepared(entries=[leaf], openings=[opening], lists=lists)
 
     committed = await gate.bulk.submit(prepare)
-    receipt = committed.receipt.render()
+    receipt = committed.receipt_text
     if subject is None:
         raise NotFoundError(f"the user is not in the vault (receipt {receipt})")
     if not ruling[0].permitted:

@@ -57,7 +57,7 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
     # 3. Join the batch, and 4. transact: the future resolves when the commit is durable.
     committed = await gate.singles.submit(reading.prepare)
     # 5. Open, and 6. answer.
-    return ReadAnswer(await reading.open(committed), committed.receipt.render())
+    return ReadAnswer(await reading.open(committed), committed.receipt_text)
 
 
 class _Reading:
@@ -96,7 +96,7 @@ class _Reading:
     async def open(self, committed: Committed) -> ReadRecord:
         """Open what was read; what cannot be opened goes into the ledger as an outcome of its own."""
         gate, subject, ruling = self._gate, self._subject, self._ruling
-        receipt = committed.receipt.render()
+        receipt = committed.receipt_text
         if ruling is None or not ruling.permitted:
             raise DeniedError(RULES_CHANGED, receipt=receipt)
         record = None

@@ -89,7 +89,7 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     if not rule(gate.keeper.state).permitted:
         raise await gate.refuse_ruling(request, kind, about, rule=rule)
     committed = await gate.singles.submit(prepare)
-    receipt = committed.receipt.render()
+    receipt = committed.receipt_text
     if not ruling[0].permitted:
         raise DeniedError(RULES_CHANGED, receipt=receipt)
     try:

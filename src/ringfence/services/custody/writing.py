@@ -25,6 +25,7 @@ from ringfence.core.catalog import class_of_record, classify_record
 from ringfence.core.charter import PROTECTED, Dataset
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, DeniedError, IntegrityError, LimitExceededError
+from ringfence.core.lane import leaf_hash
 from ringfence.core.ports import (
     CountWrite,
     ItemConflictError,
@@ -34,6 +35,7 @@ from ringfence.core.ports import (
     PartWrite,
     SearchWrite,
 )
+from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, next_step
@@ -131,8 +133,8 @@ async def _earlier(gate: Gate, mark: tuple[bytes, bytes]) -> WriteAnswer | None:
     batch = await gate.store.find_batch(stored.lane, stored.n)
     if batch is None:
         raise IntegrityError("a request is marked as taken, but its ledger entry is missing")
-    entry_hash = hashlib.sha256(b"\x00" + batch.entries[stored.position]).hexdigest()
-    return WriteAnswer(answer, f"{stored.lane}.{stored.n}.{stored.position}.{entry_hash}", repeated=True)
+    receipt = Receipt(stored.lane, stored.n, stored.position, leaf_hash(batch.entries[stored.position]))
+    return WriteAnswer(answer, render_receipt(receipt), repeated=True)
 
 
 @dataclass(slots=True)
@@ -206,8 +208,8 @@ class _Writing:
         lane = gate.bulk if len(self._items) > 1 else gate.singles
         committed = await lane.submit(self._prepare)
         if self._denied:
-            raise DeniedError(self._denied, receipt=committed.receipt.render())
-        return WriteAnswer(self._versions, committed.receipt.render())
+            raise DeniedError(self._denied, receipt=committed.receipt_text)
+        return WriteAnswer(self._versions, committed.receipt_text)
 
     async def _refuse_if_denied(self) -> None:
         gate = self._gate

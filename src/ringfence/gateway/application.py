@@ -1,0 +1,265 @@
+"""The HTTP gateway: one ASGI application. Every call is authenticated, its country found, its answer recorded first.
+
+Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
+    GET    /v1/records/{dataset}/{user}/{record}?purpose=            read one record: the hot path
+    PUT    /v1/records/{dataset}/{user}/{record}?purpose=            store one record
+    GET    /v1/records/{dataset}/{user}?purpose=&after=&limit=       a page of a user's records
+    POST   /v1/read, /v1/write, /v1/find                             several records; look-up
+    GET    /v1/users/{user}/export?purpose=                          all of a user's records, as lines of JSON
+    DELETE /v1/users/{user}?purpose=                                 erase a user
+    GET    /v1/receipts/{receipt}                                    an inclusion proof (tlog-proof)
+    GET    /v1/charter, /checkpoint, /tile/..., /openapi.json, /healthz, /readyz
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from ringfence.core.errors import (
+    DeviceError,
+    InvalidInputError,
+    NotFoundError,
+    RingfenceError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from ringfence.gateway import http
+from ringfence.gateway.authentication import TokenChecker
+from ringfence.gateway.bodies import Fields, Find, ReadMany, WriteMany
+from ringfence.gateway.country import CountryFinder
+from ringfence.gateway.exporting import send_export
+from ringfence.gateway.http import Receive, Scope, Send
+from ringfence.gateway.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, render_problem
+from ringfence.services.custody.batch_reading import read_records
+from ringfence.services.custody.erasing import erase_user
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.listing import PAGE_RECORDS_MAX, list_records
+from ringfence.services.custody.opening import ReadRecord, RecordName
+from ringfence.services.custody.reading import read_record
+from ringfence.services.custody.request import Caller
+from ringfence.services.custody.searching import find_users
+from ringfence.services.custody.writing import WriteItem, write_records
+from ringfence.services.refusals import STRANGER
+
+log = logging.getLogger("ringfence.gateway")
+PAGE_RECORDS_DEFAULT: Final = 100
+RECEIPT: Final = b"ringfence-receipt"
+
+Answer = tuple[int, bytes, str]
+_encode = msgspec.json.Encoder().encode
+
+
+class Gateway:
+    """The ASGI application.
+
+    Args:
+        gate: the custody service.
+        tokens: checks bearer tokens.
+        countries: finds where a connection comes from.
+        readiness: gives the reasons why this process should get no requests; empty when it should.
+        documents: path to (content type, maker of the body) of what is served without a token.
+        evidence: gives the bytes of a file of the public tree, or None; and proves receipts.
+        lifespan: called with True at start-up and False at shut-down.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        tokens: TokenChecker,
+        countries: CountryFinder,
+        readiness: Callable[[], list[str]],
+        documents: Mapping[str, tuple[bytes, Callable[[], bytes]]],
+        tree_file: Callable[[str], bytes | None],
+        prove: Callable[[str], Awaitable[bytes]],
+        lifespan: Callable[[bool], Awaitable[None]],
+    ) -> None:
+        self._gate = gate
+        self._tokens = tokens
+        self._countries = countries
+        self._readiness = readiness
+        self._documents = documents
+        self._tree_file = tree_file
+        self._prove = prove
+        self._lifespan = lifespan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection event of the server."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        try:
+            await self._answer(scope, receive, send)
+        except RingfenceError as error:
+            if isinstance(error, DeviceError):
+                log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
+            await self._send_problem(send, error)
+        except Exception:
+            log.exception("a request failed in a way that was not foreseen")
+            await self._send_problem(send, DeviceError("internal"))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            starting = message["type"] == "lifespan.startup"
+            phase = "startup" if starting else "shutdown"
+            try:
+                await self._lifespan(starting)
+            except RingfenceError as error:
+                log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
+                await send({"type": f"lifespan.{phase}.failed", "message": error.message})
+                return
+            await send({"type": f"lifespan.{phase}.complete"})
+            if not starting:
+                return
+
+    async def _send_problem(self, send: Send, error: RingfenceError) -> None:
+        status, body = render_problem(error)
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if status == 503:
+            headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+        elif status == 401:
+            headers = ((b"www-authenticate", b"Bearer"),)
+        await http.send(send, status, body, content_type=CONTENT_TYPE, headers=headers)
+
+    # -- 1. authenticate -----------------------------------------------------------------------------------------
+
+    def _caller(self, scope: Scope) -> Caller:
+        """Find the registered principal behind the token, and the country of this connection."""
+        try:
+            identity = self._tokens.check(http.header(scope, b"authorization"))
+        except UnauthenticatedError:
+            self._gate.refusals.count(STRANGER, "unauthenticated")
+            raise
+        principal = self._gate.keeper.state.identities.get(identity)
+        if principal is None:
+            self._gate.refusals.count(STRANGER, "unregistered")
+            raise UnauthenticatedError(
+                "the token's bearer is not registered here",
+                hint="ask the custodian to register this issuer and subject",
+            )
+        peer = scope["client"][0] if scope.get("client") else ""
+        country, source = self._countries.find(peer, http.header(scope, b"x-forwarded-for"))
+        return Caller(principal, country, source)
+
+    # -- routes --------------------------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if not path.startswith("/v1/"):
+            await self._answer_public(path, scope["method"], send)
+            return
+        caller = self._caller(scope)
+        reasons = self._readiness()
+        if reasons:
+            raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
+        parts = http.segments(scope)
+        method: str = scope["method"]
+        match parts[1:]:
+            case ["records", dataset, user, record] if method == "GET":
+                status, body, receipt = await self._read(scope, caller, RecordName(user, dataset, record))
+            case ["records", dataset, user, record] if method == "PUT":
+                status, body, receipt = await self._put(scope, receive, caller, RecordName(user, dataset, record))
+            case ["records", dataset, user] if method == "GET":
+                status, body, receipt = await self._list(scope, caller, dataset, user)
+            case ["users", user, "export"] if method == "GET":
+                await send_export(self._gate, caller, purpose=_purpose(scope), user=user, send=send)
+                return
+            case ["users", user] if method == "DELETE":
+                status, body, receipt = await self._erase(scope, caller, user)
+            case ["receipts", text] if method == "GET":
+                await http.send(send, 200, await self._prove(text), content_type=b"text/plain; charset=utf-8")
+                return
+            case [name] if method == "POST" and name in ("read", "write", "find"):
+                status, body, receipt = await self._post(name, receive, caller)
+            case _:
+                raise NotFoundError(f"there is no call {method} {path:.200}")
+        await http.send(send, status, body, headers=((RECEIPT, receipt.encode()),))
+
+    async def _answer_public(self, path: str, method: str, send: Send) -> None:
+        if method not in ("GET", "HEAD"):
+            raise NotFoundError(f"there is no call {method} {path:.200}")
+        if path == "/healthz":
+            await http.send(send, 200, b'{"status":"alive"}')
+        elif path == "/readyz":
+            reasons = self._readiness()
+            status = 503 if reasons else 200
+            await http.send(send, status, _encode({"status": "not ready" if reasons else "ready", "reasons": reasons}))
+        elif path in self._documents:
+            content_type, make = self._documents[path]
+            await http.send(send, 200, make(), content_type=content_type)
+        elif (body := self._tree_file(path[1:])) is not None:
+            await http.send(send, 200, body, content_type=b"application/octet-stream")
+        else:
+            raise NotFoundError(f"there is nothing at {path:.200}")
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    async def _read(self, scope: Scope, caller: Caller, name: RecordName) -> Answer:
+        answer = await read_record(self._gate, caller, purpose=_purpose(scope), name=name)
+        return 200, _encode(answer.record), answer.receipt
+
+    async def _put(self, scope: Scope, receive: Receive, caller: Caller, name: RecordName) -> Answer:
+        fields = http.parse_body(await http.read_body(receive), Fields)
+        request_id = http.header(scope, b"idempotency-key").decode("latin-1")
+        item = WriteItem(name.user, name.dataset, name.record, fields)
+        answer = await write_records(self._gate, caller, purpose=_purpose(scope), items=[item], request_id=request_id)
+        body = {"version": answer.versions[0], "repeated": answer.repeated}
+        return 200 if answer.repeated or answer.versions[0] > 1 else 201, _encode(body), answer.receipt
+
+    async def _list(self, scope: Scope, caller: Caller, dataset: str, user: str) -> Answer:
+        asked = http.query(scope)
+        try:
+            after = bytes.fromhex(asked.get("after", ""))
+            limit = int(asked.get("limit", str(PAGE_RECORDS_DEFAULT)))
+        except ValueError:
+            raise InvalidInputError(
+                f"`after` is a cursor from the page before and `limit` a number up to {PAGE_RECORDS_MAX}", place="query"
+            ) from None
+        if len(after) not in (0, 16):
+            raise InvalidInputError("`after` is not a cursor from the page before", place="after")
+        page = await list_records(
+            self._gate,
+            caller,
+            purpose=_purpose(scope),
+            verb="read",
+            user=user,
+            dataset=dataset,
+            after=after,
+            records_max=limit,
+        )
+        return 200, _encode({"records": page.records, "after": page.following.hex()}), page.receipt
+
+    async def _erase(self, scope: Scope, caller: Caller, user: str) -> Answer:
+        answer = await erase_user(self._gate, caller, purpose=_purpose(scope), user=user)
+        body = {"refused_from_ms": answer.refused_from_ms, "epoch": answer.epoch, "shredded": False}
+        return 200, _encode(body), answer.receipt
+
+    async def _post(self, name: str, receive: Receive, caller: Caller) -> Answer:
+        body = await http.read_body(receive)
+        if name == "read":
+            many = http.parse_body(body, ReadMany)
+            answer = await read_records(self._gate, caller, purpose=many.purpose, names=many.items)
+            records: list[ReadRecord | None] = answer.records
+            return 200, _encode({"records": records}), answer.receipt
+        if name == "write":
+            write = http.parse_body(body, WriteMany)
+            written = await write_records(
+                self._gate, caller, purpose=write.purpose, items=write.items, request_id=write.request_id
+            )
+            return 200, _encode({"versions": written.versions, "repeated": written.repeated}), written.receipt
+        find = http.parse_body(body, Find)
+        found = await find_users(
+            self._gate, caller, purpose=find.purpose, dataset=find.dataset, field=find.field, value=find.value
+        )
+        return 200, _encode({"users": found.users}), found.receipt
+
+
+def _purpose(scope: Scope) -> str:
+    return http.query(scope).get("purpose", "")

@@ -1,0 +1,67 @@
+"""The country that a connection comes from: by its own address, or by what a named trusted proxy says of it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ringfence.core.view import OTHER
+
+ADDRESSES_CACHED_MAX: Final = 50_000
+FORWARDED_SIZE_BYTES_MAX: Final = 1_024
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class CountryFinder:
+    """Finds countries.
+
+    Args:
+        locate: gives the ISO 3166 alpha-2 country of an address, or "" when it is not known.
+        trusted_proxies: name to network; only these may speak for others, through `X-Forwarded-For`.
+    """
+
+    def __init__(self, locate: Callable[[str], str], trusted_proxies: Mapping[str, Network]) -> None:
+        self._locate = locate
+        self._trusted = dict(trusted_proxies)
+        self._known: dict[tuple[str, bytes], tuple[str, str]] = {}
+
+    def find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
+        """Give the country (`OTHER` when not known) and its source: `connection`, or `proxy NAME`."""
+        key = (peer, forwarded_for)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= ADDRESSES_CACHED_MAX:
+                self._known.clear()
+            known = self._known[key] = self._find(peer, forwarded_for)
+        return known
+
+    def _find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
+        proxy = self._proxy(peer)
+        if proxy is None or not forwarded_for:
+            return self._country(peer), "connection"
+        if len(forwarded_for) > FORWARDED_SIZE_BYTES_MAX:
+            return OTHER, f"proxy {proxy}"
+        # The rightmost address that is not a trusted proxy's is the last one that a trusted proxy saw.
+        for hop in reversed([part.strip() for part in forwarded_for.decode("latin-1").split(",")]):
+            if self._proxy(hop) is None:
+                return self._country(hop), f"proxy {proxy}"
+        return self._country(peer), "connection"
+
+    def _proxy(self, address: str) -> str | None:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return None
+        for name, network in self._trusted.items():
+            if parsed.version == network.version and parsed in network:
+                return name
+        return None
+
+    def _country(self, address: str) -> str:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            return OTHER
+        return self._locate(address) or OTHER

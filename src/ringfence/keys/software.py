@@ -1,0 +1,162 @@
+"""Key custody in files: for development and tests, and for hosts that the custodian alone runs.
+
+A directory holds one key-encryption key for each data class and key epoch (`CLASS.EPOCH.kek`), one secret that every
+blind index is derived from (`index.key`), one key for the ledger's openings (`detail.key`), and the name of the
+jurisdiction (`jurisdiction`).
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ringfence.core.envelope import (
+    KEY_SIZE_BYTES,
+    NONCE_SIZE_BYTES,
+    REFERENCE_SIZE_BYTES,
+    KeyName,
+    unwrap_key,
+    wrap_key,
+)
+from ringfence.core.errors import ConfigurationError, IntegrityError
+from ringfence.core.ports import KeyRow
+from ringfence.keys.files import read_key_file, write_key_file
+
+_KEK_NAME: Final = re.compile(r"([a-z][a-z0-9_-]*)\.([1-9][0-9]{0,8})\.kek")
+
+
+class SoftwareCustody:
+    """The custodian's keys, held in this process's memory. Made by `open_custody`."""
+
+    def __init__(
+        self, *, jurisdiction: str, keks: dict[tuple[str, int], bytes], index_secret: bytes, detail_key: bytes
+    ) -> None:
+        self._jurisdiction = jurisdiction
+        self._keks = {name: AESGCM(key) for name, key in keks.items()}
+        self._newest: dict[str, int] = {}
+        for data_class, key_epoch in keks:
+            self._newest[data_class] = max(key_epoch, self._newest.get(data_class, 0))
+        self._index_secret = index_secret
+        self._index_keys: dict[str, bytes] = {}
+        self._detail = AESGCM(detail_key)
+
+    @property
+    def jurisdiction(self) -> str:
+        """ISO 3166 alpha-2 country whose data these keys hold."""
+        return self._jurisdiction
+
+    def wrap(self, *, data_class: str, subject_ref: bytes, data_key: bytes) -> KeyRow:
+        """Wrap a new data key under the newest key epoch of its class.
+
+        Raises:
+            ConfigurationError: no key-encryption key is held for the class.
+        """
+        key_epoch = self._newest.get(data_class, 0)
+        name = KeyName(self._jurisdiction, data_class, key_epoch, subject_ref)
+        wrapped = wrap_key(
+            self._kek(data_class, key_epoch), name, data_key=data_key, nonce=os.urandom(NONCE_SIZE_BYTES)
+        )
+        return KeyRow(subject_ref, data_class, key_epoch, wrapped)
+
+    def unwrap(self, row: KeyRow) -> bytes:
+        """Give a data key (32 bytes), its commitment checked.
+
+        Raises:
+            IntegrityError: the row is not what was wrapped.
+            ConfigurationError: the key epoch is not held (any more).
+        """
+        name = KeyName(self._jurisdiction, row.data_class, row.key_epoch, row.subject_ref)
+        return unwrap_key(self._kek(row.data_class, row.key_epoch), name, row.key)
+
+    def index(self, label: str, value: bytes) -> bytes:
+        """Give the blind index (16 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""
+        key = self._index_keys.get(label)
+        if key is None:
+            key = hmac.digest(self._index_secret, b"ringfence index v1\x00" + label.encode() + b"\x01", "sha256")
+            self._index_keys[label] = key
+        return hmac.digest(key, value, "sha256")[:REFERENCE_SIZE_BYTES]
+
+    def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
+        """Encrypt a batch's openings."""
+        nonce = os.urandom(NONCE_SIZE_BYTES)
+        return nonce + self._detail.encrypt(nonce, plaintext, _detail_context(lane, n))
+
+    def open_detail(self, *, lane: int, n: int, sealed: bytes) -> bytes:
+        """Decrypt a batch's openings.
+
+        Raises:
+            IntegrityError: they are not what was sealed for this batch.
+        """
+        try:
+            return self._detail.decrypt(sealed[:NONCE_SIZE_BYTES], sealed[NONCE_SIZE_BYTES:], _detail_context(lane, n))
+        except (InvalidTag, ValueError):
+            raise IntegrityError(
+                "the openings of a batch are not what was written", place=f"lane {lane} batch {n}"
+            ) from None
+
+    def _kek(self, data_class: str, key_epoch: int) -> AESGCM:
+        kek = self._keks.get((data_class, key_epoch))
+        if kek is None:
+            raise ConfigurationError(
+                f"no key-encryption key is held for class {data_class} in key epoch {key_epoch}",
+                hint=f"restore {data_class}.{key_epoch}.kek from the custodian's key backup, unless it was destroyed",
+            )
+        return kek
+
+
+def create_custody(directory: Path, *, jurisdiction: str, classes: Iterable[str]) -> None:
+    """Make a new directory of keys, key epoch 1 for each class.
+
+    Raises:
+        ConfigurationError: a key is there already, or cannot be written.
+    """
+    for data_class in classes:
+        open_key_epoch(directory, data_class=data_class, key_epoch=1)
+    write_key_file(directory / "index.key", os.urandom(KEY_SIZE_BYTES))
+    write_key_file(directory / "detail.key", os.urandom(KEY_SIZE_BYTES))
+    write_key_file(directory / "jurisdiction", jurisdiction.encode("ascii"))
+
+
+def open_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
+    """Make the key-encryption key of a class's key epoch.
+
+    Raises:
+        ConfigurationError: it is there already, or cannot be written.
+    """
+    write_key_file(directory / f"{data_class}.{key_epoch}.kek", os.urandom(KEY_SIZE_BYTES))
+
+
+def open_custody(directory: Path) -> SoftwareCustody:
+    """Read a directory of keys.
+
+    Raises:
+        ConfigurationError: a file is missing, of a wrong size, or readable by others.
+    """
+    try:
+        names = sorted(path.name for path in directory.iterdir())
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key directory {directory} cannot be read: {error.strerror}", hint="see `ringfence init`"
+        ) from None
+    keks = {
+        (match[1], int(match[2])): read_key_file(directory / name)
+        for name in names
+        if (match := _KEK_NAME.fullmatch(name))
+    }
+    return SoftwareCustody(
+        jurisdiction=read_key_file(directory / "jurisdiction", size_bytes=2).decode("ascii", "replace"),
+        keks=keks,
+        index_secret=read_key_file(directory / "index.key"),
+        detail_key=read_key_file(directory / "detail.key"),
+    )
+
+
+def _detail_context(lane: int, n: int) -> bytes:
+    return b"ringfence detail v1 %d %d" % (lane, n)
