@@ -155,8 +155,8 @@ async def _export_blobs(store: Store, charters: dict[bytes, str], target: Path) 
 
 
 async def _export_checkpoints(store: Store, newest: Checkpoint, target: Path, *, log_key: VerifierKey) -> None:
-    """Write the earlier checkpoints that the store kept, evenly spaced when they are too many."""
-    sizes = [size async for size, _ in _iterate_checkpoints(store) if size <= newest.size]
+    """Write the checkpoints of smaller sizes that the store kept, evenly spaced when they are too many."""
+    sizes = [size async for size, _ in _iterate_checkpoints(store) if size < newest.size]
     if len(sizes) > CHECKPOINTS_MAX:
         sizes = [sizes[position * (len(sizes) - 1) // (CHECKPOINTS_MAX - 1)] for position in range(CHECKPOINTS_MAX)]
     wanted = set(sizes)

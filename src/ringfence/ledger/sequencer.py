@@ -22,7 +22,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core.checkpoint import Checkpoint, sign_checkpoint, verifier_key_of
-from ringfence.core.errors import ConfigurationError, IntegrityError, UnavailableError
+from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.ports import Store, TreeHead
 from ringfence.core.signed_note import render_vkey
 from ringfence.ledger.disk import Disk
@@ -246,11 +246,17 @@ class Sequencer:
         self._check_term(head)
         # First all of it is verified, then written: no tile is ever of leaves that the head does not vouch for.
         await verify_growth(self._store, self._writer.frontier, head=head, shown=shown)
-        async for leaves, hashes in _read_steps(self._store, first_leaf=self._writer.frontier.size, size=head.size):
+        written = self._writer.frontier.size
+        async for leaves, hashes in _read_steps(self._store, first_leaf=written, size=head.size):
             await asyncio.to_thread(self._writer.append, leaves, hashes)
         if head.size and (shown is None or kept is None or min(shown.size, kept.size) < head.size):
             await self._publish(head)
-        tree = CheckedTree(self._writer.reader, size=head.size, root=head.root)
+        elif written < head.size:  # nothing new to sign: the tiles of what was shown were lost, and are made anew
+            await asyncio.to_thread(self._writer.complete)
+        try:
+            tree = CheckedTree(self._writer.reader, size=head.size, root=head.root)
+        except ProofInvalidError as error:
+            raise IntegrityError(f"the tree directory cannot be read back: {error}", place=error.place) from None
         self._edge = await restore_edge(self._store, head, tree, log=self._log)
         self._head = head
 

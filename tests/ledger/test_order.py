@@ -1,0 +1,216 @@
+"""What the lanes stored becomes leaves in a legal order, all of what is sealed, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringfence.core import entry as e
+from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.ports import Store
+from ringfence.vault.sqlite import SqliteStore
+from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence
+from tests.ledger.writer import LedgerWriter, refusals
+
+LANES = (1, 2, 3)
+Step = tuple[str, int, int]
+
+accesses = st.tuples(st.just("access"), st.sampled_from(LANES), st.integers(1, 5))
+seals = st.tuples(st.just("seal"), st.sampled_from(LANES), st.just(0))
+rules = st.tuples(st.just("rule"), st.just(0), st.just(0))
+erasures = st.tuples(st.just("erase"), st.sampled_from(LANES), st.just(0))
+rounds = st.tuples(st.just("round"), st.just(0), st.just(0))
+histories = st.lists(st.one_of(accesses, accesses, seals, seals, rules, erasures, rounds), max_size=40)
+
+
+class Model:
+    """What was stored, kept apart from the code under test: which batches the tree must hold."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, int, int]] = []
+        self.rules: dict[int, tuple[int, int]] = {}
+
+    def expected(self, writer: LedgerWriter, sealed: dict[tuple[int, int], int]) -> set[tuple[int, int]]:
+        """Each epoch as far as seals reach; the next one only when the one before is whole."""
+        found: set[tuple[int, int]] = set()
+        for epoch in range(writer.epoch + 1):
+            of_epoch = [(lane, n) for lane, n, at in self.batches if at == epoch and self.rules.get(epoch) != (lane, n)]
+            taken = {(lane, n) for lane, n in of_epoch if n <= sealed.get((lane, epoch), 0)}
+            found |= taken
+            if len(taken) < len(of_epoch) or epoch not in self.rules:
+                break
+            found.add(self.rules[epoch])
+        return found
+
+
+class History:
+    """Applies steps to a real store and to the model."""
+
+    def __init__(self, store: Store) -> None:
+        self.writer = LedgerWriter(store)
+        self.model = Model()
+        self.sealed: dict[tuple[int, int], int] = {}
+        self.key_epoch = 0
+
+    async def begin(self) -> None:
+        await self.writer.begin(*LANES, engine=NEWEST_ENGINE)
+        for n in range(1, len(LANES) + 2):
+            self._note_rule(0, n, n - 1)
+
+    async def apply(self, step: Step) -> None:
+        kind, lane, count = step
+        if kind == "access":
+            self._note_seal(lane, only_if_older=True)
+            await self.writer.access(lane, count)
+            self.model.batches.append((lane, self.writer.heads[lane].n, self.writer.epoch))
+        elif kind == "seal":
+            await self.writer.seal(lane)
+            self._note_seal(lane)
+        elif kind == "rule":
+            self._note_seal(0)
+            self.key_epoch += 1
+            head = await self.writer.open_key_epoch(self.key_epoch)
+            self._note_rule(0, head.n, self.writer.epoch - 1)
+        elif kind == "erase":
+            self._note_seal(lane)
+            erased = e.SubjectErased(principal=1, country="US", purpose="erase", decided={}, about=bytes(32))
+            head = await self.writer.rule(lane, erased)
+            self._note_rule(lane, head.n, self.writer.epoch - 1)
+
+    def _note_rule(self, lane: int, n: int, epoch: int) -> None:
+        self.model.batches.append((lane, n, epoch))
+        self.model.rules[epoch] = (lane, n)
+
+    def _note_seal(self, lane: int, *, only_if_older: bool = False) -> None:
+        """A lane's newest seal in the epoch of its newest batch; writing on in a newer epoch seals the older first."""
+        head = self.writer.heads.get(lane)
+        if head is None or (only_if_older and self.writer.epochs[lane] == self.writer.epoch):
+            return
+        epoch = self.writer.epochs[lane]
+        if self.model.rules.get(epoch) != (lane, head.n):
+            self.sealed[lane, epoch] = head.n
+
+
+async def replay(steps: list[Step], directory: Path, leaves_max: int) -> None:
+    store = SqliteStore(directory / "ringfence.db", checkpoint_interval_seconds=0)
+    await store.create()
+    await store.open()
+    history = History(store)
+    await history.begin()
+    sequencer = make_sequencer(store, directory / "tree", limits={"leaves_per_round_max": leaves_max})
+    await sequencer.open()
+    before: list[bytes] = []
+    for step in steps:
+        if step[0] != "round":
+            await history.apply(step)
+            continue
+        await sequencer.run_round()
+        leaves = read_leaves(directory / "tree")
+        check_order(leaves)
+        assert leaves[: len(before)] == before, "what was published has changed"
+        before = leaves
+    while (await sequencer.run_round()).more:
+        check_order(read_leaves(directory / "tree"))
+    await sequencer.close()
+    leaves = read_leaves(directory / "tree")
+    found = check_order(leaves)
+    assert leaves[: len(before)] == before
+    assert set(found) == history.model.expected(history.writer, history.sealed)
+    await store.close()
+
+
+@settings(max_examples=60)
+@given(histories, st.sampled_from([1, 7, 1000]))
+def test_any_history_gives_a_legal_order_of_all_that_is_sealed(steps: list[Step], leaves_max: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(replay(steps, Path(directory), leaves_max))
+
+
+def test_unsealed_batch_is_not_in_the_tree_until_it_is_sealed(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.access(1))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    assert (1, 1) not in check_order(read_leaves(tmp_path / "tree"))
+
+    run(ledger.seal(1))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    assert (1, 1) in check_order(read_leaves(tmp_path / "tree"))
+
+
+def test_unsealed_lane_holds_back_the_rule_and_is_named(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.access(1))
+    run(ledger.access(2))
+    run(ledger.seal(2))
+    run(ledger.open_key_epoch(1))
+
+    progress = run(sequence(ledger.store, tmp_path / "tree"))
+
+    assert [(wait.lane, wait.n, wait.epoch) for wait in progress.waiting] == [(1, 1, 4)]
+    assert progress.epoch == 4
+    assert (2, 1) in check_order(read_leaves(tmp_path / "tree"))
+
+    run(ledger.seal(1))
+    progress = run(sequence(ledger.store, tmp_path / "tree"))
+    assert (progress.waiting, progress.epoch) == ((), 5)
+
+
+def test_recovery_goes_on_without_what_the_lane_wrote_later(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.access(1))
+    run(ledger.seal(1))
+    run(ledger.access(1))  # never sealed: its process is gone
+    run(ledger.rule(0, e.LaneRecovered(lane=1, n=1, reason="lost with its machine")))
+    run(ledger.access(2))
+    run(ledger.seal(2))
+
+    progress = run(sequence(ledger.store, tmp_path / "tree"))
+
+    batches = check_order(read_leaves(tmp_path / "tree"))
+    assert (1, 1) in batches
+    assert (1, 2) not in batches
+    assert (2, 1) in batches
+    assert (progress.waiting, progress.epoch) == ((), 5)
+
+
+def test_retired_lane_is_in_the_tree_to_its_last_batch(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.access(1))
+    run(ledger.access(1))
+    run(ledger.seal(1))
+    run(ledger.rule(0, e.LaneRetired(lane=1, n=2)))
+
+    progress = run(sequence(ledger.store, tmp_path / "tree"))
+
+    assert {(1, 1), (1, 2)} <= set(check_order(read_leaves(tmp_path / "tree")))
+    assert progress.epoch == 5
+
+
+def test_round_is_bounded_and_lanes_share_it(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    for _ in range(30):
+        for lane in (1, 2):
+            run(ledger.access(lane, 3))
+            run(ledger.seal(lane))
+    sequencer = make_sequencer(ledger.store, tmp_path / "tree", limits={"leaves_per_round_max": 40})
+    run(sequencer.open())
+    run(sequencer.run_round())  # the four rules come first
+
+    progress = run(sequencer.run_round())
+
+    assert progress.more
+    assert progress.added <= 40 + 2 * 5
+    batches = check_order(read_leaves(tmp_path / "tree"))
+    assert {lane for lane, _ in batches} >= {1, 2}
+    while run(sequencer.run_round()).more:
+        pass
+    run(sequencer.close())
+    assert len(check_order(read_leaves(tmp_path / "tree"))) == 4 + 60
+
+
+def test_entries_are_the_ones_that_were_written(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.access(1, 3))
+    run(ledger.seal(1))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    leaves = read_leaves(tmp_path / "tree")
+    assert leaves[-4:-1] == [refusals(0), refusals(1), refusals(2)]
