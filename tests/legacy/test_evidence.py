@@ -215,6 +215,17 @@ def test_evidence_that_says_nothing_is_missing(addresses: AddressBook) -> None:
     assert reason_of(None, ("login_history", {"IP": "192.0.2.1"})) == MISSING
 
 
+def test_a_national_number_is_silent_where_two_countries_are_declared() -> None:
+    for declared, country in ((["GB"], "GB"), (["GB", "UK"], "GB"), (["GB", "US"], "")):
+        collector = EvidenceCollector(load_charter().jurisdiction, None)
+        collector.add("profile", {"telephoneNumber": "020 7946 0123"})
+        for written in declared:
+            collector.add("autofill", {"Country": written})
+
+        (phone,) = [item for item in collector.evidence().observations if item.kind == "phone"]
+        assert phone.country == country
+
+
 def test_equal_logins_are_one_observation_with_their_count(addresses: AddressBook) -> None:
     collector = EvidenceCollector(load_charter().jurisdiction, addresses)
     for number in range(50_000):

@@ -395,24 +395,36 @@ def test_a_table_of_contents_that_states_too_much_is_refused_before_it_is_read(t
 
     _, skipped = walk(tmp_path)
 
-    assert [(source.verdict, "table of contents" in source.reason) for source in skipped] == [("refused", True)]
+    assert [(source.verdict, "a table of contents of over" in source.reason) for source in skipped] == [
+        ("refused", True)
+    ]
 
 
 def test_a_member_other_than_stated_is_refused_when_it_is_read(tmp_path: Path) -> None:
-    text = os.urandom(1000).hex().encode()
+    text = json.dumps({"New": os.urandom(1000).hex()}).encode()
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         archive = write_zip(tmp_path / "a.zip", {"a.json": text}, method=method)
         whole = archive.read_bytes()
         (source,), _ = walk(archive)
         assert read(source) == text
         directory = whole.index(b"PK\x01\x02")
-        for place, change in ((directory + 16, 0x01), (directory + 24, 0x04), (60, 0xFF), (0, 0xFF)):
+        for place, change in ((directory + 16, 0x01), (directory + 24, 0x04), (60, 0x01), (0, 0xFF)):
             damaged = bytearray(whole)
             damaged[place] ^= change
             archive.write_bytes(damaged)
             (source,), _ = walk(archive)
             with pytest.raises(InvalidInputError), source.open() as stream:
                 list(read_export(stream, name=source.name, matcher=load_matcher()))
+
+
+def test_a_member_larger_than_stated_is_refused_before_it_is_inflated_whole(tmp_path: Path) -> None:
+    text = json.dumps(["x" * 50] * 100).encode()
+    archive = write_zip(tmp_path / "a.zip", {"a.json": text})
+    patch(archive, struct.pack("<L", len(text)), struct.pack("<L", 100))
+    (source,), _ = walk(archive)
+
+    with source.open() as stream, pytest.raises(InvalidInputError, match="larger than the archive states"):
+        stream.read(1000)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])

@@ -334,7 +334,7 @@ def _describe(error: Exception) -> str:
         words = words.decode("ascii", "replace") if isinstance(words, bytes) else str(words)
         first_line = words.splitlines()[0] if words else "parse error"
         return f"found what is not JSON ({first_line.rstrip('.')}); expected JSON"
-    return "found a number that cannot be represented; expected one of at most 500 characters"
+    return "found a number that cannot be represented; expected one with fewer digits"
 
 
 def _escape(key: str) -> str:
