@@ -62,8 +62,8 @@ class Gateway:
         countries: finds where a connection comes from.
         readiness: gives the reasons why this process should get no requests; empty when it should.
         documents: path to (content type, maker of the body) of what is served without a token.
-        evidence: gives the bytes of a file of the public tree, or None; and proves receipts.
-        lifespan: called with True at start-up and False at shut-down.
+        tree_file: gives the bytes of a file of the public tree by its path, or None.
+        prove: gives the inclusion proof of a receipt, as text.
     """
 
     def __init__(
@@ -76,7 +76,6 @@ class Gateway:
         documents: Mapping[str, tuple[bytes, Callable[[], bytes]]],
         tree_file: Callable[[str], bytes | None],
         prove: Callable[[str], Awaitable[bytes]],
-        lifespan: Callable[[bool], Awaitable[None]],
     ) -> None:
         self._gate = gate
         self._tokens = tokens
@@ -85,13 +84,9 @@ class Gateway:
         self._documents = documents
         self._tree_file = tree_file
         self._prove = prove
-        self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection event of the server."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-            return
         if scope["type"] != "http":
             return
         try:
@@ -103,21 +98,6 @@ class Gateway:
         except Exception:
             log.exception("a request failed in a way that was not foreseen")
             await self._send_problem(send, DeviceError("internal"))
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            starting = message["type"] == "lifespan.startup"
-            phase = "startup" if starting else "shutdown"
-            try:
-                await self._lifespan(starting)
-            except RingfenceError as error:
-                log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
-                await send({"type": f"lifespan.{phase}.failed", "message": error.message})
-                return
-            await send({"type": f"lifespan.{phase}.complete"})
-            if not starting:
-                return
 
     async def _send_problem(self, send: Send, error: RingfenceError) -> None:
         status, body = render_problem(error)

@@ -1,0 +1,108 @@
+"""What `ringfence doctor` looks at: each check says what it found and, when that is wrong, how to mend it."""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.app.runtime import Runtime, open_runtime
+from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.errors import RingfenceError
+from ringfence.ledger.tree_reader import TreeReader
+
+CHECKPOINT_AGE_SECONDS_MAX: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `state` is `good`, `note` (works, but read it) or `wrong`."""
+
+    check: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+async def check_deployment(directory: Path) -> list[Finding]:
+    """Check settings, key files, store, rules, tree and lanes; never raises for what it finds."""
+    try:
+        deployment = open_deployment(directory)
+    except RingfenceError as error:
+        return [Finding("settings", "wrong", error.message, error.hint)]
+    findings = [Finding("settings", "good", str(directory))]
+    findings += _check_keys(deployment)
+    findings += _check_listening(deployment)
+    try:
+        async with open_runtime(deployment) as runtime:
+            findings.append(Finding("store", "good", f"epoch {runtime.keeper.state.epoch}, not rolled back"))
+            findings += [finding async for finding in _check_running(runtime)]
+    except RingfenceError as error:
+        findings.append(Finding("store", "wrong", error.message, error.hint))
+    return findings
+
+
+def _check_keys(deployment: Deployment) -> list[Finding]:
+    findings = []
+    for path in sorted(deployment.keys.rglob("*")):
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            findings.append(Finding("keys", "wrong", f"{path.name} can be read by others", f"run: chmod 600 {path}"))
+    if not findings:
+        findings.append(Finding("keys", "good", "readable by their owner alone"))
+    if deployment.keys.joinpath("checkpoint.key").exists() and deployment.keys.joinpath("custody").exists():
+        findings.append(
+            Finding(
+                "separation",
+                "note",
+                "the checkpoint key lies beside the gateway's keys",
+                "in production keep keys/checkpoint.key on the sequencer's host alone",
+            )
+        )
+    return findings
+
+
+def _check_listening(deployment: Deployment) -> list[Finding]:
+    listen = deployment.configuration.listen
+    if bool(listen.certificate) != bool(listen.key):
+        return [Finding("listen", "wrong", "TLS needs both certificate and key", "set both under `listen`")]
+    if not listen.certificate and listen.host not in ("127.0.0.1", "::1", "localhost"):
+        return [Finding("listen", "wrong", f"plain HTTP on {listen.host}", "set `listen.certificate` and `listen.key`")]
+    return [Finding("listen", "good", f"{listen.host}:{listen.port}{' with TLS' if listen.certificate else ''}")]
+
+
+async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
+    state = runtime.keeper.state
+    if state.mode == DEVELOPMENT:
+        yield Finding("mode", "note", "development: anyone with the keys directory can make tokens")
+    if not runtime.deployment.configuration.geography:
+        yield Finding(
+            "geography",
+            "note",
+            "no address is placed in a country, so only `from: *` flows permit",
+            "name an MMDB file under `geography`",
+        )
+    signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)
+    head = await runtime.store.tree_head()
+    if signed is None:
+        yield Finding(
+            "ledger", "wrong", "nothing was published yet", "run `ringfence serve` or `ringfence ledger sequence`"
+        )
+    else:
+        age = int(time.time()) - signed.time_seconds
+        detail = f"{signed.checkpoint.size} leaves published, signed {age} s ago, {head.size} committed"
+        late = age > CHECKPOINT_AGE_SECONDS_MAX
+        hint = "is the sequencer running? see `ringfence ledger sequence`" if late else ""
+        yield Finding("ledger", "note" if late else "good", detail, hint)
+    for lane in await runtime.store.lanes():
+        seals = await runtime.store.seals(lane.lane, after_n=lane.n - 1)
+        if lane.n and not seals:
+            yield Finding(
+                "lanes",
+                "note",
+                f"lane {lane.lane} has batches up to {lane.n} that are not sealed",
+                "start the process that holds its key: it seals them",
+            )

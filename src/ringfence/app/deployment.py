@@ -1,0 +1,109 @@
+"""A deployment on disk: one directory with settings, pinned trust, keys, the embedded database and the static tree.
+
+ringfence.yaml    settings
+trust.json        what a verifier pins: give it to the overseer
+keys/custody/     key-encryption keys, index secret, detail key    (gateways)
+keys/lanes/       N.key: a lane's signing key                       (gateways)
+keys/authority.key                                                  (who changes rules)
+keys/checkpoint.key                                                 (the sequencer alone)
+keys/token.jwk, token-keys.json   development tokens                (only in development mode)
+vault.db          the embedded database
+ledger/           the static tree
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ringfence.app.configuration import SQLITE_STORE, Configuration, read_configuration
+from ringfence.core.errors import ConfigurationError, ProofInvalidError
+from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.signed_note import VerifierKey, parse_vkey
+from ringfence.keys.files import read_key_file
+from ringfence.keys.software import open_custody
+from ringfence.vault.sqlite import SqliteStore
+
+TRUST_FILE: Final = "trust.json"
+LOCAL_ISSUER: Final = "ringfence:local"
+DEVELOPMENT_ISSUER: Final = "ringfence:development"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is pinned from outside: the log's name, the genesis entry's leaf hash (32 bytes), the log's key."""
+
+    origin: str
+    genesis: bytes
+    log_key: VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment's directory and settings."""
+
+    directory: Path
+    configuration: Configuration
+
+    @property
+    def ledger(self) -> Path:
+        """The static tree's directory."""
+        return self.directory / "ledger"
+
+    @property
+    def keys(self) -> Path:
+        """The keys' directory."""
+        return self.directory / "keys"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the store is the SQLite file in this directory."""
+        return self.configuration.store == SQLITE_STORE
+
+    def make_store(self, *, read_only: bool = False) -> Store:
+        """Give the store that the settings name, not yet opened."""
+        if self.is_embedded:
+            return SqliteStore(self.directory / "vault.db", read_only=read_only)
+        from ringfence.vault.postgres import PostgresStore
+
+        return PostgresStore(self.configuration.store)
+
+    def open_custody(self) -> KeyCustody:
+        """Open the custodian's keys."""
+        return open_custody(self.keys / "custody")
+
+    def signing_key(self, name: str) -> Ed25519PrivateKey:
+        """Read one signing key: `authority`, `checkpoint`, or `lanes/N`."""
+        return Ed25519PrivateKey.from_private_bytes(read_key_file(self.keys / f"{name}.key"))
+
+    def path(self, name: str) -> Path:
+        """Give a path of the settings, which is relative to the deployment."""
+        return self.directory / name
+
+    def read_trust(self) -> Trust:
+        """Read what is pinned.
+
+        Raises:
+            ConfigurationError: the file is missing or malformed.
+        """
+        path = self.directory / TRUST_FILE
+        try:
+            values = json.loads(path.read_bytes())
+            return Trust(values["origin"], bytes.fromhex(values["genesis"]), parse_vkey(values["log_key"]))
+        except (OSError, ValueError, KeyError, TypeError, ProofInvalidError) as error:
+            raise ConfigurationError(
+                f"the trust file {path} cannot be read: {error}", hint="restore the file that `ringfence init` wrote"
+            ) from None
+
+
+def open_deployment(directory: Path) -> Deployment:
+    """Open a deployment's directory.
+
+    Raises:
+        ConfigurationError: there is none, or its settings are wrong.
+    """
+    return Deployment(directory, read_configuration(directory))

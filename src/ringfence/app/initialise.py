@@ -1,0 +1,109 @@
+"""Making a deployment: keys, database, the first entries of the ledger, and the trust file that others pin."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ringfence.app.configuration import FILE, Configuration, render_configuration
+from ringfence.app.deployment import LOCAL_ISSUER, TRUST_FILE, Deployment
+from ringfence.app.runtime import clock_ms, open_runtime
+from ringfence.app.tokens import create_token_key
+from ringfence.core import entry as e
+from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.lane import leaf_hash
+from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.keys.files import write_key_file
+from ringfence.keys.software import create_custody
+
+LOCAL_TOOLS: Final = ("ingest", "operator")
+
+
+async def initialise(
+    directory: Path, *, charter_text: bytes, charter_file: str, origin: str, configuration: Configuration, mode: str
+) -> Charter:
+    """Make a deployment in an empty or absent directory and put the charter in force.
+
+    Args:
+        directory: where.
+        charter_text: the charter's file.
+        charter_file: what to call it in problems.
+        origin: the ledger's name, such as a domain that the custodian owns.
+        configuration: the settings to write.
+        mode: `development` or `production`, for ever.
+
+    Raises:
+        CharterInvalidError: the charter has problems.
+        ConfigurationError: the directory is not empty, or something cannot be written.
+        InvalidInputError: the region is not one of the charter.
+    """
+    charter = parse_charter(charter_text, file=charter_file)
+    if configuration.region not in charter.regions:
+        raise InvalidInputError(
+            f"there is no region {configuration.region!r:.80}", hint=f"the charter names {', '.join(charter.regions)}"
+        )
+    if directory.exists() and any(directory.iterdir()):
+        raise ConfigurationError(f"{directory} is not empty", hint="name a directory that is not there yet")
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    deployment = Deployment(directory, configuration)
+    genesis = _make_keys(deployment, charter, origin=origin, mode=mode)
+    deployment.ledger.mkdir()
+    store = deployment.make_store()
+    await store.create()
+    await store.close()
+    _write_file(directory / FILE, render_configuration(configuration).encode())
+    await _write_first_rules(deployment, genesis, charter, charter_text, charter_file)
+    return charter
+
+
+def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str) -> e.Genesis:
+    authority, checkpoint = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    write_key_file(deployment.keys / "authority.key", authority.private_bytes_raw())
+    write_key_file(deployment.keys / "checkpoint.key", checkpoint.private_bytes_raw())
+    create_custody(deployment.keys / "custody", jurisdiction=charter.jurisdiction.country, classes=charter.classes)
+    if mode == e.DEVELOPMENT:
+        create_token_key(deployment)
+    log_key = render_vkey(verifier_key_of(checkpoint, name=origin))
+    genesis = e.Genesis(
+        origin=origin,
+        mode=mode,
+        engine=NEWEST_ENGINE,
+        authority=authority.public_key().public_bytes_raw(),
+        log_key=log_key,
+        at_ms=clock_ms(),
+    )
+    trust = {
+        "origin": origin,
+        "genesis": leaf_hash(e.render_entry(genesis)).hex(),
+        "log_key": log_key,
+        "witnesses": [],
+        "witness_quorum": 0,
+    }
+    _write_file(deployment.directory / TRUST_FILE, json.dumps(trust, indent=2).encode() + b"\n")
+    return genesis
+
+
+async def _write_first_rules(
+    deployment: Deployment, genesis: e.Genesis, charter: Charter, text: bytes, file: str
+) -> None:
+    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
+    async with open_runtime(deployment) as runtime, runtime.governance() as governance:
+        await governance.begin(genesis)
+        await governance.enact(text, file=file)
+        for data_class in charter.classes:
+            await governance.open_key_epoch(data_class, 1)
+        for tool in LOCAL_TOOLS:
+            await governance.register(issuer=LOCAL_ISSUER, subject=tool, party=custodian)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

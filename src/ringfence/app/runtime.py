@@ -1,0 +1,134 @@
+"""A deployment in use: the store, the keys, the state and the lanes of one process."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ringfence.app.deployment import Deployment, Trust
+from ringfence.core.errors import ConfigurationError
+from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ports import KeyCustody, Store
+from ringfence.keys.files import write_key_file
+from ringfence.ledger.rollback import verify_not_rolled_back
+from ringfence.ledger.tree_reader import TreeReader
+from ringfence.services.custody.gate import Gate
+from ringfence.services.governance import Governance
+from ringfence.services.keeper import RuleKeeper
+from ringfence.services.subjects import SubjectDirectory
+from ringfence.services.writer import LaneWriter
+
+
+def clock_ms() -> int:
+    """Give milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def this_build() -> str:
+    """Name the build that runs here."""
+    return f"ringfence {importlib.metadata.version('ringfence')}"
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What one process has open."""
+
+    deployment: Deployment
+    trust: Trust
+    store: Store
+    custody: KeyCustody
+    keeper: RuleKeeper
+
+    @asynccontextmanager
+    async def governance(self) -> AsyncIterator[Governance]:
+        """Take the authority's lane for as long as the block runs.
+
+        Raises:
+            ConfigurationError: another process has it, or its key is not here.
+        """
+        if not await self.store.claim_lane(AUTHORITY_LANE):
+            raise ConfigurationError("another process is changing the rules", hint="try again when it is done")
+        key = self.deployment.signing_key("authority")
+        writer = LaneWriter(self.store, self.keeper, self.custody, lane=AUTHORITY_LANE, key=key, clock_ms=clock_ms)
+        await writer.start()
+        try:
+            yield Governance(self.keeper, writer)
+        finally:
+            await writer.stop()
+
+    async def claim_lane(self, *, duty: str) -> LaneWriter:
+        """Take a free lane with this duty whose key is here, or have a new one certified.
+
+        Raises:
+            ConfigurationError: none is free, and the authority's key is not here to certify one.
+        """
+        await self.keeper.refresh()
+        for number, lane in sorted(self.keeper.state.lanes.items()):
+            path = self.deployment.keys / "lanes" / f"{number}.key"
+            if lane.duty == duty and lane.closed_after is None and path.exists():
+                key = self.deployment.signing_key(f"lanes/{number}")
+                if key.public_key().public_bytes_raw() == lane.key and await self.store.claim_lane(number):
+                    return self._writer(number, key)
+        return await self._certify_lane(duty)
+
+    async def _certify_lane(self, duty: str) -> LaneWriter:
+        key = Ed25519PrivateKey.generate()
+        async with self.governance() as governance:
+            number = await governance.certify_lane(
+                key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
+            )
+        # A crash here leaves a certified lane whose key nobody has: it never writes, and stands in the ledger as such.
+        write_key_file(self.deployment.keys / "lanes" / f"{number}.key", key.private_bytes_raw())
+        if not await self.store.claim_lane(number):
+            raise ConfigurationError(
+                "another process serves from this database", hint="the embedded database takes one gateway at a time"
+            )
+        return self._writer(number, key)
+
+    def _writer(self, number: int, key: Ed25519PrivateKey) -> LaneWriter:
+        return LaneWriter(self.store, self.keeper, self.custody, lane=number, key=key, clock_ms=clock_ms)
+
+    @asynccontextmanager
+    async def gate(self, *, duty: str = "gateway") -> AsyncIterator[Gate]:
+        """Open the custody service on two lanes of its own, and close it without losing anything."""
+        async with AsyncExitStack() as stack:
+            writers = []
+            for _ in range(2):
+                writer = await self.claim_lane(duty=duty)
+                await writer.start()
+                stack.push_async_callback(writer.stop)
+                writers.append(writer)
+            yield Gate(
+                store=self.store,
+                keys=self.custody,
+                keeper=self.keeper,
+                subjects=SubjectDirectory(self.store, self.custody, clock=time.monotonic),
+                singles=writers[0],
+                bulk=writers[1],
+                clock_ms=clock_ms,
+            )
+
+
+@asynccontextmanager
+async def open_runtime(deployment: Deployment) -> AsyncIterator[Runtime]:
+    """Open a deployment's store and keys and fold its rules; refuses a database older than what was shown.
+
+    Raises:
+        ConfigurationError, RollbackError, IntegrityError, UnavailableError: as their names say.
+    """
+    trust = deployment.read_trust()
+    custody = deployment.open_custody()
+    store = deployment.make_store()
+    await store.open()
+    try:
+        await verify_not_rolled_back(store, TreeReader.in_directory(deployment.ledger), log_key=trust.log_key)
+        keeper = RuleKeeper(store, custody, genesis=trust.genesis)
+        await keeper.refresh()
+        yield Runtime(deployment, trust, store, custody, keeper)
+    finally:
+        await store.close()

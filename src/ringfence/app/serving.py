@@ -1,0 +1,220 @@
+"""The gateway process: what uvicorn runs, and the watch that stops it when its batches do not reach the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import maxminddb
+
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment, open_deployment
+from ringfence.app.runtime import Runtime, clock_ms, open_runtime
+from ringfence.app.tokens import PUBLIC_FILE
+from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityError, ProofInvalidError, RingfenceError
+from ringfence.core.receipt import parse_receipt
+from ringfence.core.tiles import parse_tile_path
+from ringfence.gateway.application import Gateway
+from ringfence.gateway.authentication import Issuer, TokenChecker, read_issuer
+from ringfence.gateway.country import CountryFinder
+from ringfence.gateway.http import Receive, Scope, Send
+from ringfence.gateway.openapi import openapi_document
+from ringfence.ledger.receipts import prove_receipt
+from ringfence.ledger.tree_reader import TreeReader, read_directory
+from ringfence.ledger.watch import LaneWatch
+from ringfence.services.custody.gate import Gate
+from ringfence.services.jobs import Prepared
+from ringfence.services.writer import LaneWriter
+
+DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
+WATCH_INTERVAL_SECONDS: Final = 0.5
+REQUESTS_KEPT_MS: Final = 24 * 3_600_000
+FORGET_INTERVAL_SECONDS: Final = 600.0
+
+log = logging.getLogger("ringfence.serving")
+
+
+class Service:
+    """One gateway process: opens everything at start-up, closes it at shut-down without losing anything."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runtime: Runtime | None = None
+        self._gate: Gate | None = None
+        self._watches: list[tuple[LaneWriter, LaneWatch]] = []
+        self._late = ""
+        self._broken = ""
+        self.gateway: Gateway | None = None
+
+    async def start(self) -> Gateway:
+        """Open the deployment and give the gateway's application."""
+        runtime = self._runtime = await self._stack.enter_async_context(open_runtime(self._deployment))
+        gate = self._gate = await self._stack.enter_async_context(runtime.gate())
+        tree = TreeReader.in_directory(self._deployment.ledger)
+        for writer in {gate.singles.lane: gate.singles, gate.bulk.lane: gate.bulk}.values():
+            self._watches.append((writer, LaneWatch(runtime.store, tree, log_key=runtime.trust.log_key)))
+        self._tasks = [
+            asyncio.create_task(self._watch(), name="watch the ledger"),
+            asyncio.create_task(self._write_refusals(gate), name="write refusals"),
+            asyncio.create_task(self._forget_requests(runtime), name="forget old requests"),
+        ]
+
+        async def prove(text: str) -> bytes:
+            return await prove_receipt(runtime.store, tree, parse_receipt(text), log_key=runtime.trust.log_key)
+
+        self.gateway = Gateway(
+            gate,
+            tokens=TokenChecker(_issuers(self._deployment, runtime), clock_seconds=time.time),
+            countries=_countries(self._deployment),
+            readiness=self.reasons,
+            documents={"/openapi.json": (b"application/json", openapi_document)},
+            tree_file=_tree_files(self._deployment.ledger),
+            prove=prove,
+        )
+        return self.gateway
+
+    async def stop(self) -> None:
+        """Write what is waiting, seal, and close."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._gate is not None:
+            await _flush_refusals(self._gate)
+        await self._stack.aclose()
+
+    def reasons(self) -> list[str]:
+        """Give why this process should get no requests; empty when it should."""
+        reasons = [reason for reason in (self._broken, self._late) if reason]
+        if self._gate is not None:
+            reasons += [w.failure.message for w in (self._gate.singles, self._gate.bulk) if w.failure]
+        return reasons
+
+    async def _watch(self) -> None:
+        """Stop serving while batches are missing from the signed tree; for good when others stand in their place."""
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_SECONDS)
+            now = time.monotonic()
+            late = ""
+            for writer, watch in self._watches:
+                if writer.sealed.n > 0:
+                    watch.note(writer.sealed, at_seconds=now)
+                try:
+                    await watch.check(now_seconds=now)
+                except IntegrityError as error:
+                    self._broken = error.message
+                    log.critical("%s", error.message)
+                except DeviceError as error:
+                    late = error.message
+            if late != self._late:
+                log.warning("not serving: %s", late) if late else log.warning("serving again")
+            self._late = late
+
+    async def _write_refusals(self, gate: Gate) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            await _flush_refusals(gate)
+
+    async def _forget_requests(self, runtime: Runtime) -> None:
+        while True:
+            with contextlib.suppress(DeviceError):
+                await runtime.store.forget_requests(clock_ms() - REQUESTS_KEPT_MS)
+            await asyncio.sleep(FORGET_INTERVAL_SECONDS)
+
+
+async def _flush_refusals(gate: Gate) -> None:
+    entries = gate.refusals.drain()
+    for start in range(0, len(entries), 200):
+        part = entries[start : start + 200]
+        with contextlib.suppress(RingfenceError):
+            await gate.singles.submit(
+                lambda state, at_ms, part=part: Prepared(entries=part, openings=[None] * len(part))  # type: ignore[misc]
+            )
+
+
+def _issuers(deployment: Deployment, runtime: Runtime) -> dict[str, Issuer]:
+    settings = deployment.configuration.issuers
+    if DEVELOPMENT_ISSUER in settings:
+        raise ConfigurationError(f"{DEVELOPMENT_ISSUER} cannot be configured as an issuer")
+    issuers = {
+        name: read_issuer(name, deployment.path(item.keys), audience=item.audience) for name, item in settings.items()
+    }
+    if runtime.keeper.state.mode == DEVELOPMENT:
+        issuers[DEVELOPMENT_ISSUER] = read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)
+    return issuers
+
+
+def _countries(deployment: Deployment) -> CountryFinder:
+    configuration = deployment.configuration
+    networks = {name: ipaddress.ip_network(text) for name, text in configuration.trusted_proxies.items()}
+    if not configuration.geography:
+        return CountryFinder(lambda address: "", networks)
+    path = deployment.path(configuration.geography)
+    try:
+        database = maxminddb.open_database(str(path))
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ConfigurationError(
+            f"the geography file {path} cannot be read: {error}", hint="name an MMDB file under `geography`"
+        ) from None
+
+    def locate(address: str) -> str:
+        found = database.get(address)
+        country = found.get("country") if isinstance(found, dict) else None
+        code = country.get("iso_code") if isinstance(country, dict) else None
+        return code if isinstance(code, str) else ""
+
+    return CountryFinder(locate, networks)
+
+
+def _tree_files(directory: Path) -> Callable[[str], bytes | None]:
+    """Give a reader of the public tree: its checkpoint and tiles, and nothing else of the disk."""
+    read_file = read_directory(directory)
+
+    def read(path: str) -> bytes | None:
+        if path != "checkpoint":
+            try:
+                parse_tile_path(path)
+            except ProofInvalidError:
+                return None
+        return read_file(path)
+
+    return read
+
+
+def make_application() -> Callable[..., object]:
+    """Give the ASGI application of the deployment that the environment names; uvicorn calls this in each process."""
+    deployment = open_deployment(Path(os.environ[DEPLOYMENT_VARIABLE]))
+    service = Service(deployment)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(service, receive, send)
+        elif service.gateway is not None:
+            await service.gateway(scope, receive, send)
+
+    return application
+
+
+async def _live(service: Service, receive: Receive, send: Send) -> None:
+    """Start and stop the service when the server says so; a failed start ends the process with its reason."""
+    await receive()
+    try:
+        await service.start()
+    except RingfenceError as error:
+        log.critical("%s %s", error.message, error.hint)
+        await send({"type": "lifespan.startup.failed", "message": f"{error.message} {error.hint}".strip()})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await service.stop()
+    await send({"type": "lifespan.shutdown.complete"})

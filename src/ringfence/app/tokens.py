@@ -1,0 +1,68 @@
+"""Development tokens: signed by a key that only a deployment in development mode has, refused everywhere else."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Final
+
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.state import State
+from ringfence.keys.files import write_key_file
+
+KEY_FILE: Final = "token.jwk"
+PUBLIC_FILE: Final = "token-keys.json"
+LIFETIME_SECONDS_MAX: Final = 86_400
+
+
+def create_token_key(deployment: Deployment) -> None:
+    """Make the key that signs development tokens."""
+    key = OKPKey.generate_key("Ed25519", parameters={"kid": "development"})
+    write_key_file(deployment.keys / KEY_FILE, json.dumps(key.as_dict(private=True)).encode())
+    public = {"keys": [key.as_dict(private=False)]}
+    write_key_file(deployment.keys / PUBLIC_FILE, json.dumps(public).encode())
+
+
+def check_development(state: State) -> None:
+    """Refuse unless the genesis entry says that this ledger is for development.
+
+    Raises:
+        ConfigurationError: it does not, and never will.
+    """
+    if state.mode != DEVELOPMENT:
+        raise ConfigurationError(
+            "this deployment is in production mode: it makes no tokens",
+            hint="get a token from an issuer that ringfence.yaml names",
+        )
+
+
+def mint_token(deployment: Deployment, state: State, *, subject: str, lifetime_seconds: int) -> str:
+    """Make a development token for a registered subject.
+
+    Raises:
+        ConfigurationError: the deployment is not in development mode.
+        InvalidInputError: the subject is not registered, or the lifetime is out of bounds.
+    """
+    check_development(state)
+    if (DEVELOPMENT_ISSUER, subject) not in state.identities:
+        known = ", ".join(sorted(sub for issuer, sub in state.identities if issuer == DEVELOPMENT_ISSUER)) or "nobody"
+        raise InvalidInputError(
+            f"{subject!r:.80} is not registered for development tokens; {known} is", hint="see `ringfence principal`"
+        )
+    if not 1 <= lifetime_seconds <= LIFETIME_SECONDS_MAX:
+        raise InvalidInputError(f"a token is valid for 1 to {LIFETIME_SECONDS_MAX} seconds")
+    now = int(time.time())
+    claims = {
+        "iss": DEVELOPMENT_ISSUER,
+        "sub": subject,
+        "aud": "ringfence",
+        "iat": now,
+        "exp": now + lifetime_seconds,
+    }
+    key = OKPKey.import_key(json.loads((deployment.keys / KEY_FILE).read_bytes()))
+    return jwt.encode({"alg": "Ed25519", "kid": "development"}, claims, key, algorithms=["Ed25519"])

@@ -1,0 +1,146 @@
+"""`ringfence ledger`: run the sequencer, export evidence, look at the newest checkpoint, go on without a lost lane."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.app.runtime import clock_ms, open_runtime
+from ringfence.cli.output import deployment_option, json_option, run, say
+from ringfence.core.errors import ConfigurationError, UnavailableError
+from ringfence.ledger.export import export_bundle
+from ringfence.ledger.sequencer import Progress, Sequencer
+from ringfence.ledger.tree_reader import TreeReader
+
+PARENT_INTERVAL_SECONDS = 0.5
+
+
+@click.group()
+def ledger() -> None:
+    """The tamper-evident ledger: sequence, export, inspect."""
+
+
+@ledger.command()
+@deployment_option
+@click.option("--once", is_flag=True, help="Sequence what is sealed now, then end.")
+@click.option("--while-parent-lives", is_flag=True, hidden=True)
+def sequence(*, directory: Path, once: bool, while_parent_lives: bool) -> None:
+    """Turn sealed batches into the signed static tree, until interrupted."""
+    run(_sequence(open_deployment(directory), once=once, parent=os.getppid() if while_parent_lives else 0))
+
+
+async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:
+    trust = deployment.read_trust()
+    store = deployment.make_store()
+    await store.open()
+    sequencer = Sequencer(
+        store,
+        tree_directory=deployment.ledger,
+        key=deployment.signing_key("checkpoint"),
+        origin=trust.origin,
+        clock_ms=clock_ms,
+        genesis_hash=trust.genesis,
+    )
+    try:
+        await sequencer.open()
+        if once:
+            while (await sequencer.run_round()).more:
+                pass
+            return
+        stop = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, stop.set)
+        watcher = asyncio.create_task(_stop_with_parent(parent, stop)) if parent else None
+        await sequencer.run(stop, report=_ignore, report_unavailable=_tell)
+        if watcher:
+            watcher.cancel()
+    finally:
+        await sequencer.close()
+        await store.close()
+
+
+async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(PARENT_INTERVAL_SECONDS)
+    stop.set()
+
+
+def _ignore(progress: Progress) -> None:
+    del progress
+
+
+def _tell(error: UnavailableError) -> None:
+    click.echo(f"sequencer: {error.message}", err=True)
+
+
+@ledger.command()
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--detail", is_flag=True, help="Add the openings: who each entry is about. For the overseer alone.")
+@deployment_option
+@json_option
+def export(target: Path, *, detail: bool, directory: Path, as_json: bool) -> None:
+    """Write the evidence bundle to DIR, which must be empty or absent. Check it with `ringfence verify`."""
+
+    async def work() -> int:
+        deployment = open_deployment(directory)
+        async with open_runtime(deployment) as runtime:
+            with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+                task = bar.add_task("exporting", total=None)
+                checkpoint = await export_bundle(
+                    runtime.store,
+                    runtime.custody,
+                    deployment.ledger,
+                    target,
+                    detail=detail,
+                    report=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+                return checkpoint.size
+
+    size = run(work())
+    say(f"{target}: {size} leaves", {"directory": str(target), "leaves": size, "detail": detail}, as_json=as_json)
+
+
+@ledger.command()
+@deployment_option
+@json_option
+def checkpoint(*, directory: Path, as_json: bool) -> None:
+    """Show the newest signed checkpoint."""
+    deployment = open_deployment(directory)
+    tree = TreeReader.in_directory(deployment.ledger)
+    signed = tree.open_checkpoint(deployment.read_trust().log_key)
+    note = tree.read_checkpoint()
+    if signed is None or note is None:
+        raise ConfigurationError("nothing was published yet", hint="run `ringfence ledger sequence`")
+    facts = {
+        "origin": signed.checkpoint.origin,
+        "size": signed.checkpoint.size,
+        "root": signed.checkpoint.root.hex(),
+        "time_seconds": signed.time_seconds,
+    }
+    say(note.decode("utf-8").rstrip("\n"), facts, as_json=as_json)
+
+
+@ledger.command()
+@click.argument("lane", type=int)
+@click.option("--reason", required=True, help="Why; it stands in the ledger.")
+@deployment_option
+@json_option
+def recover(lane: int, *, reason: str, directory: Path, as_json: bool) -> None:
+    """Go on without what LANE wrote after its last seal, when its key is lost. Always reported by `verify`."""
+
+    async def work() -> int:
+        async with open_runtime(open_deployment(directory)) as runtime, runtime.governance() as governance:
+            seals = await runtime.store.seals(lane, after_n=0)
+            n = seals[-1].n if seals else 0
+            await governance.recover_lane(lane, n=n, reason=reason)
+            return n
+
+    n = run(work())
+    say(f"lane {lane} is closed after batch {n}", {"lane": lane, "n": n}, as_json=as_json)

@@ -1,0 +1,120 @@
+"""`ringfence verify`: check an evidence bundle offline, and say what it proves.
+
+Exit codes: 0 verified; 1 refuted; 2 unreadable, used wrongly, or self-consistent only (no --trust).
+The verdict goes to standard output, progress and errors to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ringfence.core.errors import InvalidInputError, RingfenceError
+from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
+from ringfence.verify import REFUTED, VERIFIED, Trust, parse_trust, verify_bundle
+from ringfence.verify.processes import JOBS_MAX
+from ringfence.verify.render import FORMAT, render_json, render_text
+from ringfence.verify.trust import TRUST_SIZE_BYTES_MAX
+from ringfence.verify.verdict import REFUTATIONS_MAX, UNREADABLE
+from ringfence.verify.verifier import Progress as Tell
+
+EXIT_VERIFIED: Final = 0
+EXIT_REFUTED: Final = 1
+EXIT_NOT_VERIFIED: Final = 2
+JOBS_BY_DEFAULT_MAX: Final = 8
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("verify")
+@click.argument("directory", metavar="DIR", type=_FILE)
+@click.option("--trust", "trust_file", metavar="FILE", type=_FILE, help="Pins: origin, genesis, log key, witnesses.")
+@click.option(
+    "--from", "from_leaf", metavar="LEAF", type=click.IntRange(0), default=0, help="Decide again from here on."
+)
+@click.option("--since", metavar="CHECKPOINT", type=_FILE, help="A checkpoint kept from before; must be a beginning.")
+@click.option("--jobs", metavar="N", type=click.IntRange(1, JOBS_MAX), help="Processes to use; as many as processors.")
+@click.option("--refutations", metavar="N", type=click.IntRange(1, 10_000), default=REFUTATIONS_MAX, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def verify(
+    directory: Path,
+    *,
+    trust_file: Path | None,
+    from_leaf: int,
+    since: Path | None,
+    jobs: int | None,
+    refutations: int,
+    as_json: bool,
+) -> None:
+    """Check the evidence bundle in DIR: every leaf, seal, rule and decision, with no network and no secret.
+
+    Exits with 0 when it is verified against the pins, 1 when it is refuted, 2 when it cannot be read or, without
+    --trust, agrees with itself only.
+    """
+    try:
+        trust = _read_trust(trust_file) if trust_file else None
+        kept = _read(since, size_bytes_max=NOTE_SIZE_BYTES_MAX) if since else None
+        with _progress(quiet=as_json) as tell:
+            verdict = verify_bundle(
+                directory,
+                trust=trust,
+                from_leaf=from_leaf,
+                since=kept,
+                jobs=jobs or min(os.cpu_count() or 1, JOBS_BY_DEFAULT_MAX),
+                now_seconds=int(time.time()),
+                refutations_max=refutations,
+                progress=tell,
+            )
+    except RingfenceError as error:
+        _refuse(error, as_json=as_json)
+    click.echo(render_json(verdict) if as_json else render_text(verdict), nl=as_json)
+    if verdict.outcome == VERIFIED:
+        sys.exit(EXIT_VERIFIED)
+    sys.exit(EXIT_REFUTED if verdict.outcome == REFUTED else EXIT_NOT_VERIFIED)
+
+
+def _read_trust(file: Path) -> Trust:
+    return parse_trust(_read(file, size_bytes_max=TRUST_SIZE_BYTES_MAX), file=str(file))
+
+
+def _read(file: Path, *, size_bytes_max: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(size_bytes_max + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{file} cannot be read: {error.strerror or error}", place=str(file)) from None
+    if len(data) > size_bytes_max:
+        raise InvalidInputError(f"{file} is larger than {size_bytes_max} bytes", place=str(file))
+    return data
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Tell | None]:
+    """Show a bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TextColumn("leaves"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("verifying", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _refuse(error: RingfenceError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"format": FORMAT, "outcome": UNREADABLE, "problem": error.message}))
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+    sys.exit(EXIT_NOT_VERIFIED)
