@@ -84,14 +84,18 @@ class Bundle:
             if stat.S_ISLNK(_mode_of(self.directory / path)):
                 raise ProofInvalidError("a symbolic link is no part of a bundle", place=path) from None
             raise _unreadable(path, error) from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise ProofInvalidError("this is not a regular file", place=path)
-            try:
-                data = file.read(size_bytes_max + 1) if found.st_size <= size_bytes_max else b""
-            except OSError as error:
-                raise _unreadable(path, error) from None
+            data = b""
+            if found.st_size <= size_bytes_max:
+                with os.fdopen(descriptor, "rb", closefd=False) as file:
+                    data = file.read(size_bytes_max + 1)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        finally:
+            os.close(descriptor)
         if found.st_size > size_bytes_max or len(data) > size_bytes_max:
             size = max(found.st_size, len(data))
             raise ProofInvalidError(

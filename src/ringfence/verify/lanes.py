@@ -44,12 +44,12 @@ class FirstBatch:
 class Assumed:
     """What a part has to say about lanes: its tracks, and the lanes known at its first moment of quiet.
 
-    At a rule and at a checkpoint every lane must be sealed. `quiet_leaf` is the first such place in the part, or -1,
-    and `quiet_lanes` the lanes that the part itself could answer for.
+    At a rule and at a checkpoint every lane must be sealed. `quiet` names the first such place in the part, or is "",
+    and `quiet_lanes` are the lanes that the part itself could answer for.
     """
 
     tracks: dict[int, LaneTrack] = field(default_factory=dict)
-    quiet_leaf: int = -1
+    quiet: str = ""
     quiet_lanes: frozenset[int] = frozenset()
 
 
@@ -71,7 +71,7 @@ class LaneBook:
 
     def take(self, part: Assumed) -> None:
         """Check what the next part took for granted, and move on to its end."""
-        if part.quiet_leaf >= 0:
+        if part.quiet:
             self._check_quiet(part)
         for number, track in sorted(part.tracks.items()):
             standing = self._lanes.get(number, _Standing(LaneHead(lane=number), True, 0))
@@ -99,8 +99,8 @@ class LaneBook:
     def _check_quiet(self, part: Assumed) -> None:
         for number, standing in sorted(self._lanes.items()):
             if not standing.sealed and number not in part.quiet_lanes:
-                before = place_of_leaf(part.quiet_leaf)
-                refute_unsealed(number, standing.head, before, leaf=standing.leaf, findings=self._findings)
+                refute_unsealed(number, standing.head, part.quiet, leaf=standing.leaf, findings=self._findings)
+                self._lanes[number] = _Standing(standing.head, True, standing.leaf)  # said once is enough
 
 
 def check_link(lane: int, batch: FirstBatch, head: LaneHead, *, findings: Findings) -> None:

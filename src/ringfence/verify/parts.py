@@ -72,7 +72,7 @@ class PartReport:
 def check_part(scope: Scope, number: int, start: PartStart) -> PartReport:
     """Check part `number` of the ledger, from the state at its start."""
     report = PartReport(number)
-    findings = Findings()
+    findings = Findings(scope.refutations_max)
     try:
         leaves = Leaves(scope, number, report, findings)
         report.hashed = True
@@ -330,13 +330,14 @@ class _Walk:
     def _check_quiet(self, position: int, what: str) -> None:
         """Check that every lane is sealed here (rule 4)."""
         lanes = self._report.lanes
-        if lanes.quiet_leaf < 0:
-            lanes.quiet_leaf = position
+        if not lanes.quiet:
+            lanes.quiet = what
             lanes.quiet_lanes = frozenset(
                 number for number, track in self._tracks.items() if track.head is not None or track.seals
             )
         for number, track in sorted(self._tracks.items()):
             if track.head is not None and not track.sealed:
                 refute_unsealed(number, track.head, what, leaf=track.head_leaf, findings=self._findings)
+                track.sealed = True  # said once is enough
         while self._next_quiet <= position and self._next_quiet < self._scope.size:
             self._next_quiet = next(self._quiet, self._scope.size)

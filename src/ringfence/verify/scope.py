@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ringfence.verify.bundle import Bundle
 from ringfence.verify.checkpoints import TimeLimits
+from ringfence.verify.verdict import REFUTATIONS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Scope:
         times: until when the leaves may have been written; its sizes are those of the checkpoints.
         erased: subjects that may not be listed from an epoch on.
         from_leaf: entries before it are not decided again.
+        refutations_max: how many refutations to name.
     """
 
     bundle: Bundle
@@ -27,3 +29,4 @@ class Scope:
     detail: bool
     erased: Mapping[bytes, int] = field(default_factory=dict)
     from_leaf: int = 0
+    refutations_max: int = REFUTATIONS_MAX

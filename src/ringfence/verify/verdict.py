@@ -143,11 +143,11 @@ class Verdict:
 class Findings:
     """Collects refutations up to a limit; each distinct one once."""
 
-    __slots__ = ("_found", "_limit", "more")
+    __slots__ = ("_found", "limit", "more")
 
     def __init__(self, limit: int = REFUTATIONS_MAX) -> None:
         self._found: dict[Refutation, None] = {}
-        self._limit = limit
+        self.limit = limit
         self.more = False
 
     def __bool__(self) -> bool:
@@ -169,7 +169,7 @@ class Findings:
         if refutation in self._found:
             return
         self._found[refutation] = None
-        if len(self._found) > self._limit:
+        if len(self._found) > self.limit:
             self.more = True
             del self._found[max(self._found, key=lambda item: item.leaf)]
 

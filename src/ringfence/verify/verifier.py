@@ -131,6 +131,7 @@ def _verify_tree(
         detail=listing.detail,
         erased=rules.erased,
         from_leaf=from_leaf,
+        refutations_max=findings.limit,
     )
     joints = _Joints(bundle, size, findings)
     for report in check_parts(scope, rules.starts, jobs=jobs):  # 6
