@@ -54,7 +54,15 @@ class Runtime:
         if not await self.store.claim_lane(AUTHORITY_LANE):
             raise ConfigurationError("another process is changing the rules", hint="try again when it is done")
         key = self.deployment.signing_key("authority")
-        writer = LaneWriter(self.store, self.keeper, self.custody, lane=AUTHORITY_LANE, key=key, clock_ms=clock_ms)
+        writer = LaneWriter(
+            self.store,
+            self.keeper,
+            self.custody,
+            origin=self.trust.origin,
+            lane=AUTHORITY_LANE,
+            key=key,
+            clock_ms=clock_ms,
+        )
         await writer.start()
         try:
             yield Governance(self.keeper, writer)
@@ -91,7 +99,15 @@ class Runtime:
         return self._writer(number, key)
 
     def _writer(self, number: int, key: Ed25519PrivateKey) -> LaneWriter:
-        return LaneWriter(self.store, self.keeper, self.custody, lane=number, key=key, clock_ms=clock_ms)
+        return LaneWriter(
+            self.store,
+            self.keeper,
+            self.custody,
+            origin=self.trust.origin,
+            lane=number,
+            key=key,
+            clock_ms=clock_ms,
+        )
 
     @asynccontextmanager
     async def gate(self, *, duty: str = "gateway") -> AsyncIterator[Gate]:

@@ -69,6 +69,7 @@ class LaneWriter:
         store: the database.
         keeper: the state to decide on.
         custody: seals the openings.
+        origin: the ledger's name, which every seal names.
         lane: number of a lane that is certified for `key` and was claimed by this process.
         key: the lane's signing key.
         clock_ms: gives milliseconds since 1970 UTC.
@@ -80,11 +81,13 @@ class LaneWriter:
         keeper: RuleKeeper,
         custody: KeyCustody,
         *,
+        origin: str,
         lane: int,
         key: Ed25519PrivateKey,
         clock_ms: Callable[[], int],
     ) -> None:
         self._store = store
+        self._origin = origin
         self._keeper = keeper
         self._custody = custody
         self._key = key
@@ -273,7 +276,7 @@ class LaneWriter:
             code=authenticate_header(self._secret, batch.header),
             detail=detail,
             rule=rule,
-            seal=seal_head(self._key, origin=self._keeper.state.origin, head=batch.head) if rule else b"",
+            seal=seal_head(self._key, origin=self._origin, head=batch.head) if rule else b"",
             blob=blob,
             reads=reads,
             lists=rows.lists,
@@ -377,7 +380,7 @@ class LaneWriter:
             head, epoch = self.head, self.head_epoch
             if head.n == self.sealed.n:
                 return
-            leaf = seal_head(self._key, origin=self._keeper.state.origin, head=head)
+            leaf = seal_head(self._key, origin=self._origin, head=head)
             await self._store.put_seal(StoredSeal(lane=self.lane, n=head.n, epoch=epoch, leaf=leaf))
             self.sealed = head
             self.sealed_at_ms = self._clock_ms()
