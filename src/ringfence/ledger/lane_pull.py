@@ -62,7 +62,7 @@ def check_batch(tail: LaneHead, batch: StoredBatch) -> tuple[LaneHead, list[AnyL
         header, entries = parse_stored_batch(batch.header, batch.entries, place=place)
         following = verify_link(tail, header, header_leaf=batch.header, place=place)
     except ProofInvalidError as error:
-        raise not_as_written(str(error), place) from None
+        raise not_as_written(str(error), error.place or place) from None
     hashes = [leaf_hash(entry) for entry in batch.entries]
     if header.count != len(hashes) or header.digest != hashlib.sha256(b"".join(hashes)).digest():
         raise not_as_written("its entries are not those that its header names", place)

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ringfence.core.checkpoint import Checkpoint, open_checkpoint
@@ -19,6 +20,7 @@ from ringfence.core.ports import Store, TreeHead
 from ringfence.core.signed_note import VerifierKey
 from ringfence.core.tiles import frontier_from_tiles
 from ringfence.ledger.leaves import read_placed_batches
+from ringfence.ledger.standing import EMPTY, Standing
 from ringfence.ledger.tree_reader import TreeReader
 
 HASHES_PER_STEP_MAX: Final = 4096
@@ -99,7 +101,9 @@ def check_not_behind(head: TreeHead, shown: Checkpoint) -> None:
         raise _other_ledger(head, shown)
 
 
-async def verify_growth(store: Store, frontier: Frontier, *, head: TreeHead, shown: Checkpoint | None) -> None:
+async def verify_growth(
+    store: Store, frontier: Frontier, *, head: TreeHead, shown: Checkpoint | None, standing: Standing = EMPTY
+) -> Standing:
     """Check that the store's leaves lead from a frontier to the committed head, through what was shown.
 
     Args:
@@ -107,28 +111,31 @@ async def verify_growth(store: Store, frontier: Frontier, *, head: TreeHead, sho
         frontier: a tree that is known; of the size of `shown`, or smaller.
         head: the committed head.
         shown: the newest checkpoint, if there is one.
+        standing: what the tree of the frontier holds of rules and lanes.
+
+    Returns:
+        What the tree of the head holds of them.
 
     Raises:
-        RollbackError: they do not.
+        RollbackError: they do not lead there.
         IntegrityError: a batch on the way is missing or is not what its header says.
     """
-    hashes: list[bytes] = []
     if shown is not None and head.size > shown.size:
         following = await store.placements(first_leaf=shown.size, placements_max=1)
         if not following or following[0].first_leaf != shown.size:
             raise _other_ledger(head, shown)
-    start, frontier_end = frontier.size, frontier
-    async for placed in read_placed_batches(store, first_leaf=start, size=head.size):
+    hashes: list[bytes] = []
+    async for placed in read_placed_batches(store, first_leaf=frontier.size, size=head.size):
         hashes += placed.hashes
-        size = placed.first_leaf + len(placed.leaves)
-        at_shown = shown is not None and size == shown.size
+        standing = standing.after(placed)
+        at_shown = shown is not None and standing.size == shown.size
         if at_shown or len(hashes) >= HASHES_PER_STEP_MAX:
-            frontier_end, hashes = frontier_end.append_many(hashes), []
-        if shown is not None and at_shown and frontier_end.root() != shown.root:
+            frontier, hashes = frontier.append_many(hashes), []
+        if shown is not None and at_shown and frontier.root() != shown.root:
             raise _other_ledger(head, shown)
-    frontier_end = frontier_end.append_many(hashes)
-    if frontier_end.root() == head.root and (not head.size or frontier_end.to_bytes() == head.frontier):
-        return
+    frontier = frontier.append_many(hashes)
+    if frontier.root() == head.root and (not head.size or frontier.to_bytes() == head.frontier):
+        return replace(standing, root=head.root)
     if shown is not None:
         raise _other_ledger(head, shown)
     raise IntegrityError(

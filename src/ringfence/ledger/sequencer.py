@@ -30,6 +30,7 @@ from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round
 from ringfence.ledger.resume import restore_edge
 from ringfence.ledger.rollback import check_not_behind, read_kept, verify_growth
+from ringfence.ledger.standing import Standing, render_standing
 from ringfence.ledger.tree_reader import CheckedTree
 from ringfence.ledger.tree_writer import TreeWriter
 
@@ -211,11 +212,14 @@ class Sequencer:
         note = self._sign(head)
         # A crash before this leaves the older checkpoint, and more tiles than it names.
         await asyncio.to_thread(self._writer.publish, note)
-        # A crash before this leaves the checkpoint shown and not kept: `_load` keeps the next one.
+        standing = Standing(head.size, head.root, head.epoch, head.sequenced)
+        # A crash before this leaves an older standing: `_load` reads the leaves since then once more.
+        await asyncio.to_thread(self._writer.put_standing, render_standing(standing, key=self._key))
+        # A crash before this leaves the checkpoint shown and not kept: `_load` keeps it.
         await self._store.put_checkpoint(head.size, note)
 
     def _sign(self, head: TreeHead) -> bytes:
-        """Sign a committed head. The one use of the key, and where witnesses' cosignatures are to be added.
+        """Sign a committed head as a checkpoint; this is where witnesses' cosignatures are to be added.
 
         Time never goes back from one checkpoint to the next.
 
@@ -245,7 +249,9 @@ class Sequencer:
                 check_not_behind(head, checkpoint)
         self._check_term(head)
         # First all of it is verified, then written: no tile is ever of leaves that the head does not vouch for.
-        await verify_growth(self._store, self._writer.frontier, head=head, shown=shown)
+        standing, frontier = await asyncio.to_thread(self._writer.read_standing)
+        standing = await verify_growth(self._store, frontier, head=head, shown=shown, standing=standing)
+        standing.check_head(head)
         written = self._writer.frontier.size
         async for leaves, hashes in _read_steps(self._store, first_leaf=written, size=head.size):
             await asyncio.to_thread(self._writer.append, leaves, hashes)

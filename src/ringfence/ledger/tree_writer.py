@@ -20,8 +20,10 @@ from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.merkle import Frontier
 from ringfence.core.signed_note import VerifierKey, render_vkey
+from ringfence.core.tiles import frontier_from_tiles
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.growth import Growth
+from ringfence.ledger.standing import EMPTY, STANDING, Standing, parse_standing
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
 
 LOCK: Final = ".lock"
@@ -123,6 +125,24 @@ class TreeWriter:
         self._place(CHECKPOINT, note)
         self._sync_directories()
         self.published = signed
+
+    def read_standing(self) -> tuple[Standing, Frontier]:
+        """Give the newest standing that the tree's own files bear out, and its right edge; without one, the empty."""
+        path = self._directory / STANDING
+        data = path.read_bytes() if path.is_file() else b""
+        standing = parse_standing(data, public_key=self._log_key.public_key)
+        if standing is None or standing.size > self._growth.frontier.size:
+            return EMPTY, Frontier()
+        try:
+            frontier = frontier_from_tiles(self.reader.read_tile, size=standing.size)
+        except ProofInvalidError:
+            return EMPTY, Frontier()
+        return (standing, frontier) if frontier.root() == standing.root else (EMPTY, Frontier())
+
+    def put_standing(self, data: bytes) -> None:
+        """Keep a standing. A crash before the rename leaves an older one, from which more leaves are read again."""
+        self._place(STANDING, data)
+        self._sync_directories()
 
     def _place(self, path: str, data: bytes) -> None:
         """Write a file beside the tree and rename it into place; durable after `_sync_directories`."""
