@@ -6,7 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -43,6 +43,7 @@ class Runtime:
     store: Store
     custody: KeyCustody
     keeper: RuleKeeper
+    _taken: set[int] = field(default_factory=set)
 
     @asynccontextmanager
     async def governance(self) -> AsyncIterator[Governance]:
@@ -78,7 +79,7 @@ class Runtime:
         await self.keeper.refresh()
         for number, lane in sorted(self.keeper.state.lanes.items()):
             path = self.deployment.keys / "lanes" / f"{number}.key"
-            if lane.duty == duty and lane.closed_after is None and path.exists():
+            if number not in self._taken and lane.duty == duty and lane.closed_after is None and path.exists():
                 key = self.deployment.signing_key(f"lanes/{number}")
                 if key.public_key().public_bytes_raw() == lane.key and await self.store.claim_lane(number):
                     return self._writer(number, key)
@@ -99,6 +100,7 @@ class Runtime:
         return self._writer(number, key)
 
     def _writer(self, number: int, key: Ed25519PrivateKey) -> LaneWriter:
+        self._taken.add(number)
         return LaneWriter(
             self.store,
             self.keeper,
