@@ -50,7 +50,7 @@ def genesis(engine: str) -> e.Genesis:
 
 def refusals(number: int) -> bytes:
     """An access entry that needs no charter, told from others by its number."""
-    return e.render_entry(e.Refusals(principal=0, reason="unauthenticated", requests=number, since_ms=START_MS))
+    return e.render_entry(e.Refusals(principal=0, reason="unauthenticated", requests=number + 1, since_ms=START_MS))
 
 
 def opening_of(leaf: bytes) -> bytes:
