@@ -9,6 +9,7 @@ import click
 
 from ringfence.cli import output
 from ringfence.cli.charter import charter
+from ringfence.cli.demo import demo
 from ringfence.cli.deployment import doctor, enact, init, principal, token
 from ringfence.cli.ledger import ledger
 from ringfence.cli.serve import serve
@@ -23,7 +24,7 @@ def cli() -> None:
 
 
 charter.add_command(enact)
-for command in (init, charter, principal, token, serve, ledger, verify, doctor):
+for command in (init, charter, principal, token, serve, ledger, verify, doctor, demo):
     cli.add_command(command)
 
 

@@ -1,0 +1,156 @@
+"""The demo's stage: a deployment in a temporary directory, the real programs as processes, calls over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import httpx
+
+from ringfence.core.errors import UnavailableError
+
+START_SECONDS_MAX: Final = 30.0
+STOP_SECONDS_MAX: Final = 20.0
+PUBLISH_SECONDS_MAX: Final = 10.0
+ANSWER_CHARACTERS_MAX: Final = 420
+ADDRESSES: Final = {"US": "192.0.2.10", "CN": "203.0.113.130"}
+"""Documentation addresses that the made-up geography places in these countries."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """The deployment, its tokens, and the running gateway."""
+
+    directory: Path
+    tokens: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+    _log: Path | None = None
+
+    @property
+    def deployment(self) -> Path:
+        """The deployment's directory."""
+        return self.directory / "deployment"
+
+    def run(self, *arguments: str, quiet: bool = False, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `ringfence` command as a person would, and show it.
+
+        Raises:
+            UnavailableError: it failed although it should not.
+        """
+        if not quiet:
+            shown = " ".join(arguments).replace(str(self.directory), "DEMO")
+            click.echo(f"   $ ringfence {shown}")
+        command = [sys.executable, "-m", "ringfence", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        if check and done.returncode != 0:
+            raise UnavailableError(
+                f"the demo's `ringfence {arguments[0]}` failed with {done.returncode}: {done.stderr[-2000:]}"
+            )
+        return done
+
+    def run_json(self, *arguments: str) -> Any:
+        """Run a command quietly with `--json` and give what it printed."""
+        return json.loads(self.run(*arguments, "--json", quiet=True).stdout)
+
+    def start(self) -> None:
+        """Start `ringfence serve` and wait until it is ready.
+
+        Raises:
+            UnavailableError: it ended or did not become ready; carries what it said.
+        """
+        self.port = self.port or _free_port()
+        self._log = self.directory / "serve.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "ringfence", "serve", "-d", str(self.deployment), "--port", str(self.port)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "NO_COLOR": "1"},
+            )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise UnavailableError(f"the service did not start: {self._log.read_text()[-2000:]}")
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        self.stop()
+        raise UnavailableError("the service did not become ready in time")
+
+    def refused_start(self) -> str:
+        """Start the service expecting that it refuses; gives what it said.
+
+        Raises:
+            UnavailableError: it started after all.
+        """
+        try:
+            self.start()
+        except UnavailableError as error:
+            return error.message
+        self.stop()
+        raise UnavailableError("the service started although it should have refused")
+
+    def stop(self) -> None:
+        """Stop the service gracefully."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._process = None
+
+    def call(
+        self, who: str, method: str, path: str, *, country: str = "US", body: Any = None, show: bool = True
+    ) -> httpx.Response:
+        """Make one call as one of the registered callers, from a country, and show it with its answer."""
+        answer = httpx.request(
+            method,
+            f"http://127.0.0.1:{self.port}{path}",
+            headers={"authorization": f"Bearer {self.tokens[who]}", "x-forwarded-for": ADDRESSES[country]},
+            json=body,
+            timeout=30,
+        )
+        if show:
+            click.echo(f"   {who}, from {country}:  {method} {path}")
+            text = answer.text.strip()
+            if len(text) > ANSWER_CHARACTERS_MAX:
+                text = text[:ANSWER_CHARACTERS_MAX] + " ..."
+            click.echo(f"   -> {answer.status_code} {answer.reason_phrase}  {text}")
+            if receipt := answer.headers.get("ringfence-receipt"):
+                click.echo(f"      receipt {receipt[:40]}...")
+        return answer
+
+    def wait_published(self, receipt: str) -> str:
+        """Wait until an entry is provably in the signed ledger; gives its proof.
+
+        Raises:
+            UnavailableError: it is not there in time.
+        """
+        deadline = time.monotonic() + PUBLISH_SECONDS_MAX
+        while time.monotonic() < deadline:
+            answer = self.call(next(iter(self.tokens)), "GET", f"/v1/receipts/{receipt}", show=False)
+            if answer.status_code == 200:
+                return answer.text
+            time.sleep(0.2)
+        raise UnavailableError("an entry did not reach the signed ledger in time")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
