@@ -92,7 +92,7 @@ class Gateway:
         try:
             await self._answer(scope, receive, send)
         except RingfenceError as error:
-            if isinstance(error, DeviceError):
+            if isinstance(error, DeviceError) and not isinstance(error, UnavailableError):
                 log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
             await self._send_problem(send, error)
         except Exception:

@@ -5,7 +5,7 @@ Rules of this file (steps 3 to 6 of the main path):
 2. A job is prepared on the state that its batch is stamped with; when the rules moved, it is prepared again.
 3. Nothing of a batch is released before its commit is known. An unknown commit is settled by (lane, n) before n+1.
 4. A batch that the store refuses harms only the items at fault: they are told, the others go again.
-5. A lane seals its last batch of an epoch before it writes its first of the next, and at least every 200 ms.
+5. A lane seals what it wrote before it writes a rule, or its first batch of another epoch; and every 200 ms.
 """
 
 from __future__ import annotations
@@ -226,7 +226,8 @@ class LaneWriter:
         if not jobs:
             return
         epoch = self._keeper.state.epoch
-        if epoch != self.head_epoch and self.sealed.n != self.head.n:
+        closes_epoch = any(job.prepared and job.prepared.rule for job in jobs)
+        if (closes_epoch or epoch != self.head_epoch) and self.sealed.n != self.head.n:
             await self.seal()
         transaction, batch = self._assemble(jobs, epoch, at_ms)
         try:
