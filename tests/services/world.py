@@ -18,8 +18,10 @@ from ringfence.ledger.export import export_bundle
 from ringfence.ledger.sequencer import Sequencer
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
+from ringfence.synthetic.geography import write_geography
 from ringfence.verify import VERIFIED, Verdict, parse_trust, verify_bundle
 
+US_ADDRESS = {"x-forwarded-for": "192.0.2.10"}
 EXAMPLE = Path(__file__).parents[2] / "examples" / "us-user-data" / "charter.yaml"
 Result = TypeVar("Result")
 
@@ -39,8 +41,10 @@ class World:
 
 
 def make_deployment(directory: Path, *, charter: bytes | None = None) -> Deployment:
-    """Make a deployment in development mode and register the callers."""
-    configuration = Configuration(region="virginia")
+    """Make a deployment in development mode and register the callers. Loopback may name a U.S. address as a proxy."""
+    geography = directory.with_name("geography.mmdb")
+    write_geography(geography)
+    configuration = Configuration(region="virginia", geography=str(geography), trusted_proxies={"edge": "127.0.0.1/32"})
     asyncio.run(
         initialise(
             directory,

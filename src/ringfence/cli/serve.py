@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ from ringfence.core.errors import ConfigurationError
 
 STOP_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 4096
+RESTART_SECONDS: Final = 1.0
+
+log = logging.getLogger("ringfence.serve")
 
 
 @click.command()
@@ -35,22 +40,45 @@ def serve(*, directory: Path, port: int | None, processes: int, no_sequencer: bo
         )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     os.environ[DEPLOYMENT_VARIABLE] = str(directory.resolve())
-    sequencer = None if no_sequencer else start_sequencer(directory)
+    sequencer = None if no_sequencer else SequencerChild(directory)
+    # uvicorn stops gracefully and then raises the signal again; by then the work is done, so that it means nothing.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, frame: None)
     try:
         _run_gateway(deployment, port=port, processes=processes)
     finally:
         if sequencer is not None:
-            sequencer.terminate()
-            try:
-                sequencer.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                sequencer.kill()
+            sequencer.stop()
 
 
-def start_sequencer(directory: Path) -> subprocess.Popen[bytes]:
-    """Start the sequencer as a child that ends when this process does."""
-    command = [sys.executable, "-m", "ringfence", "ledger", "sequence", "-d", str(directory), "--while-parent-lives"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+class SequencerChild:
+    """The sequencer as a child process: started again when it ends, ended when this process does."""
+
+    def __init__(self, directory: Path) -> None:
+        self._command = [sys.executable, "-m", "ringfence", "ledger", "sequence", "-d", str(directory)]
+        self._stopping = threading.Event()
+        self._child = self._start()
+        threading.Thread(target=self._keep, name="keep the sequencer", daemon=True).start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [*self._command, "--while-parent-lives"]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            code = self._child.wait()
+            if not self._stopping.wait(RESTART_SECONDS):
+                log.error("the sequencer ended with %d and is started again", code)
+                self._child = self._start()
+
+    def stop(self) -> None:
+        """End the sequencer after the gateway, so that what was written last is sequenced too."""
+        self._stopping.set()
+        self._child.terminate()
+        try:
+            self._child.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
 
 
 def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) -> None:
