@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,18 @@ from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError
-from ringfence.core.lane import leaf_hash
-from ringfence.core.tiles import parse_bundle
+from ringfence.core.lane import LaneHead, build_batch, leaf_hash
+from ringfence.core.tiles import encode_bundle, parse_bundle
 from ringfence.ledger.export import export_bundle
+from ringfence.vault.sqlite import SqliteStore
+from ringfence.vault.sqlite_ledger import place_of
 from ringfence.verify import SELF_CONSISTENT, VERIFIED, Trust, verify_bundle
 from tests.core.small_charter import SMALL
 from tests.ledger.tree import read_leaves, sequence
-from tests.ledger.writer import ORIGIN, VERIFIER, LedgerWriter, PlainCustody, opening_of
+from tests.ledger.writer import ORIGIN, VERIFIER, LedgerWriter, PlainCustody, opening_of, refusals
 from tests.vectors.go import build_go_verifier, run_go_verifier
+
+CUSTODY: Any = PlainCustody()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +52,7 @@ def exported(run: Any, ledger: LedgerWriter, tmp_path: Path) -> LedgerWriter:
 
 def export(run: Any, ledger: LedgerWriter, tmp_path: Path, *, detail: bool = False) -> Path:
     target = tmp_path / "bundle"
-    run(export_bundle(ledger.store, PlainCustody(), tmp_path / "tree", target, detail=detail))
+    run(export_bundle(ledger.store, CUSTODY, tmp_path / "tree", target, detail=detail))
     return target
 
 
@@ -106,11 +112,7 @@ def test_progress_reaches_the_whole(run: Any, exported: LedgerWriter, tmp_path: 
     def report(done: int, total: int) -> None:
         seen.append((done, total))
 
-    run(
-        export_bundle(
-            exported.store, PlainCustody(), tmp_path / "tree", tmp_path / "bundle", detail=True, report=report
-        )
-    )
+    run(export_bundle(exported.store, CUSTODY, tmp_path / "tree", tmp_path / "bundle", detail=True, report=report))
     size = len(read_leaves(tmp_path / "tree"))
     assert seen[-1] == (2 * size, 2 * size)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -142,5 +144,32 @@ def test_changed_leaf_in_the_tree_directory_gives_no_bundle(run: Any, exported: 
     path = tmp_path / "tree/tile/entries/001"
     path.write_bytes(path.read_bytes().replace(b"unauthenticated", b"unauthenticateD", 1))
     with pytest.raises(IntegrityError, match="root"):
+        export(run, exported, tmp_path)
+    assert not (tmp_path / "bundle/checkpoint").exists()
+
+
+def execute(ledger: LedgerWriter, sql: str, *values: object) -> None:
+    assert isinstance(ledger.store, SqliteStore)
+    with closing(sqlite3.connect(ledger.store.path)) as database, database:
+        assert database.execute(sql, values).rowcount == 1
+
+
+def test_batch_that_was_changed_in_the_database_gives_no_openings(
+    run: Any, exported: LedgerWriter, tmp_path: Path
+) -> None:
+    built = build_batch(LaneHead(1), epoch=5, at_ms=0, entries=[refusals(number) for number in range(1, 101)])
+    execute(
+        exported,
+        "UPDATE batches SET header = ?, entries = ? WHERE place = ?",
+        *(built.header, encode_bundle(built.entries), place_of(1, 1)),
+    )
+    with pytest.raises(IntegrityError, match="is not the one in the tree") as refusal:
+        export(run, exported, tmp_path, detail=True)
+    assert refusal.value.place == "lane 1 batch 1"
+
+
+def test_charter_file_that_is_gone_gives_no_bundle(run: Any, exported: LedgerWriter, tmp_path: Path) -> None:
+    execute(exported, "DELETE FROM blobs")
+    with pytest.raises(IntegrityError, match="charter's file"):
         export(run, exported, tmp_path)
     assert not (tmp_path / "bundle/checkpoint").exists()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.core import entry as e
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.ports import Store
+from ringfence.core.errors import IntegrityError
+from ringfence.core.ports import Store, StoredRule
 from ringfence.vault.sqlite import SqliteStore
 from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence
 from tests.ledger.writer import LedgerWriter, refusals
@@ -214,3 +217,73 @@ def test_entries_are_the_ones_that_were_written(run: Any, ledger: LedgerWriter, 
     run(sequence(ledger.store, tmp_path / "tree"))
     leaves = read_leaves(tmp_path / "tree")
     assert leaves[-4:-1] == [refusals(0), refusals(1), refusals(2)]
+
+
+@pytest.mark.parametrize(("n", "taken"), [(0, 2), (1, 2), (3, 2)])
+def test_rule_that_closes_a_lane_elsewhere_than_at_its_end_is_refused(
+    run: Any, ledger: LedgerWriter, tmp_path: Path, n: int, taken: int
+) -> None:
+    for _ in range(2):
+        run(ledger.access(1))
+    run(ledger.seal(1))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    run(ledger.rule(0, e.LaneRetired(lane=1, n=n)))
+
+    with pytest.raises(IntegrityError, match=f"closes lane 1 after batch {n}, and the tree has it up to batch {taken}"):
+        run(sequence(ledger.store, tmp_path / "tree"))
+
+
+def test_closed_lane_writes_no_rule(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    run(ledger.rule(0, e.LaneRetired(lane=1, n=0)))
+    erased = e.SubjectErased(principal=1, country="US", purpose="erase", decided={}, about=bytes(32))
+    run(ledger.rule(2, erased))
+    run(ledger.rule(1, erased))
+
+    with pytest.raises(IntegrityError, match="lane 1 was closed after batch 0") as refusal:
+        run(sequence(ledger.store, tmp_path / "tree"))
+
+    assert refusal.value.place == "lane 1 batch 1"
+    assert (2, 1) not in check_order(read_leaves(tmp_path / "tree"))
+
+
+class Racing:
+    """A store in which something is committed right after the sequencer read the rules."""
+
+    def __init__(self, store: Store, commit: Callable[[], Awaitable[None]]) -> None:
+        self._store = store
+        self._commit: Callable[[], Awaitable[None]] | None = commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def rules(self, *, after_epoch: int, rules_max: int) -> list[StoredRule]:
+        rules = await self._store.rules(after_epoch=after_epoch, rules_max=rules_max)
+        if not rules and self._commit is not None:
+            commit, self._commit = self._commit, None
+            await commit()
+        return rules
+
+
+def test_rule_that_commits_while_a_round_reads_is_taken_in_the_next(
+    run: Any, ledger: LedgerWriter, tmp_path: Path
+) -> None:
+    async def commit() -> None:
+        await ledger.access(1)
+        erased = e.SubjectErased(principal=1, country="US", purpose="erase", decided={}, about=bytes(32))
+        await ledger.rule(1, erased)
+        await ledger.access(1)
+        await ledger.seal(1)
+
+    racing: Any = Racing(ledger.store, commit)
+    run(sequence(ledger.store, tmp_path / "tree"))
+    sequencer = make_sequencer(racing, tmp_path / "tree")
+    run(sequencer.open())
+
+    run(sequencer.run_round())
+    first = check_order(read_leaves(tmp_path / "tree"))
+    run(sequencer.run_round())
+    run(sequencer.close())
+
+    assert (1, 1) in first
+    assert (1, 2) not in first
+    assert {(1, 1), (1, 2), (1, 3)} <= set(check_order(read_leaves(tmp_path / "tree")))

@@ -27,7 +27,8 @@ class Backup:
 
     def write(self, name: str, batches: int, tree: Path, *, begin: bool = False) -> int:
         """Write some batches, sequence them, and give the tree's size."""
-        return self.run(self._write(name, batches, tree, begin))
+        size: int = self.run(self._write(name, batches, tree, begin))
+        return size
 
     async def _write(self, name: str, batches: int, tree: Path, begin: bool) -> int:
         store = SqliteStore(self.directory / name, checkpoint_interval_seconds=0)
@@ -112,6 +113,15 @@ def test_older_database_that_grew_otherwise_is_refused(backup: Backup, batches: 
             refuse("old.db")
 
 
+def test_other_ledger_is_refused_when_the_tiles_are_rebuilt(backup: Backup) -> None:
+    backup.write("old.db", 3, backup.directory / "other tree")
+    backup.write("old.db", 1, backup.directory / "other tree")
+    shutil.rmtree(backup.tree / "tile")
+    with pytest.raises(RollbackError, match="ledger of 21 leaves is not a growth of the checkpoint of 18"):
+        backup.start("old.db")
+    backup.start("new.db")
+
+
 def test_growth_that_was_not_shown_yet_is_taken(backup: Backup) -> None:
     shutil.copytree(backup.tree, backup.directory / "older tree")
     backup.write("new.db", 2, backup.tree)
@@ -123,24 +133,33 @@ def test_growth_that_was_not_shown_yet_is_taken(backup: Backup) -> None:
 
 def test_rollback_is_refused_even_when_the_tree_directory_is_gone(backup: Backup) -> None:
     """The store's own newest checkpoint is a second memory, against a tree head set back by itself."""
-
-    async def set_back() -> None:
-        store = SqliteStore(backup.directory / "new.db")
-        await store.open()
-        older = SqliteStore(backup.directory / "old.db")
-        await older.open()
-        newest = await store.newest_checkpoint()
-        assert newest is not None
-        await older.put_checkpoint(*newest)
-        await older.close()
-        await store.close()
-
-    backup.run(set_back())
+    backup.run(keep_newest_checkpoint(backup))
     shutil.rmtree(backup.tree)
-    with pytest.raises(RollbackError, match="has 11 leaves, and a checkpoint of 18"):
-        backup.start("old.db")
-    with pytest.raises(RollbackError, match="has 11 leaves, and a checkpoint of 18"):
-        backup.check("old.db")
+    for refuse in (backup.start, backup.check):
+        with pytest.raises(RollbackError, match="has 11 leaves, and a checkpoint of 18"):
+            refuse("old.db")
+
+
+def test_other_ledger_of_the_same_size_is_refused_even_when_the_tree_directory_is_gone(backup: Backup) -> None:
+    backup.write("old.db", 3, backup.directory / "other tree")
+    backup.run(keep_newest_checkpoint(backup))
+    shutil.rmtree(backup.tree)
+    for refuse in (backup.start, backup.check):
+        with pytest.raises(RollbackError, match="ledger of 18 leaves is not a growth of the checkpoint of 18"):
+            refuse("old.db")
+
+
+async def keep_newest_checkpoint(backup: Backup) -> None:
+    """Give the older database the newest checkpoint of the newer one."""
+    store = SqliteStore(backup.directory / "new.db")
+    older = SqliteStore(backup.directory / "old.db")
+    await store.open()
+    await older.open()
+    newest = await store.newest_checkpoint()
+    assert newest is not None
+    await older.put_checkpoint(*newest)
+    await older.close()
+    await store.close()
 
 
 def test_database_put_back_under_a_running_sequencer_is_refused(run: Any, backup: Backup) -> None:

@@ -17,7 +17,7 @@ from ringfence.core.lane import LaneHead, build_batch, seal_head
 from ringfence.core.tiles import encode_bundle
 from ringfence.vault.sqlite import SqliteStore
 from ringfence.vault.sqlite_ledger import place_of
-from tests.ledger.tree import make_sequencer, read_leaves, sequence
+from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence
 from tests.ledger.writer import ORIGIN, LedgerWriter, key_of, refusals
 
 STRANGER = 9
@@ -338,4 +338,56 @@ def test_head_that_would_have_leaves_sequenced_twice_is_refused(
     tamper(administrator)
 
     with pytest.raises(IntegrityError):
+        run(make_sequencer(administrator.writer.store, tmp_path / "tree").open())
+
+
+def test_lost_batch_holds_back_the_rule_until_a_recovery_goes_on_without_it(
+    run: Any, administrator: Administrator, tmp_path: Path
+) -> None:
+    ledger = administrator.writer
+    run(ledger.access(1))
+    administrator.execute("DELETE FROM batches WHERE place = ?", place_of(1, 4))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    run(ledger.open_key_epoch(1))
+    with pytest.raises(IntegrityError, match="missing") as refusal:
+        run(sequence(ledger.store, tmp_path / "tree"))
+    assert refusal.value.place == "lane 1 batch 4"
+
+
+def test_recovery_goes_on_without_a_lost_batch(run: Any, administrator: Administrator, tmp_path: Path) -> None:
+    ledger = administrator.writer
+    run(ledger.access(1))
+    administrator.execute("DELETE FROM batches WHERE place = ?", place_of(1, 4))
+    run(ledger.rule(0, e.LaneRecovered(lane=1, n=3, reason="its batch 4 was lost")))
+    progress = run(sequence(ledger.store, tmp_path / "tree"))
+    assert progress.epoch == 5
+    assert (1, 3) in check_order(read_leaves(tmp_path / "tree"))
+
+
+def test_rule_that_is_called_a_batch_is_named(run: Any, administrator: Administrator, tmp_path: Path) -> None:
+    run(administrator.writer.open_key_epoch(1))
+    administrator.execute("UPDATE batches SET rule = 0 WHERE place = ?", place_of(0, 5))
+    with pytest.raises(IntegrityError) as refusal:
+        run(sequence(administrator.writer.store, tmp_path / "tree"))
+    assert refusal.value.place == "lane 0 batch 5"
+
+
+def test_batches_moved_past_a_rule_with_their_seal_are_named(
+    run: Any, administrator: Administrator, tmp_path: Path
+) -> None:
+    run(administrator.writer.open_key_epoch(1))
+    for table in ("batches", "seals"):
+        sql = f"UPDATE {table} SET epoch = 5 WHERE place IN (?, ?)"
+        administrator.execute(sql, place_of(1, 2), place_of(1, 3))
+    with pytest.raises(IntegrityError) as refusal:
+        run(sequence(administrator.writer.store, tmp_path / "tree"))
+    assert refusal.value.place == "lane 1 batch 2"
+
+
+def test_changed_leaf_at_the_right_edge_is_found_at_the_next_start(
+    run: Any, administrator: Administrator, tmp_path: Path
+) -> None:
+    (bundle,) = (tmp_path / "tree/tile/entries/000.p").iterdir()
+    bundle.write_bytes(bundle.read_bytes().replace(b"unauthenticated", b"unauthenticateD"))
+    with pytest.raises(IntegrityError, match="not those of their tile"):
         run(make_sequencer(administrator.writer.store, tmp_path / "tree").open())

@@ -62,7 +62,8 @@ def test_race_for_the_head_signs_no_fork(run: Any, ledger: LedgerWriter, tmp_pat
         if second_works:
             await second.run_round()
 
-    first = make_sequencer(Interrupted(ledger.store, take_over), tmp_path / "first")
+    interrupted: Any = Interrupted(ledger.store, take_over)
+    first = make_sequencer(interrupted, tmp_path / "first")
     run(first.open())
     run(ledger.access(1))
     run(ledger.seal(1))
