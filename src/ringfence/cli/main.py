@@ -11,6 +11,7 @@ from ringfence.cli import output
 from ringfence.cli.charter import charter
 from ringfence.cli.demo import demo
 from ringfence.cli.deployment import doctor, enact, init, principal, token
+from ringfence.cli.ingest import ingest
 from ringfence.cli.ledger import ledger
 from ringfence.cli.serve import serve
 from ringfence.cli.verify import verify
@@ -24,7 +25,7 @@ def cli() -> None:
 
 
 charter.add_command(enact)
-for command in (init, charter, principal, token, serve, ledger, verify, doctor, demo):
+for command in (init, charter, ingest, principal, token, serve, ledger, verify, doctor, demo):
     cli.add_command(command)
 
 
