@@ -68,9 +68,9 @@ class Deployment:
         """Give the store that the settings name, not yet opened."""
         if self.is_embedded:
             return SqliteStore(self.directory / "vault.db", read_only=read_only)
-        from ringfence.vault.postgres import PostgresStore
-
-        return PostgresStore(self.configuration.store)
+        raise ConfigurationError(
+            "this version stores in SQLite only", hint=f"set `store: {SQLITE_STORE}` in ringfence.yaml"
+        )
 
     def open_custody(self) -> KeyCustody:
         """Open the custodian's keys."""

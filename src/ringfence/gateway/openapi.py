@@ -1,0 +1,186 @@
+"""The OpenAPI document of the gateway's calls: the same facts as the routes in `application`, for tools."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any, Final
+
+import msgspec
+
+from ringfence.gateway.http import BODY_SIZE_BYTES_MAX
+from ringfence.services.custody.batch_reading import ITEMS_PER_BATCH_MAX
+from ringfence.services.custody.listing import PAGE_RECORDS_MAX
+
+_TEXT: Final = {"type": "string"}
+_PURPOSE: Final = {
+    "name": "purpose",
+    "in": "query",
+    "required": True,
+    "schema": _TEXT,
+    "description": "A purpose of the charter's vocabulary.",
+}
+_RECEIPT: Final = {
+    "ringfence-receipt": {
+        "description": "Where the entry stands that was durable before this answer: lane-batch-position-hash.",
+        "schema": _TEXT,
+    }
+}
+_PROBLEMS: Final = {
+    "400": "The request is malformed; `place` says where.",
+    "401": "No valid token of a registered caller.",
+    "403": "No clause of the charter permits it; `could_ask` says what would be.",
+    "404": "Nothing is there that this caller may know of.",
+    "409": "The request_id was used for another request, or a race was lost.",
+    "413": "A named limit was passed.",
+    "500": "Stored data or a device is wrong; nothing was given.",
+    "503": "Nothing was given; try again later.",
+}
+
+
+def openapi_document() -> bytes:
+    """Give the document as JSON (OpenAPI 3.1)."""
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Ringfence gateway",
+                "version": importlib.metadata.version("ringfence"),
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                "description": "Every answer has its ledger entry first. Bodies hold at most "
+                f"{BODY_SIZE_BYTES_MAX} bytes.",
+            },
+            "security": [{"bearer": []}],
+            "paths": _paths(),
+            "components": {
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+                "schemas": _schemas(),
+            },
+        }
+    )
+
+
+def _paths() -> dict[str, Any]:
+    record, user = _path_names("dataset", "user", "record"), _path_names("user")
+    after = {"name": "after", "in": "query", "schema": _TEXT, "description": "Cursor from the page before."}
+    limit = {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_RECORDS_MAX}}
+    request_id = {"name": "idempotency-key", "in": "header", "schema": _TEXT, "description": "Makes a retry safe."}
+    return {
+        "/v1/records/{dataset}/{user}/{record}": {
+            "get": _call("Read one record", [*record, _PURPOSE], answer=_reference("Record")),
+            "put": _call(
+                "Store one record",
+                [*record, _PURPOSE, request_id],
+                body={"type": "object", "description": "The record's fields."},
+                answer=_reference("Stored"),
+                created=True,
+            ),
+        },
+        "/v1/records/{dataset}/{user}": {
+            "get": _call(
+                "A page of a user's records",
+                [*_path_names("dataset", "user"), _PURPOSE, after, limit],
+                answer=_object(records=_list(_reference("Record")), after=_TEXT),
+            )
+        },
+        "/v1/read": {"post": _call("Read several records", [], body=_reference("ReadMany"), answer=_many())},
+        "/v1/write": {
+            "post": _call("Store several records", [], body=_reference("WriteMany"), answer=_reference("StoredMany"))
+        },
+        "/v1/find": {"post": _call("Look users up", [], body=_reference("Find"), answer=_object(users=_list(_TEXT)))},
+        "/v1/users/{user}": {
+            "delete": _call("Erase a user", [*user, _PURPOSE], answer=_reference("Erased")),
+        },
+        "/v1/users/{user}/export": {
+            "get": _call("All of a user's records", [*user, _PURPOSE], media="application/x-ndjson")
+        },
+        "/v1/receipts/{receipt}": {
+            "get": _call("An inclusion proof (tlog-proof)", _path_names("receipt"), media="text/plain")
+        },
+        "/healthz": {"get": _public("Whether the process lives")},
+        "/readyz": {"get": _public("Whether it should get requests")},
+        "/openapi.json": {"get": _public("This document")},
+        "/checkpoint": {"get": _public("The newest signed checkpoint", media="text/plain")},
+        "/tile/{path}": {
+            "get": {
+                **_public("A tile of the public ledger", media="application/octet-stream"),
+                "parameters": _path_names("path"),
+            }
+        },
+    }
+
+
+def _many() -> dict[str, Any]:
+    return _object(records=_list({"anyOf": [_reference("Record"), {"type": "null"}]}))
+
+
+def _schemas() -> dict[str, Any]:
+    name = {"user": _TEXT, "dataset": _TEXT, "record": _TEXT}
+    fields = {"type": "object"}
+    items_max = {"maxItems": ITEMS_PER_BATCH_MAX, "minItems": 1}
+    return {
+        "Record": _object(record=_TEXT, classes=_list(_TEXT), fields=fields),
+        "Stored": _object(version={"type": "integer"}, repeated={"type": "boolean"}),
+        "StoredMany": _object(versions=_list({"type": "integer"}), repeated={"type": "boolean"}),
+        "Erased": _object(refused_from_ms={"type": "integer"}, epoch={"type": "integer"}, shredded={"type": "boolean"}),
+        "ReadMany": _object(purpose=_TEXT, items={**_list(_object(**name)), **items_max}),
+        "WriteMany": {
+            **_object(purpose=_TEXT, items={**_list(_object(**name, fields=fields)), **items_max}, request_id=_TEXT),
+            "required": ["purpose", "items"],
+        },
+        "Find": _object(purpose=_TEXT, dataset=_TEXT, field=_TEXT, value=_TEXT),
+        "Problem": {
+            "type": "object",
+            "description": "Problem details, RFC 9457.",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                **dict.fromkeys(("type", "title", "detail", "hint", "place", "clause", "receipt", "limit"), _TEXT),
+                "status": {"type": "integer"},
+                "value_max": {"type": "integer"},
+                "could_ask": _list(_TEXT),
+            },
+        },
+    }
+
+
+def _call(
+    summary: str,
+    parameters: list[dict[str, Any]],
+    *,
+    body: dict[str, Any] | None = None,
+    answer: dict[str, Any] | None = None,
+    media: str = "application/json",
+    created: bool = False,
+) -> dict[str, Any]:
+    done = {"description": "Done.", "headers": _RECEIPT, "content": {media: {"schema": answer or _TEXT}}}
+    problem = {"application/problem+json": {"schema": _reference("Problem")}}
+    responses = {"200": done, **({"201": done} if created else {})}
+    responses |= {code: {"description": words, "content": problem} for code, words in _PROBLEMS.items()}
+    call: dict[str, Any] = {"summary": summary, "parameters": parameters, "responses": responses}
+    if body is not None:
+        call["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return call
+
+
+def _public(summary: str, *, media: str = "application/json") -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"} if media == "application/json" else _TEXT
+    return {
+        "summary": summary,
+        "security": [],
+        "responses": {"200": {"description": "Done.", "content": {media: {"schema": schema}}}},
+    }
+
+
+def _path_names(*names: str) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
