@@ -14,6 +14,7 @@ from ringfence.cli.deployment import doctor, enact, init, principal, token
 from ringfence.cli.ingest import ingest
 from ringfence.cli.ledger import ledger
 from ringfence.cli.serve import serve
+from ringfence.cli.vault import vault
 from ringfence.cli.verify import verify
 from ringfence.core.errors import RingfenceError
 
@@ -25,7 +26,7 @@ def cli() -> None:
 
 
 charter.add_command(enact)
-for command in (init, charter, ingest, principal, token, serve, ledger, verify, doctor, demo):
+for command in (init, charter, ingest, principal, token, serve, ledger, vault, verify, doctor, demo):
     cli.add_command(command)
 
 

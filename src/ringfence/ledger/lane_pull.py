@@ -24,6 +24,7 @@ from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredRule, StoredSeal
 
 BATCHES_PER_PULL_MAX: Final = 64
+_RULES: Final = frozenset(RULE_TYPES)
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ def check_batch(tail: LaneHead, batch: StoredBatch) -> tuple[LaneHead, list[AnyL
         raise not_as_written("its entries are not those that its header names", place)
     if (header.lane, header.n, header.epoch) != (batch.lane, batch.n, batch.epoch):
         raise not_as_written("its row names another lane, number or epoch than its header", place)
-    if any(isinstance(entry, RULE_TYPES) for entry in entries) != batch.rule:
+    if _RULES.isdisjoint(map(type, entries)) == batch.rule:
         raise not_as_written("its row and its entries disagree on whether it holds a rule", place)
     return following, entries, [following.hash, *hashes]
 

@@ -189,9 +189,9 @@ class Sequencer:
 
     async def _commit(self, head: TreeHead, collected: Round) -> TreeHead:
         """Step 3 and the first half of 4."""
-        leaves = collected.leaves
-        frontier = self._writer.frontier.append_many(leaves.hashes)
-        edge = collected.edge
+        leaves, edge = collected.leaves, collected.edge
+        full = self._writer.grow(leaves.leaves, leaves.hashes)
+        frontier = self._writer.frontier
         following = TreeHead(
             size=frontier.size,
             root=frontier.root(),
@@ -203,7 +203,7 @@ class Sequencer:
         # A crash before this commits leaves nothing; after it, a head without tiles: `_load` writes them.
         if not await self._store.commit_tree(expected=head, following=following, placements=leaves.placements):
             raise _replaced()
-        await asyncio.to_thread(self._writer.append, leaves.leaves, leaves.hashes)
+        await asyncio.to_thread(self._writer.write, full)
         return following
 
     async def _publish(self, head: TreeHead) -> None:
@@ -254,7 +254,7 @@ class Sequencer:
         standing.check_head(head)
         written = self._writer.frontier.size
         async for leaves, hashes in _read_steps(self._store, first_leaf=written, size=head.size):
-            await asyncio.to_thread(self._writer.append, leaves, hashes)
+            await asyncio.to_thread(self._writer.write, self._writer.grow(leaves, hashes))
         if head.size and (shown is None or kept is None or min(shown.size, kept.size) < head.size):
             await self._publish(head)
         elif written < head.size:  # nothing new to sign: the tiles of what was shown were lost, and are made anew

@@ -20,7 +20,7 @@ from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.merkle import Frontier
 from ringfence.core.signed_note import VerifierKey, render_vkey
-from ringfence.core.tiles import frontier_from_tiles
+from ringfence.core.tiles import Tile, frontier_from_tiles
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.growth import Growth
 from ringfence.ledger.standing import EMPTY, STANDING, Standing, parse_standing
@@ -28,6 +28,7 @@ from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
 
 LOCK: Final = ".lock"
 INCOMING: Final = ".incoming"
+FILES_AT_ONCE_MAX: Final = 128
 
 
 class TreeWriter:
@@ -89,11 +90,13 @@ class TreeWriter:
             os.close(self._lock)
             self._lock = None
 
-    def append(self, leaves: Sequence[bytes], hashes: Sequence[bytes]) -> None:
-        """Append leaves and write what became full. A crash leaves full tiles that no checkpoint names yet."""
-        full = self._growth.append(leaves, hashes)
-        for tile, data in full:
-            self._place(tile.path, data)
+    def grow(self, leaves: Sequence[bytes], hashes: Sequence[bytes]) -> list[tuple[Tile, bytes]]:
+        """Append leaves in memory; give the tiles and bundles that became full, for `write` once they are committed."""
+        return self._growth.append(leaves, hashes)
+
+    def write(self, full: Sequence[tuple[Tile, bytes]]) -> None:
+        """Write full tiles and bundles. A crash leaves some: no checkpoint names them yet."""
+        self._place([(tile.path, data) for tile, data in full])
         # A crash before this leaves a full tile beside its partial ones: the next run fills the same tile again.
         self._sync_directories()
         for tile, _ in full:
@@ -101,8 +104,7 @@ class TreeWriter:
 
     def complete(self) -> None:
         """Write the partial tiles of the present size. A crash leaves some: they count for no checkpoint yet."""
-        for tile, data in self._growth.partials():
-            self._place(tile.path, data)
+        self._place([(tile.path, data) for tile, data in self._growth.partials()])
         self._sync_directories()
 
     def publish(self, note: bytes) -> None:
@@ -122,7 +124,7 @@ class TreeWriter:
                 f"a checkpoint of size {tree.size} would follow one of {self.published.checkpoint.size}",
                 place=CHECKPOINT,
             )
-        self._place(CHECKPOINT, note)
+        self._place([(CHECKPOINT, note)])
         self._sync_directories()
         self.published = signed
 
@@ -141,16 +143,21 @@ class TreeWriter:
 
     def put_standing(self, data: bytes) -> None:
         """Keep a standing. A crash before the rename leaves an older one, from which more leaves are read again."""
-        self._place(STANDING, data)
+        self._place([(STANDING, data)])
         self._sync_directories()
 
-    def _place(self, path: str, data: bytes) -> None:
-        """Write a file beside the tree and rename it into place; durable after `_sync_directories`."""
-        incoming, target = self._directory / INCOMING, self._directory / path
-        self._make_parents(target.parent)
-        self._disk.write(incoming, data)
-        self._disk.rename(incoming, target)
-        self._unsynced.add(target.parent)
+    def _place(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Write files beside the tree and rename them into place, in order; durable after `_sync_directories`."""
+        incoming = self._directory / INCOMING
+        self._make_parents(incoming)
+        for at in range(0, len(files), FILES_AT_ONCE_MAX):
+            chunk = files[at : at + FILES_AT_ONCE_MAX]
+            self._disk.write_all([(incoming / str(number), data) for number, (_, data) in enumerate(chunk)])
+            for number, (path, _) in enumerate(chunk):
+                target = self._directory / path
+                self._make_parents(target.parent)
+                self._disk.rename(incoming / str(number), target)
+                self._unsynced.add(target.parent)
 
     def _make_parents(self, directory: Path) -> None:
         if directory.is_dir():
@@ -191,5 +198,5 @@ class TreeWriter:
                 "the tree directory is of a log with another key", hint="Give the sequencer the key of this ledger."
             )
         if not found:
-            self._place(VKEY, wanted)
+            self._place([(VKEY, wanted)])
             self._sync_directories()

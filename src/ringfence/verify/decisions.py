@@ -99,7 +99,9 @@ class Decider:
             )
         limit = _downgrade_limits(self._rule(write)).get(entry.clause, 0)
         _check_step(entry.counted, counter=f"downgrade/{entry.clause}", day=day)
-        if entry.counted.amount < 1 or entry.counted.total > limit:
+        if entry.counted.amount < 1:
+            raise ProofInvalidError("a downgrade counts no record", found=str(entry.counted.amount))
+        if entry.counted.total > limit:
             raise _over(entry.counted, limit)
         return Checked(True, entry.counted)
 

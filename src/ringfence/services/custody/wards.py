@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -17,8 +16,6 @@ from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, KeyRow, NewKey, N
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.subjects import KnownSubject
-
-IDENTITY_RECORD_KEY: Final = bytes(16)
 
 
 class Ward:
@@ -43,10 +40,13 @@ class Ward:
         return made[1]
 
     def identity_part(self, keys: KeyCustody) -> list[PartWrite]:
-        """Give the sealed user id of a new subject, under its protected key; nothing for a known one."""
+        """Give the sealed user id of a new subject, under its protected key; nothing for a known one.
+
+        Its record key is the subject reference itself, so that a write entry tells whose it is.
+        """
         if self._known is not None:
             return []
-        name = PartName(IDENTITY_DATASET, self.subject_ref, IDENTITY_RECORD_KEY, PROTECTED)
+        name = PartName(IDENTITY_DATASET, self.subject_ref, self.subject_ref, PROTECTED)
         sealed = seal_part(
             self.cipher(PROTECTED, keys),
             name,
