@@ -6,7 +6,7 @@ runs, as after SIGKILL.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,15 @@ class FailingStore:
 
 
 class FailingDisk(Disk):
-    """A real disk behind faults; a torn write leaves half of the bytes."""
+    """A real disk behind faults; a torn write leaves half of the files, and half of each."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
 
-    def write(self, path: Path, data: bytes) -> None:
-        ending = self._steps.enter("disk.write")
-        super().write(path, data[: len(data) // 2] if ending == TORN else data)
+    def write_all(self, files: Sequence[tuple[Path, bytes]]) -> None:
+        ending = self._steps.enter("disk.write_all")
+        torn = [(path, data[: len(data) // 2]) for path, data in files[: 1 + len(files) // 2]]
+        super().write_all(torn if ending == TORN else files)
         self._steps.leave(ending)
 
     def rename(self, source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,7 +76,7 @@ async def finish(directory: Path) -> None:
 
 def list_crashes(names: list[str]) -> list[tuple[int, str]]:
     endings = [(at, when) for at in range(len(names)) for when in (BEFORE, AFTER)]
-    return endings + [(at, TORN) for at, name in enumerate(names) if name == "disk.write"]
+    return endings + [(at, TORN) for at, name in enumerate(names) if name == "disk.write_all"]
 
 
 @pytest.mark.parametrize("sequenced", [True, False], ids=["a tree that grows", "a first tree"])
@@ -128,10 +128,10 @@ class FullDisk(Disk):
     def __init__(self) -> None:
         self.full = True
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write_all(self, files: Sequence[tuple[Path, bytes]]) -> None:
         if self.full:
             raise UnavailableError("no space left on device")
-        super().write(path, data)
+        super().write_all(files)
 
 
 def test_full_disk_stops_publishing_and_room_mends_it(workplace: Path) -> None:
@@ -165,7 +165,7 @@ def test_failed_sync_is_not_tried_again(workplace: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(DeviceError, match="durable") as failure:
-        Disk().write(workplace / "file", b"bytes")
+        Disk().write_all([(workplace / "file", b"bytes")])
     assert not isinstance(failure.value, UnavailableError)
     monkeypatch.undo()
-    Disk().write(workplace / "file", b"bytes")
+    Disk().write_all([(workplace / "file", b"bytes")])

@@ -35,8 +35,8 @@ class Disk:
         with ExitStack() as stack:
             opened = [(path, _write(stack, path, data)) for path, data in files]
             with ThreadPoolExecutor(max_workers=SYNCS_AT_ONCE_MAX) as pool:
-                for _ in pool.map(lambda item: _sync(item[1], item[0]), opened):
-                    pass
+                # Consumed whole, so that the first failure of any of them is raised.
+                list(pool.map(lambda item: _sync(item[1], item[0]), opened))
 
     def rename(self, source: Path, target: Path) -> None:
         """Put a written file in its place. A crash leaves the old file or the new one, whole."""
