@@ -9,6 +9,7 @@ import click
 
 from ringfence.cli import output
 from ringfence.cli.charter import charter
+from ringfence.cli.data import erase, export, find, get, put
 from ringfence.cli.demo import demo
 from ringfence.cli.deployment import doctor, enact, init, principal, token
 from ringfence.cli.ingest import ingest
@@ -26,7 +27,12 @@ def cli() -> None:
 
 
 charter.add_command(enact)
-for command in (init, charter, ingest, principal, token, serve, ledger, vault, verify, doctor, demo):
+_COMMANDS = (
+    *(init, charter, ingest, principal, token, serve),
+    *(get, put, find, erase, export),
+    *(ledger, vault, verify, doctor, demo),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 

@@ -88,7 +88,7 @@ class TokenChecker:
         try:
             issuer = self._issuer_of(token)
             claims = jwt.decode(token.decode("ascii"), issuer.keys, algorithms=list(ALGORITHMS)).claims
-        except (JoseError, ValueError, KeyError, TypeError, RecursionError):
+        except (JoseError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
             raise UnauthenticatedError("the token is not signed by an issuer that is trusted here") from None
         return self._check_claims(claims, issuer, now)
 

@@ -1,0 +1,104 @@
+"""Commands that call a gateway: get, put, find, erase, export. They hold a token and nothing else.
+
+Exit codes: 0 done; 1 refused or not there; 2 used wrongly; 3 the gateway does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ringfence.cli.output import json_option, say
+from ringfence.client.client import Client
+from ringfence.core.errors import InvalidInputError
+
+
+def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which gateway, as whom and for which purpose."""
+    for option in (
+        click.option("--purpose", required=True, help="A purpose of the charter's vocabulary."),
+        click.option("--ca", envvar="RINGFENCE_CA", default="", help="File of the certificate authority to trust."),
+        click.option("--token", envvar="RINGFENCE_TOKEN", required=True, help="Bearer token. [env: RINGFENCE_TOKEN]"),
+        click.option("--url", envvar="RINGFENCE_URL", default="http://127.0.0.1:8340", show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("user")
+@click.argument("record", default="self")
+@_connection
+@json_option
+def get(*, dataset: str, user: str, record: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+    """Read one record of a user."""
+    with Client(url, token=token, ca=ca) as client:
+        found = client.read(dataset, user, record, purpose=purpose)
+    facts = {"record": found.record, "classes": list(found.classes), "fields": found.fields, "receipt": found.receipt}
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in found.fields.items()]
+    say("\n".join([*lines, f"(receipt {found.receipt})"]), facts, as_json=as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("user")
+@click.argument("record", default="self")
+@click.option("--fields", default="-", show_default=True, help="The fields as a JSON object; `-` reads standard input.")
+@_connection
+@json_option
+def put(
+    *, dataset: str, user: str, record: str, fields: str, url: str, token: str, ca: str, purpose: str, as_json: bool
+) -> None:
+    """Store one record of a user; a record that is there is replaced."""
+    text = sys.stdin.read() if fields == "-" else fields
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError(f"this is not JSON: {error}", place="--fields") from None
+    if not isinstance(values, dict):
+        raise InvalidInputError("the fields are not a JSON object", place="--fields")
+    with Client(url, token=token, ca=ca) as client:
+        stored = client.write(dataset, user, values, purpose=purpose, record=record)
+    facts = {"version": stored.version, "repeated": stored.repeated, "receipt": stored.receipt}
+    say(f"stored as version {stored.version} (receipt {stored.receipt})", facts, as_json=as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("field")
+@click.argument("value")
+@_connection
+@json_option
+def find(*, dataset: str, field: str, value: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+    """Look users up by a searchable field."""
+    with Client(url, token=token, ca=ca) as client:
+        users = client.find(dataset, field, value, purpose=purpose)
+    say("\n".join(users) or "nobody", {"users": users}, as_json=as_json)
+
+
+@click.command()
+@click.argument("user")
+@_connection
+@json_option
+def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+    """Erase a user: every record and key."""
+    with Client(url, token=token, ca=ca) as client:
+        done = dict(client.erase(user, purpose=purpose))
+    text = f"erased: refused from {done['refused_from_ms']} ms on, not yet shredded (receipt {done['receipt']})"
+    say(text, done, as_json=as_json)
+
+
+@click.command()
+@click.argument("user")
+@_connection
+@json_option
+def export(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+    """Print all of a user's records, one line of JSON each, with or without `--json`."""
+    with Client(url, token=token, ca=ca) as client:
+        for line in client.export(user, purpose=purpose):
+            click.echo(json.dumps(line, ensure_ascii=False))
