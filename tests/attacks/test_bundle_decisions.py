@@ -65,6 +65,26 @@ def test_access_of_an_unknown_kind_is_refuted(tmp_path: Path, lie: dict[str, obj
     require_refuted(judge(ledger, tmp_path), "not of a known verb", leaf=place + 1)
 
 
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        (e.Refusals(principal=0, reason="unauthenticated", requests=0, since_ms=0), "counts none"),
+        (e.Refusals(principal=0, reason="unauthenticated", requests=-1, since_ms=0), "counts none"),
+        (e.Outcome(n=0, position=0, result="unavailable"), "no earlier access"),
+        (e.Outcome(n=9, position=0, result="unavailable"), "no earlier access"),
+        (e.Outcome(n=1, position=-1, result="unavailable"), "no earlier access"),
+    ],
+)
+def test_entry_that_sums_up_or_corrects_nothing_is_refuted(tmp_path: Path, entry: e.Entry, what: str) -> None:
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access())
+    refusals = e.Refusals(principal=0, reason="unauthenticated", requests=1, since_ms=0)
+    ledger.batch(GATEWAY, (refusals, b""), (e.Outcome(n=1, position=0, result="unavailable"), b""))
+    require_verified(judge(ledger, tmp_path / "honest"))
+    place = ledger.batch(GATEWAY, (entry, b""))
+    require_refuted(judge(ledger, tmp_path / "forged"), what, leaf=place + 1)
+
+
 def test_erasure_that_the_charter_refuses_is_refuted(tmp_path: Path) -> None:
     for name, principal in (("honest", APP), ("forged", PARENT)):
         ledger = started()
@@ -73,6 +93,29 @@ def test_erasure_that_the_charter_refuses_is_refuted(tmp_path: Path) -> None:
             require_refuted(judge(ledger, tmp_path / name), "although the charter refuses it", leaf=place)
         else:
             require_verified(judge(ledger, tmp_path / name))
+
+
+def test_erasure_permitted_by_another_clause_than_it_says_is_refuted(tmp_path: Path) -> None:
+    for name, clause in (("honest", "erasing"), ("forged", "serving")):
+        ledger = started()
+        opening = about(ALICE)
+        decided = {"protected": clause, "public": clause}
+        place = ledger.rule(
+            e.SubjectErased(principal=APP, country="US", purpose="serve", decided=decided, about=e.commit(opening)),
+            lane=GATEWAY,
+            opening=opening,
+        )
+        if clause == "serving":
+            require_refuted(judge(ledger, tmp_path / name), "decides otherwise on this erasure", leaf=place)
+        else:
+            require_verified(judge(ledger, tmp_path / name))
+
+
+def test_access_of_no_dataset_that_is_no_erasure_is_refuted(tmp_path: Path) -> None:
+    ledger = started()
+    decided = {"protected": "erasing", "public": "erasing"}
+    place = ledger.batch(GATEWAY, ledger.access(dataset="", records=0, decided=decided))
+    require_refuted(judge(ledger, tmp_path), "names no dataset", leaf=place + 1)
 
 
 def test_erasure_recorded_as_a_mere_access_is_refuted(tmp_path: Path) -> None:
@@ -195,6 +238,26 @@ def test_bulk_counted_by_another_clause_is_refuted(tmp_path: Path) -> None:
     require_refuted(judge(ledger, tmp_path), "counter that is not its own", leaf=place + 1)
 
 
+def test_counted_bulk_under_a_wrong_clause_is_refuted(tmp_path: Path) -> None:
+    ledger = started()
+    place = ledger.batch(GATEWAY, ledger.bulk_of(2, decided={"public": "erasing"}))
+    require_refuted(judge(ledger, tmp_path), "the charter decides otherwise", leaf=place + 1)
+
+
+def test_day_of_a_counter_that_goes_back_is_refuted(tmp_path: Path) -> None:
+    day = START_MS // DAY_MS
+    for name, second in (("honest", day + 1), ("forged", day)):
+        ledger = started()
+        first, third = ledger.bulk(20, day=day + 1), ledger.bulk(20, day=second, total=20 if second == day else 40)
+        ledger.batch(GATEWAY, first, at_ms=(day + 1) * DAY_MS)
+        ledger.now_ms += DAY_MS
+        place = ledger.batch(INGEST, third, at_ms=max(second * DAY_MS, START_MS + 500))
+        if second == day:
+            require_refuted(judge(ledger, tmp_path / name), "goes back", leaf=place + 1)
+        else:
+            require_verified(judge(ledger, tmp_path / name))
+
+
 def test_bulk_above_the_records_of_one_request_is_refused_by_the_charter_itself(tmp_path: Path) -> None:
     ledger = started()
     ledger.batch(GATEWAY, ledger.access(shape="bulk", records=51))
@@ -232,6 +295,29 @@ def test_downgrade_without_its_write_is_refuted(tmp_path: Path) -> None:
             require_verified(judge(ledger, tmp_path / name))
         else:
             require_refuted(judge(ledger, tmp_path / name), "does not follow the write", leaf=place + 2)
+
+
+@pytest.mark.parametrize("lie", [{"country": "CN"}, {"purpose": "x"}, {"dataset": "rest"}, {"principal": PARENT}])
+def test_downgrade_of_another_request_than_the_write_is_refuted(tmp_path: Path, lie: dict[str, object]) -> None:
+    ledger = started()
+    downgrade, opening = ledger.downgrade()
+    forged = msgspec.structs.replace(downgrade, **lie)
+    place = ledger.batch(GATEWAY, ledger.access(verb="write"), (forged, opening))
+    require_refuted(judge(ledger, tmp_path), "names another request", leaf=place + 2)
+
+
+def test_downgrade_after_a_write_that_was_refused_is_refuted(tmp_path: Path) -> None:
+    ledger = started()
+    refused = ledger.access(verb="write", country="CN")
+    downgrade, opening = ledger.downgrade()
+    place = ledger.batch(GATEWAY, refused, (msgspec.structs.replace(downgrade, country="CN"), opening))
+    require_refuted(judge(ledger, tmp_path), "did not permit the write", leaf=place + 2)
+
+
+def test_downgrade_of_no_record_is_refuted(tmp_path: Path) -> None:
+    ledger = started()
+    place = ledger.batch(GATEWAY, ledger.access(verb="write"), ledger.downgrade(amount=0, total=0))
+    require_refuted(judge(ledger, tmp_path), "counts no record", leaf=place + 2)
 
 
 def test_write_refused_for_the_limit_of_downgrades_is_counted(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ringfence.core.entry import render_entry
-from ringfence.core.errors import InvalidInputError
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.verify import REFUTED, UNREADABLE, parse_trust, verify_bundle
-from ringfence.verify.bundle import ENTRIES_FILE_SIZE_BYTES_MAX
+from ringfence.verify.bundle import ENTRIES_FILE_SIZE_BYTES_MAX, Bundle
 from tests.attacks.bundles import require_refuted, require_verified
 from tests.ledgers import GATEWAY, Ledger, render_trust, started, whole
 
@@ -72,6 +72,15 @@ def test_symbolic_link_is_refuted(bundle: tuple[Path, Ledger], path: str, target
     link.symlink_to(moved)
     verdict = verify_bundle(directory, trust=ledger.trust())
     assert verdict.outcome in ((REFUTED, UNREADABLE) if path == "checkpoint" else (REFUTED,)), verdict
+
+
+def test_symbolic_link_is_not_followed_even_before_the_directory_is_listed(bundle: tuple[Path, Ledger]) -> None:
+    directory, _ = bundle
+    assert Bundle(directory).read_vkey()
+    (directory / "vkey").rename(directory / "kept")
+    (directory / "vkey").symlink_to(directory / "kept")
+    with pytest.raises(ProofInvalidError, match="symbolic link"):
+        Bundle(directory).read_vkey()
 
 
 @pytest.mark.parametrize("path", ["vkey", "checkpoint", "tile/entries/000.p/52", "tile/0/000.p/52", "detail/000.p/52"])

@@ -17,6 +17,7 @@ from ringfence.core.lane import AUTHORITY_LANE, LaneHead
 from ringfence.core.merkle import hash_leaf
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import (
+    APP,
     BOB,
     GATEWAY,
     INGEST,
@@ -148,6 +149,21 @@ def test_tree_that_ends_inside_of_a_batch_is_refuted(tmp_path: Path) -> None:
     require_refuted(judge(ledger, tmp_path), "ends inside of a batch", leaf=header)
 
 
+@pytest.mark.parametrize("count", [0, 257, -1])
+def test_batch_of_no_entries_or_too_many_is_refuted(tmp_path: Path, count: int) -> None:
+    ledger = started()
+    place = ledger.batch(GATEWAY, ledger.access(), seal=False)
+    del ledger.leaves[place + 1 :], ledger.openings[place + 1 :]
+    entries = [e.render_entry(ledger.access()[0])] * max(count, 0)
+    digest = hashlib.sha256(b"".join(map(hash_leaf, entries))).digest()
+    header = msgspec.structs.replace(e.parse_entry(ledger.leaves[place]), count=count, digest=digest)
+    ledger.leaves[place:] = [e.render_entry(header), *entries]
+    ledger.openings += [b""] * len(entries)
+    ledger.heads[GATEWAY] = replace(ledger.heads[GATEWAY], hash=hash_leaf(ledger.leaves[place]))
+    ledger.seal(GATEWAY)
+    require_refuted(judge(ledger, tmp_path), "a batch holds 1 to 256 entries", leaf=place)
+
+
 def test_leaf_that_is_not_canonical_is_refuted(tmp_path: Path) -> None:
     ledger = started()
     header = ledger.batch(GATEWAY, ledger.access(), seal=False)
@@ -185,6 +201,23 @@ def test_decision_of_withdrawn_rules_is_refuted(tmp_path: Path) -> None:
     ledger.enact(NARROWER, version=2)
     place = ledger.batch(GATEWAY, before)
     require_refuted(judge(ledger, tmp_path), "the charter decides otherwise", leaf=place + 1)
+
+
+@pytest.mark.parametrize("change", ["charter", "principal"])
+def test_decision_that_held_before_a_rule_and_not_after_is_refuted(tmp_path: Path, change: str) -> None:
+    for name in ("honest", "forged"):
+        ledger = started()
+        before = ledger.access()
+        ledger.batch(GATEWAY, before)
+        if change == "charter":
+            ledger.enact(NARROWER, version=2)
+        else:
+            ledger.rule(e.PrincipalWithdrawn(number=APP))
+        place = ledger.batch(GATEWAY, ledger.access() if name == "honest" else before)
+        if name == "honest":
+            require_verified(judge(ledger, tmp_path / name))
+        else:
+            require_refuted(judge(ledger, tmp_path / name), "the charter decides otherwise", leaf=place + 1)
 
 
 def test_lane_that_no_rule_certified_is_refuted(tmp_path: Path) -> None:

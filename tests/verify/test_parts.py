@@ -150,19 +150,91 @@ def test_forged_ledger_is_refuted_wherever_it_is_cut(tmp_path: Path, change: Cha
     assert len(first) == 1, [verdict.refutations[0] for verdict in found]
 
 
-def test_verdict_is_the_same_for_any_number_of_processes(tmp_path: Path) -> None:
+def filled(ledger: Ledger, leaves: int) -> Ledger:
+    """Fill a ledger up with sealed batches of one lane to exactly so many leaves."""
+    while len(ledger.leaves) < leaves:
+        entries = min(200, leaves - len(ledger.leaves) - 2)
+        if entries < 1:
+            ledger.seal(INGEST)
+        else:
+            ledger.batch(INGEST, *[ledger.access(BOB)] * entries)
+    return ledger
+
+
+def test_leaf_outside_of_any_batch_is_refuted_where_a_part_begins(tmp_path: Path) -> None:
+    for name, forged in (("honest", False), ("forged", True)):
+        ledger = started()
+        ledger.batch(INGEST, ledger.access())
+        filled(ledger, 256)
+        if forged:
+            ledger.leaves.append(e.render_entry(ledger.access()[0]))
+            ledger.openings.append(b"")
+        ledger.batch(GATEWAY, ledger.access())
+        found = verdicts(ledger.write(tmp_path / name), ledger.trust())
+        assert {verdict.outcome for verdict in found} == {REFUTED if forged else VERIFIED}
+        if forged:
+            assert {verdict.refutations[0].leaf for verdict in found} == {256}
+
+
+@pytest.mark.parametrize(("n", "holds"), [(1, True), (0, False), (2, False)])
+def test_lane_must_be_closed_at_its_last_batch_of_an_earlier_part(tmp_path: Path, n: int, holds: bool) -> None:
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access())
+    ledger.batch(INGEST, ledger.access())
+    filled(ledger, 600)
+    ledger.rule(e.LaneRetired(lane=GATEWAY, n=n))
+    found = verdicts(ledger.write(tmp_path), ledger.trust())
+    assert all(verdict == found[0] for verdict in found)
+    assert found[0].outcome == (VERIFIED if holds else REFUTED)
+
+
+def test_seal_that_comes_after_the_rule_of_a_later_part_is_refuted(tmp_path: Path) -> None:
+    for name, late in (("honest", False), ("forged", True)):
+        ledger = started()
+        place = ledger.batch(GATEWAY, ledger.access(), seal=not late)
+        ledger.batch(INGEST, ledger.access())
+        filled(ledger, 600)
+        ledger.register(7, "app")
+        if late:
+            ledger.seal(GATEWAY)
+        found = verdicts(ledger.write(tmp_path / name), ledger.trust())
+        assert all(verdict == found[0] for verdict in found)
+        assert found[0].outcome == (REFUTED if late else VERIFIED)
+        assert [item.leaf for item in found[0].refutations] == ([place] if late else [])
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ledger, list[int]]:
+    """Give a bundle that reaches the third level of tiles, with three wrong decisions at the leaves given."""
     ledger = started()
     while len(ledger.leaves) < 8 * LEAVES_PER_PART + 100:
         ledger.batch(GATEWAY, *[ledger.access(BOB)] * 255)
-    refused = ledger.access(BOB, decided={"public": "erasing"})
-    places = []
-    for _ in range(3):
-        places.append(ledger.batch(GATEWAY, refused, *[ledger.access(BOB)] * 200) + 1)
-    directory = ledger.write(tmp_path)
+    wrong = ledger.access(BOB, decided={"public": "erasing"})
+    places = [ledger.batch(GATEWAY, wrong, *[ledger.access(BOB)] * 200) + 1 for _ in range(3)]
+    directory = ledger.write(tmp_path_factory.mktemp("long") / "bundle", detail=False)
+    return directory, ledger, places
+
+
+def test_verdict_is_the_same_for_any_number_of_processes(long: tuple[Path, Ledger, list[int]]) -> None:
+    directory, ledger, places = long
     alone, two, three = (verify_bundle(directory, trust=ledger.trust(), jobs=jobs) for jobs in (1, 2, 3))
     assert alone.outcome == REFUTED
     assert [item.leaf for item in alone.refutations] == places
     assert alone == two == three
+
+
+@pytest.mark.parametrize("path", ["tile/0/007", "tile/1/000", "tile/1/001.p/3", "tile/2/000.p/1"])
+def test_tile_of_any_level_that_was_changed_is_named(long: tuple[Path, Ledger, list[int]], path: str) -> None:
+    directory, ledger, places = long
+    file = directory / path
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    try:
+        verdict = verify_bundle(directory, trust=ledger.trust())
+    finally:
+        file.write_bytes(data)
+    found = [item for item in verdict.refutations if item.leaf not in places]
+    assert any(path in item.place for item in found), found
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -190,6 +262,23 @@ def test_wrong_decision_is_refuted_from_its_leaf_and_said_to_be_skipped_after_it
     skipped = verify_bundle(directory, trust=trust, from_leaf=place + 1)
     assert skipped.outcome == VERIFIED
     assert [(item.count, "not decided again" in item.what) for item in skipped.withheld] == [(1, True)]
+
+
+@pytest.mark.parametrize("hidden", ["rule", "seal", "header"])
+@pytest.mark.parametrize("skipped", [True, False])
+def test_leaf_that_may_not_be_an_entry_is_refuted_before_from_too(tmp_path: Path, hidden: str, skipped: bool) -> None:
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access())
+    leaf = {
+        "rule": e.render_entry(e.PrincipalWithdrawn(number=1)),
+        "seal": ledger.leaves[-1],
+        "header": ledger.leaves[-3],
+    }
+    place = ledger.batch(GATEWAY, (e.parse_entry(leaf[hidden]), b""), ledger.access())
+    directory = ledger.write(tmp_path)
+    verdict = verify_bundle(directory, trust=ledger.trust(), from_leaf=len(ledger.leaves) if skipped else 0)
+    assert verdict.outcome == REFUTED
+    assert place + 1 in [item.leaf for item in verdict.refutations]
 
 
 def test_first_refutations_are_named_and_the_rest_is_said_to_be_left_out(tmp_path: Path) -> None:
