@@ -1,0 +1,71 @@
+"""The sequencer's loop: goes on by itself when a device comes back, and ends on anything worse."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringfence.core.errors import IntegrityError, RingfenceError, UnavailableError
+from ringfence.ledger import sequencer as module
+from ringfence.ledger.sequencer import Progress
+from tests.ledger.tree import check_order, make_sequencer, read_leaves
+from tests.ledger.writer import LedgerWriter
+
+
+class Failing:
+    """A store whose next reading of the lanes fails on order."""
+
+    def __init__(self, store: Any, *failures: RingfenceError) -> None:
+        self._store = store
+        self._failures = list(failures)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def lanes(self) -> Any:
+        if self._failures:
+            raise self._failures.pop(0)
+        return await self._store.lanes()
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+
+
+async def run_until_sealed(store: Any, tree: Path, ledger: LedgerWriter) -> list[str]:
+    """Run the loop until lane 1's batch is in the tree; give what was reported as unavailable."""
+    stop = asyncio.Event()
+    unavailable: list[str] = []
+
+    def report(progress: Progress) -> None:
+        if (1, 1) in check_order(read_leaves(tree)):
+            stop.set()
+
+    sequencer = make_sequencer(store, tree, limits={"interval_seconds": 0.01})
+    await sequencer.open()
+    running = asyncio.create_task(
+        sequencer.run(stop, report=report, report_unavailable=lambda error: unavailable.append(error.message))
+    )
+    try:
+        await ledger.access(1)
+        await ledger.seal(1)
+        await running
+    finally:
+        await sequencer.close()
+    return unavailable
+
+
+def test_loop_goes_on_when_the_store_is_back(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    store = Failing(ledger.store, UnavailableError("the database is stopped"), UnavailableError("still stopped"))
+    unavailable = run(run_until_sealed(store, tmp_path / "tree", ledger))
+    assert unavailable == ["the database is stopped", "still stopped"]
+
+
+def test_loop_ends_when_something_was_tampered_with(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
+    store = Failing(ledger.store, IntegrityError("a batch is not what a lane wrote"))
+    with pytest.raises(IntegrityError):
+        run(run_until_sealed(store, tmp_path / "tree", ledger))
