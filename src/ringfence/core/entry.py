@@ -246,12 +246,16 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Written(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One stored part: its record key (16 bytes), class, version (0 = deleted) and SHA-256 of the sealed bytes."""
+    """One stored part: its record key (16 bytes), class, version (0 = deleted) and SHA-256 of the sealed bytes.
+
+    `dataset` is "" for the dataset of the entry, else one that this program keeps for itself, such as `@jurisdiction`.
+    """
 
     record_key: bytes
     data_class: str
     version: int
     digest: bytes
+    dataset: str = ""
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -23,6 +23,11 @@ from ringfence.core.errors import DeviceError
 from ringfence.core.lane import BuiltBatch, LaneHead
 
 IDENTITY_DATASET = "@identity"
+JURISDICTION_DATASET = "@jurisdiction"
+"""Why a user is protected: the verdict and its evidence, one sealed record named `self`."""
+TAKEN_DATASET = "@taken"
+"""One empty sealed record for each content of a `self` record that was ever taken in from an export, found by its
+blinded name alone: so an export that was taken before changes nothing, whatever came after it."""
 
 
 class EpochMovedError(DeviceError):
@@ -47,7 +52,8 @@ class ItemConflictError(DeviceError):
     Attributes:
         items: indexes of the items at fault, as given in their rows' `item`.
         reason: `version` (the stored version differs), `subject` (another first write won), `request` (the request
-            key is already there), `count` (the counter moved), `data` (the database refuses the row).
+            key is already there), `count` (the counter moved), `data` (the database refuses the row). With no items
+            the device cannot tell which: split the batch.
     """
 
     def __init__(self, items: Sequence[int], *, reason: str) -> None:
@@ -182,9 +188,11 @@ class Transaction:
         rule: whether the batch holds one rule (then its `seal` comes with it, and the epoch grows by one).
         seal: the lane's seal as a leaf, or b"".
         blob: bytes that a rule names by digest, or b"".
-        reads, lists, finds: answered in the result, in the same order, as they stand at the commit.
+        reads, lists, finds: answered in the result, in the same order, as they stand at the commit: after the
+            transaction's own writes.
         erasures: subject references whose every row goes.
-        moves: subjects' erasures aside, rows to write; see each type for its conflict.
+        the rest: rows to write; see each type for its conflict. A part is written or dropped at most once: the later
+            item of two conflicts (`version`).
     """
 
     batch: BuiltBatch
@@ -223,7 +231,7 @@ class Rows(NamedTuple):
 
 
 class StoredBatch(NamedTuple):
-    """A batch as stored. `entries` in order; `detail` still sealed; `first_leaf` its place in the tree or None."""
+    """A batch as stored. `entries` in order; `detail` still sealed."""
 
     lane: int
     n: int
@@ -320,13 +328,16 @@ class Store(Protocol):
         """Delete request marks older than this time; gives how many."""
 
     async def claim_lane(self, lane: int) -> bool:
-        """Take a lane for this process alone; False when another process has it. Held until `close`."""
+        """Take a lane for this store alone; False when another one has it. Held until `release_lane` or `close`."""
+
+    async def release_lane(self, lane: int) -> None:
+        """Let go of a lane, so that another process may take it; nothing happens when it is not held."""
 
     async def lane_head(self, lane: int) -> LaneHead:
         """Where the lane stands in the store."""
 
     async def find_batch(self, lane: int, n: int) -> StoredBatch | None:
-        """One batch."""
+        """One batch. Of a lane that this store holds, None means that it is not there and never will be."""
 
     async def batches(self, lane: int, *, after_n: int, batches_max: int) -> list[StoredBatch]:
         """A lane's batches in order of n."""
@@ -353,16 +364,23 @@ class Store(Protocol):
         """Become the sequencer: gives a term that is larger than every earlier one."""
 
     async def commit_tree(self, *, expected: TreeHead, following: TreeHead, placements: Sequence[Placement]) -> bool:
-        """Replace the head if it is still `expected` (size, root and term); False when it is not."""
+        """Replace the head if it is still `expected` (size, root and term); False when it is not.
+
+        The term stays as it is: only `begin_term` moves it.
+        """
 
     async def placement(self, lane: int, n: int) -> int | None:
         """The leaf index of a batch's header, or None while it is not sequenced."""
 
     async def placements(self, *, first_leaf: int, placements_max: int) -> list[Placement]:
-        """Batches by place in the tree, from the one that holds leaf `first_leaf` on."""
+        """Batches by place in the tree, from the one that holds leaf `first_leaf` (or is the last before it) on."""
 
     async def put_checkpoint(self, size: int, note: bytes) -> None:
-        """Keep a signed checkpoint."""
+        """Keep a signed checkpoint; one of the same size is replaced.
+
+        The newest is always kept. An older one goes when it came less than a minute (by the database's clock) after
+        the one kept before it.
+        """
 
     async def checkpoints(self, *, after_size: int, checkpoints_max: int) -> list[tuple[int, bytes]]:
         """Signed checkpoints by size."""

@@ -169,7 +169,7 @@ def _expectations(
             reference = written.record_key if identity else owner.get(written.record_key)
             if reference is None:
                 raise ProofInvalidError("a write entry does not say whose record it wrote", place=place)
-            dataset = IDENTITY_DATASET if identity else entry.dataset
+            dataset = IDENTITY_DATASET if identity else written.dataset or entry.dataset
             yield (reference, dataset, written.record_key, written.data_class, at_ms, written.version, written.digest)
 
 
