@@ -149,6 +149,18 @@ def test_erased_subject_in_a_later_access_is_refuted(tmp_path: Path, verb: str) 
     assert any("erased" in item.what and item.count == 1 for item in without.withheld)
 
 
+def test_erasure_whose_opening_names_nobody_is_refuted(tmp_path: Path) -> None:
+    ledger = started()
+    opening = about()
+    decided = {"protected": "erasing", "public": "erasing"}
+    place = ledger.rule(
+        e.SubjectErased(principal=APP, country="US", purpose="serve", decided=decided, about=e.commit(opening)),
+        lane=GATEWAY,
+        opening=opening,
+    )
+    require_refuted(judge(ledger, tmp_path), "names no subject", leaf=place)
+
+
 def test_swapped_openings_are_refuted(tmp_path: Path) -> None:
     ledger = started()
     place = ledger.batch(GATEWAY, ledger.access(ALICE), ledger.access(BOB))

@@ -10,6 +10,7 @@ import pytest
 
 from ringfence.core.entry import render_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.signed_note import render_vkey
 from ringfence.verify import REFUTED, UNREADABLE, parse_trust, verify_bundle
 from ringfence.verify.bundle import ENTRIES_FILE_SIZE_BYTES_MAX, Bundle
 from tests.attacks.bundles import require_refuted, require_verified
@@ -215,6 +216,13 @@ def test_trust_file_that_names_one_witness_twice_or_the_log_is_refused() -> None
     twice = {**values, "witnesses": values["witnesses"][:1] * 2}
     with pytest.raises(InvalidInputError, match="twice"):
         parse_trust(json.dumps(twice).encode(), file="trust.json")
+    log_key, witness = values["log_key"], values["witnesses"][0]
+    for wrong in ({"log_key": witness}, {"witnesses": [log_key]}):
+        with pytest.raises(InvalidInputError, match="must be a key of type"):
+            parse_trust(json.dumps({**values, **wrong, "witness_quorum": 0}).encode(), file="trust.json")
+    log_itself = render_vkey(ledger.log_vkey().as_cosigner())
+    with pytest.raises(InvalidInputError, match="log itself"):
+        parse_trust(json.dumps({**values, "witnesses": [log_itself], "witness_quorum": 1}).encode(), file="trust.json")
     with pytest.raises(InvalidInputError):
         parse_trust(b'{"origin": "a", ' + render_trust(ledger.trust())[1:], file="trust.json")
 
