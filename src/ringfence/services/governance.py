@@ -136,4 +136,4 @@ class Governance:
 
         await self._keeper.refresh()
         await self._authority.submit(prepare)
-        return self._keeper.state
+        return await self._keeper.refresh()

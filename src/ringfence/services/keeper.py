@@ -5,6 +5,7 @@ A rule that the database's administrator wrote has no seal of a lane that may wr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -32,6 +33,7 @@ class RuleKeeper:
         self._custody = custody
         self._genesis = genesis
         self._listeners: list[Callable[[e.Rule, e.About | None], None]] = []
+        self._refreshing = asyncio.Lock()
         self.state: State = EMPTY
 
     def on_rule(self, listener: Callable[[e.Rule, e.About | None], None]) -> None:
@@ -44,12 +46,13 @@ class RuleKeeper:
         Raises:
             IntegrityError: a stored rule is not one that a lane with that duty sealed.
         """
-        while True:
-            rules = await self._store.rules(after_epoch=self.state.epoch, rules_max=RULES_PER_FETCH_MAX)
-            for rule in rules:
-                self._fold(rule)
-            if len(rules) < RULES_PER_FETCH_MAX:
-                return self.state
+        async with self._refreshing:
+            while True:
+                rules = await self._store.rules(after_epoch=self.state.epoch, rules_max=RULES_PER_FETCH_MAX)
+                for rule in rules:
+                    self._fold(rule)
+                if len(rules) < RULES_PER_FETCH_MAX:
+                    return self.state
 
     def _fold(self, stored: StoredRule) -> None:
         batch = stored.batch

@@ -66,7 +66,8 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
             continue
         if not erasing.permitted:
             raise DeniedError(RULES_CHANGED, receipt=committed.receipt_text)
-        return ErasureAnswer(committed.receipt_text, committed.at_ms, gate.keeper.state.epoch)
+        state = await gate.keeper.refresh()
+        return ErasureAnswer(committed.receipt_text, committed.at_ms, state.epoch)
     raise ConflictError("the user changed too often meanwhile", hint="try again")
 
 
