@@ -26,6 +26,7 @@ from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.signed_note import VerifierKey, parse_vkey
 from ringfence.keys.files import read_key_file
 from ringfence.keys.software import open_custody
+from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.sqlite import SqliteStore
 
 TRUST_FILE: Final = "trust.json"
@@ -68,9 +69,7 @@ class Deployment:
         """Give the store that the settings name, not yet opened."""
         if self.is_embedded:
             return SqliteStore(self.directory / "vault.db", read_only=read_only)
-        raise ConfigurationError(
-            "this version stores in SQLite only", hint=f"set `store: {SQLITE_STORE}` in ringfence.yaml"
-        )
+        return PostgresStore(self.configuration.store)
 
     def open_custody(self) -> KeyCustody:
         """Open the custodian's keys."""

@@ -10,18 +10,21 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from ringfence.core.entry import Batch, Count
-from ringfence.core.envelope import PartName
+from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.ports import CountWrite, ItemConflictError, LaneMovedError, SearchWrite, StoredBatch, Transaction
 from ringfence.core.tiles import encode_bundle, parse_bundle
 
 _header_decoder: msgspec.json.Decoder[Batch] = msgspec.json.Decoder(Batch)
 _sequenced_decoder: msgspec.json.Decoder[dict[int, int]] = msgspec.json.Decoder(dict[int, int])
+
+NUMBER_MAX: Final = 1 << 63
+REQUEST_KEY_SIZE_BYTES: Final = 32
 
 pack_entries = encode_bundle
 
@@ -117,6 +120,35 @@ def last_searches(searches: Sequence[SearchWrite]) -> list[SearchWrite]:
     """Give the last write of each record and field, by key."""
     last = {(write.subject_ref, write.field, write.record_key): write for write in searches}
     return [last[key] for key in sorted(last)]
+
+
+def unstorable_items(transaction: Transaction) -> list[int]:
+    """Give the items with a row that no device can store: for a device that refused a batch without saying why.
+
+    Empty when every row looks right: then the caller has to find out by splitting the batch.
+    """
+    t = transaction
+    rows: list[tuple[int, list[bytes], list[str], list[int]]] = []
+    rows += [(s.item, [s.subject_ref, s.user_index], [], []) for s in t.subjects]
+    rows += [(k.item, [k.row.subject_ref], [k.row.data_class], [k.row.key_epoch]) for k in t.keys]
+    rows += [(c.item, [], [c.step.counter], [c.step.ordinal, c.step.amount, c.step.total]) for c in t.counts]
+    rows += [(d.item, [d.name[1], d.name[2]], [d.name[0], d.name[3]], [d.version]) for d in t.drops]
+    rows += [(w.item, [w.name[1], w.name[2]], [w.name[0], w.name[3]], [w.version]) for w in t.writes]
+    rows += [(s.item, [s.subject_ref, s.record_key, s.token or bytes(16)], [s.field], []) for s in t.searches]
+    bad = {
+        item
+        for item, references, texts, numbers in rows
+        if any(len(reference) != REFERENCE_SIZE_BYTES for reference in references)
+        or not all(_is_storable(text) for text in texts)
+        or not all(0 <= number < NUMBER_MAX for number in numbers)
+    }
+    bad |= {write.item for write in t.writes if write.version < 1}
+    bad |= {mark.item for mark in t.requests if len(mark.key) != REQUEST_KEY_SIZE_BYTES}
+    return sorted(bad)
+
+
+def _is_storable(text: str) -> bool:
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def render_sequenced(sequenced: dict[int, int]) -> str:

@@ -120,7 +120,7 @@ class PostgresDevice:
                 pool.terminate()
 
     async def claim_lane(self, lane: int) -> bool:
-        """Take a lane for this store alone; False when another session has it. Held until `close`."""
+        """Take a lane for this store alone; False when another session has it."""
         if lane in self._links:
             return True
         self._opened_pool()
@@ -131,6 +131,12 @@ class PostgresDevice:
                 return False
             self._links[lane] = LaneLink(lane, connection, await _session_of(connection))
         return True
+
+    async def release_lane(self, lane: int) -> None:
+        """Let go of a lane, so that another process may take it."""
+        link = self._links.pop(lane, None)
+        if link is not None:
+            await _close(link.connection)
 
     # --- connecting -------------------------------------------------------------------------------------------------
 
@@ -162,6 +168,8 @@ class PostgresDevice:
             del arguments["server_settings"]
         try:
             connection = await asyncpg.connect(**arguments)
+        except asyncpg.ClientConfigurationError:
+            raise ConfigurationError("the connection string of the database cannot be read") from None
         except (*LOST, asyncpg.PostgresError):
             self._pause_seconds = min(
                 max(self._pause_seconds * 2, RECONNECT_PAUSE_SECONDS_MIN), RECONNECT_PAUSE_SECONDS_MAX
@@ -254,7 +262,7 @@ class PostgresDevice:
             try:
                 yield connection
             except BaseException:
-                await _roll_back(connection)
+                await roll_back(connection)
                 raise
             await commit(connection)
 
@@ -263,7 +271,7 @@ class PostgresDevice:
         """Give what the driver raises as this program's errors; for where no commit can be under way."""
         try:
             yield
-        except (*LOST, asyncpg.PostgresError, ValueError) as error:
+        except (*LOST, asyncpg.PostgresError) as error:
             raise translate(error) from error
 
 
@@ -318,8 +326,6 @@ def translate(error: BaseException) -> DeviceError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, asyncpg.DataError) or state[:2] in ("21", "22", "23", "54"):
         return ItemConflictError((), reason="data")
-    if isinstance(error, asyncpg.ClientConfigurationError):
-        return ConfigurationError("the connection string of the database cannot be read")
     if is_lost(error) or state[:2] in ("08", "40", "53", "55", "57"):
         return UnavailableError(f"the database does not answer: {type(error).__name__}")
     if state == "25006":
@@ -338,7 +344,7 @@ async def _session_of(connection: Connection) -> tuple[int, Any]:
     return row["pid"], row["backend_start"]
 
 
-async def _roll_back(connection: Connection) -> None:
+async def roll_back(connection: Connection) -> None:
     """Undo the connection's transaction, or give the connection up: the server then undoes it."""
     if connection.is_closed():
         return
@@ -356,6 +362,3 @@ async def _close(connection: Connection) -> None:
         await connection.close(timeout=CONNECT_TIMEOUT_SECONDS)
     except (*LOST, asyncpg.PostgresError):
         connection.terminate()
-
-
-roll_back = _roll_back

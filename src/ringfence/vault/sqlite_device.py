@@ -125,8 +125,7 @@ class SqliteDevice:
 
     async def claim_lane(self, lane: int) -> bool:
         """Take a lane for this process alone; False when another process writes lanes of its kind."""
-        kind = "authority" if lane == AUTHORITY_LANE else "gateway"
-        path = self.path.with_name(f"{self.path.name}.{kind}-lock")
+        path = self._lock_path(lane)
         if path not in self._locks:
             try:
                 descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -145,6 +144,17 @@ class SqliteDevice:
             self._locks[path] = descriptor
         self._lanes.add(lane)
         return True
+
+    async def release_lane(self, lane: int) -> None:
+        """Let go of a lane; another process may write lanes of its kind once none of them is held here."""
+        self._lanes.discard(lane)
+        path = self._lock_path(lane)
+        if path in self._locks and not any(self._lock_path(held) == path for held in self._lanes):
+            os.close(self._locks.pop(path))
+
+    def _lock_path(self, lane: int) -> Path:
+        kind = "authority" if lane == AUTHORITY_LANE else "gateway"
+        return self.path.with_name(f"{self.path.name}.{kind}-lock")
 
     # --- connecting -------------------------------------------------------------------------------------------------
 
