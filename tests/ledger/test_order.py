@@ -103,6 +103,12 @@ async def replay(steps: list[Step], directory: Path, leaves_max: int) -> None:
     store = SqliteStore(directory / "ringfence.db", checkpoint_interval_seconds=0)
     await store.create()
     await store.open()
+    await replay_on(store, steps, directory, leaves_max)
+    await store.close()
+
+
+async def replay_on(store: Store, steps: list[Step], directory: Path, leaves_max: int) -> None:
+    """Apply the steps to an empty store, sequence it, and hold the tree against the model."""
     history = History(store)
     await history.begin()
     sequencer = make_sequencer(store, directory / "tree", limits={"leaves_per_round_max": leaves_max})
@@ -124,7 +130,6 @@ async def replay(steps: list[Step], directory: Path, leaves_max: int) -> None:
     found = check_order(leaves)
     assert leaves[: len(before)] == before
     assert set(found) == history.model.expected(history.writer, history.sealed)
-    await store.close()
 
 
 @settings(max_examples=60)

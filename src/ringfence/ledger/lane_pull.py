@@ -18,7 +18,7 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import RULE_TYPES, AnyLeaf, Batch, Seal, parse_entry
+from ringfence.core.entry import RULE_TYPES, AnyLeaf, Seal, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_link, verify_seal
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredRule, StoredSeal
@@ -210,22 +210,6 @@ class LanePull:
         self.tail = following
         into.add_batch(rule.batch, hashes)
         return following, entries[0]
-
-
-def header_of(batch: StoredBatch) -> Batch:
-    """Give a stored batch's header.
-
-    Raises:
-        IntegrityError: it is none.
-    """
-    place = f"lane {batch.lane} batch {batch.n}"
-    try:
-        header = parse_entry(batch.header, place=place)
-    except ProofInvalidError as error:
-        raise not_as_written(str(error), place) from None
-    if not isinstance(header, Batch):
-        raise not_as_written("it does not start with a header", place)
-    return header
 
 
 def not_as_written(what: str, place: str) -> IntegrityError:

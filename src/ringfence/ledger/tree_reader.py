@@ -20,7 +20,6 @@ from ringfence.core.merkle import HASH_SIZE_BYTES, fold_peaks
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX, VerifierKey
 from ringfence.core.tiles import (
     ENTRIES_LEVEL,
-    TILE_HEIGHT,
     TILE_WIDTH,
     Tile,
     fold_tile,
@@ -186,12 +185,3 @@ class CheckedTree:
         else:  # tiles of level 0 are many, and asked for in order: only the last is worth keeping
             self._last = (index, hashes)
         return hashes
-
-
-def count_tiles(size: int) -> int:
-    """Give how many hashes tiles and entry bundles a tree of this size has; for progress."""
-    count, levels = -(-size // TILE_WIDTH), size
-    while levels:
-        count += -(-levels // TILE_WIDTH)
-        levels >>= TILE_HEIGHT
-    return count
