@@ -106,7 +106,7 @@ def test_gateway_that_is_away_is_said_to_be_after_bounded_retries() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     transport = httpx.MockTransport(refuse)
-    client = Client("http://gateway.example", token="t", sleep=pauses.append, transport=transport)  # noqa: S106
+    client = Client("http://gateway.example", token="t", sleep=pauses.append, transport=transport)
     with client, pytest.raises(UnavailableError):
         client.read("profile", "ada", purpose=PURPOSE)
     assert len(pauses) == 4

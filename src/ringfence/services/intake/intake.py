@@ -18,7 +18,7 @@ from ringfence.core.jurisdiction import Evidence, Verdict, determine
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
-from ringfence.services.intake.naming import SELF, RecordNamer
+from ringfence.services.intake.record_names import SELF, RecordNamer
 from ringfence.services.intake.summary import SourceReport
 
 RECORDS_PER_WRITE_MAX: Final = 150
