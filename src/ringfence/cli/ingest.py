@@ -1,111 +1,111 @@
 """`ringfence ingest`: take user exports in, from directories, .json, .zip and .ndjson files.
 
-Exit codes: 0 everything was taken or left; 1 something was refused; 2 used wrongly; 3 a device is at fault.
+Exit codes: 0 every export was taken, was there already or was left; 1 one was refused, or the charter does not permit
+it; 2 used wrongly; 3 a device or a setting is at fault.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO
 
 import click
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from ringfence.app.deployment import LOCAL_ISSUER, Deployment, open_deployment
-from ringfence.app.runtime import Runtime, open_runtime
+from ringfence.app.deployment import open_deployment
+from ringfence.app.ingesting import SourceFeed, local_caller
+from ringfence.app.runtime import open_runtime
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, run, say
-from ringfence.core.catalog import SourceMatcher
 from ringfence.core.errors import ConfigurationError
-from ringfence.legacy.evidence import AddressBook, EvidenceCollector
-from ringfence.legacy.reader import Item, read_export
-from ringfence.legacy.sources import ExportSource, SkippedSource, walk_sources
-from ringfence.services.custody.request import Caller
-from ringfence.services.intake.intake import Export, Intake
+from ringfence.services.intake.intake import Intake
+from ringfence.services.intake.messages import REFUSED
 from ringfence.services.intake.summary import SourceReport, Summary
 
-TOOL: Final = "ingest"
-EXPORTS_AT_ONCE: Final = 8
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the command was asked for."""
+
+    paths: tuple[Path, ...]
+    directory: Path
+    purpose: str
+    report: Path | None
+    as_json: bool
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 @click.option("--purpose", default="migrate", show_default=True, help="A purpose of the charter.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what became of every source to this file, one JSON object a line.",
+)
 @deployment_option
 @json_option
-def ingest(paths: tuple[Path, ...], *, purpose: str, directory: Path, as_json: bool) -> int:
-    """Take the user exports at PATH... in: users of the jurisdiction are stored, others left, broken files reported."""
-    summary = run(_ingest(open_deployment(directory), paths, purpose=purpose, quiet=as_json))
+def ingest(paths: tuple[Path, ...], *, purpose: str, report: Path | None, directory: Path, as_json: bool) -> int:
+    """Take the user exports at PATH... in.
+
+    PATH is a directory, a .json file (one user), a .zip archive of such files or an .ndjson file (one user a line).
+    Users of the jurisdiction are stored, sealed; users outside of it are left; a broken export is reported and the
+    rest goes on. Running it again stores only what is not there yet, so a run that was stopped is simply repeated.
+
+    Exits with 0 when every export was taken or left, 1 when one was refused, 2 when used wrongly, 3 when a device or
+    a setting is at fault.
+    """
+    summary = run(_ingest(_Options(paths, directory, purpose, report, as_json)))
     say(summary.render(), summary.facts(), as_json=as_json)
-    return EXIT_REFUSED if summary.sources["refused"] else 0
+    return EXIT_REFUSED if summary.outcomes[REFUSED] else 0
 
 
-async def _ingest(deployment: Deployment, paths: tuple[Path, ...], *, purpose: str, quiet: bool) -> Summary:
-    async with open_runtime(deployment) as runtime, runtime.gate(duty="ingest") as gate:
-        with ExitStack() as stack:
-            geography = deployment.configuration.geography
-            addresses = stack.enter_context(AddressBook(deployment.path(geography))) if geography else None
-            charter = runtime.keeper.state.rules
-            intake = Intake(
-                gate,
-                _caller(runtime),
-                purpose=purpose,
-                collector=lambda: EvidenceCollector(charter.jurisdiction, addresses),
-            )
-            bar = stack.enter_context(Progress(console=Console(stderr=True), disable=quiet, transient=True))
-            return await _take_all(intake, paths, SourceMatcher(charter), bar)
+async def _ingest(options: _Options) -> Summary:
+    deployment = open_deployment(options.directory)
+    with ExitStack() as stack:
+        tell = _reporter(stack, options.report)
+        async with open_runtime(deployment) as runtime, runtime.gate(duty="ingest") as gate:
+            advance = _progress(stack)
+            intake = Intake(gate, local_caller(runtime), purpose=options.purpose, tell=tell, advance=advance)
+            feed = SourceFeed(runtime, options.paths)
+            try:
+                return await intake.run(feed.messages())
+            except Exception:
+                if intake.summary.outcomes:
+                    click.echo(f"stopped; until then: {intake.summary.render()}", err=True)
+                raise
 
 
-def _caller(runtime: Runtime) -> Caller:
-    """The local tool acts as the custodian's, in the country where the deployment stands."""
-    state = runtime.keeper.state
-    number = state.identities.get((LOCAL_ISSUER, TOOL))
-    if number is None:
-        raise ConfigurationError(
-            f"the tool `{TOOL}` is not registered", hint=f"ringfence principal register {TOOL} --issuer {LOCAL_ISSUER}"
-        )
-    region = state.rules.regions[runtime.deployment.configuration.region]
-    return Caller(number, region.country, "deployment")
-
-
-async def _take_all(intake: Intake, paths: tuple[Path, ...], matcher: SourceMatcher, bar: Progress) -> Summary:
-    """Take the sources in, a few at a time, so that one's writing overlaps with another's reading."""
-    summary = Summary()
-    task = bar.add_task("ingest", total=None)
-    running: set[asyncio.Task[SourceReport]] = set()
+def _reporter(stack: ExitStack, path: Path | None) -> Callable[[SourceReport], None]:
+    if path is None:
+        return lambda report: None
     try:
-        for source in walk_sources(paths):
-            if isinstance(source, SkippedSource):
-                summary.add(SourceReport(source.name, source.verdict, source.reason))
-                continue
-            running.add(asyncio.create_task(intake.take(_export(source, matcher))))
-            if len(running) >= EXPORTS_AT_ONCE:
-                running = await _collect(running, summary, return_when=asyncio.FIRST_COMPLETED)
-            bar.advance(task)
-        await _collect(running, summary, return_when=asyncio.ALL_COMPLETED)
-    finally:
-        for left in running:
-            left.cancel()
-    return summary
+        file: IO[str] = stack.enter_context(path.open("w", encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}", hint="see --report") from None
+    return lambda report: print(json.dumps(report.facts(), ensure_ascii=False), file=file)
 
 
-async def _collect(
-    running: set[asyncio.Task[SourceReport]], summary: Summary, *, return_when: str
-) -> set[asyncio.Task[SourceReport]]:
-    if not running:
-        return running
-    done, pending = await asyncio.wait(running, return_when=return_when)
-    for task in done:
-        summary.add(task.result())
-    return pending
+def _progress(stack: ExitStack) -> Callable[[int, int], None]:
+    """Show a bar of bytes on standard error, where a person looks at it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    stack.enter_context(bar)
+    task = bar.add_task("ingest", total=None)
 
+    def advance(read: int, total: int) -> None:
+        if total:
+            bar.update(task, total=total)
+        bar.advance(task, read)
 
-def _export(source: ExportSource, matcher: SourceMatcher) -> Export:
-    def read() -> Iterator[Item]:
-        with source.open() as stream:
-            yield from read_export(stream, name=source.name, matcher=matcher)
-
-    return Export(source.name, read)
+    return advance

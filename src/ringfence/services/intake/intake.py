@@ -1,149 +1,302 @@
-"""Taking one user's export in: found to belong to the jurisdiction or not, then stored, idempotently.
+"""Taking exports in: what was read is stored in chunks, each one transaction with its ledger entries.
 
 Rules of this file:
-1. An export is read twice: once whole, to find the user, the evidence and every fault in it; then again to store it.
-   Of a broken export nothing is stored, and nothing is ever kept in plaintext outside memory.
-2. Only a user whose evidence is all from outside is left out. Contradictory or missing evidence means protected.
-3. What is stored already is not stored again, so a second run changes nothing and a run after a kill goes on.
-4. The verdict and its evidence are kept, sealed, as a record of their own.
+1. A chunk is committed whole or not at all, so a run that was killed goes on where it stood by being run again.
+2. A user is in one chunk at a time: another piece of the same user waits until what came before is committed.
+3. While one chunk is written the next is planned; at most `CHUNKS_AT_ONCE` are on their way.
+4. A chunk that the charter refuses ends the run: nothing of it is stored, and the error says what the charter lacks.
+5. A user who is erased meanwhile is not brought back: the rest of the export is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Final
 
-from ringfence.core.errors import InvalidInputError
-from ringfence.core.jurisdiction import Evidence, Verdict, determine
+from ringfence.core import entry as e
+from ringfence.core.errors import ConflictError, DeniedError, IntegrityError
+from ringfence.core.ports import ItemConflictError
+from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
-from ringfence.services.custody.writing import WriteItem, write_records
-from ringfence.services.intake.record_names import SELF, RecordNamer
-from ringfence.services.intake.summary import SourceReport
+from ringfence.services.intake.chunk import Chunk, Progress
+from ringfence.services.intake.entries import (
+    Asking,
+    Counting,
+    counters_of,
+    decide_groups,
+    request_of,
+    rule_group,
+)
+from ringfence.services.intake.messages import (
+    PRESENT,
+    REFUSED,
+    TAKEN,
+    Advanced,
+    Interrupted,
+    Message,
+    Piece,
+    Sized,
+    Told,
+)
+from ringfence.services.intake.planning import Plan, plan_chunk
+from ringfence.services.intake.summary import SourceReport, Summary
+from ringfence.services.jobs import Prepared
 
-RECORDS_PER_WRITE_MAX: Final = 150
-JURISDICTION_RECORD: Final = "@jurisdiction"
+CHUNKS_AT_ONCE: Final = 2
+ATTEMPTS_MAX: Final = 8
+USERS_NAMED_IN_REFUSAL_MAX: Final = 1_000
+ERASED: Final = "the user was erased while the export was taken in"
 
-
-class ExportItem(Protocol):
-    """One record of an export."""
-
-    @property
-    def dataset(self) -> str:
-        """The dataset it belongs to."""
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """Its fields."""
-
-
-class Collector(Protocol):
-    """Collects evidence of one user's jurisdiction."""
-
-    def add(self, dataset: str, record: dict[str, Any]) -> None:
-        """Look at one record."""
-
-    def evidence(self) -> Evidence:
-        """Give what was found."""
-
-
-class Export(NamedTuple):
-    """One user's export: what to call it, and how to read it from its beginning, as often as needed."""
-
-    name: str
-    read: Callable[[], Iterator[ExportItem]]
+Tell = Callable[[SourceReport], None]
 
 
 class Intake:
-    """Takes exports in.
+    """One run over some sources.
 
     Args:
-        gate: the custody service.
-        caller: who takes them in.
+        gate: the custody service; its lane for bulk requests is used.
+        caller: who takes the data in.
         purpose: what for, a purpose of the charter.
-        collector: makes a collector of evidence for one user.
+        tell: told what became of each source, as soon as it is known.
+        advance: told of progress: bytes read since the last time, and bytes in all when that became known, else 0.
+
+    Raises:
+        InvalidInputError: the charter has no such purpose.
     """
 
-    def __init__(self, gate: Gate, caller: Caller, *, purpose: str, collector: Callable[[], Collector]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        caller: Caller,
+        *,
+        purpose: str,
+        tell: Tell = lambda report: None,
+        advance: Callable[[int, int], None] = lambda read, total: None,
+    ) -> None:
+        gate.check_purpose(purpose)
         self._gate = gate
         self._caller = caller
         self._purpose = purpose
-        self._collector = collector
+        self._tell = tell
+        self._advance = advance
+        self._counting = Counting(gate)
+        self._chunk = Chunk()
+        self._running: dict[asyncio.Task[None], set[str]] = {}
+        self._open: Progress | None = None
+        self._erased: set[bytes] = set()
+        self.summary = Summary()
+        gate.keeper.on_rule(self._note_erasure)
 
-    async def take(self, export: Export) -> SourceReport:
-        """Take one export in.
+    async def run(self, messages: AsyncIterator[Message]) -> Summary:
+        """Store what is read, to the end.
 
         Raises:
-            DeniedError: the charter does not let this caller store some class; nothing more can be taken in.
-            DeviceError: the store does not take it; run again.
+            DeniedError: the charter refuses; `summary` says what was stored before.
+            DeviceError: the store or the keys fail; run again.
         """
         try:
-            user, verdict = self._examine(export)
-        except InvalidInputError as error:
-            return SourceReport(
-                export.name, "refused", f"{error.place}: {error.message}" if error.place else error.message
+            async for message in messages:
+                await self._take(message)
+            await self._flush()
+            await self._settle(chunks_left=0)
+        except asyncio.CancelledError:
+            for task in self._running:
+                task.cancel()
+            raise
+        finally:  # what is on its way is still counted
+            await asyncio.gather(*self._running, return_exceptions=True)
+        return self.summary
+
+    # -- what is read --------------------------------------------------------------------------------------------
+
+    async def _take(self, message: Message) -> None:
+        match message:
+            case Piece():
+                await self._take_piece(message)
+            case Advanced(size_bytes=size):
+                self._advance(size, 0)
+            case Told():
+                self._conclude(
+                    SourceReport(
+                        name=message.name,
+                        outcome=message.outcome,
+                        reason=message.reason,
+                        place=message.place,
+                        records_left=message.records,
+                    )
+                )
+            case Interrupted():
+                self._interrupt(message)
+            case Sized(size_bytes=size):
+                self._advance(0, size)
+
+    async def _take_piece(self, piece: Piece) -> None:
+        progress = self._open
+        if progress is None:
+            progress = self._open = Progress(piece.name, piece.user, piece.reason)
+            if piece.user in self._chunk.users:
+                await self._flush()
+        if piece.last:
+            progress.ended, self._open = True, None
+        if progress.failure:
+            self._conclude_export(progress)
+            return
+        self._chunk.add(piece, progress)
+        if self._chunk.is_full():
+            await self._flush()
+
+    def _interrupt(self, message: Interrupted) -> None:
+        progress, self._open = self._open, None
+        if progress is None:
+            self._conclude(SourceReport(name=message.name, outcome=REFUSED, reason=message.reason, place=message.place))
+            return
+        progress.failure, progress.place, progress.ended = message.reason, message.place, True
+        self._conclude_export(progress)
+
+    # -- storing -------------------------------------------------------------------------------------------------
+
+    async def _flush(self) -> None:
+        """Send the chunk on its way: rules 2 and 3."""
+        chunk, self._chunk = self._chunk, Chunk()
+        if not chunk.users:
+            return
+        users = set(chunk.users)
+        meets = any(users & others for others in self._running.values())
+        await self._settle(chunks_left=0 if meets else CHUNKS_AT_ONCE - 1)
+        task = asyncio.create_task(self._store(chunk), name="store a chunk")
+        self._running[task] = users
+        await asyncio.sleep(0)
+
+    async def _settle(self, *, chunks_left: int) -> None:
+        """Wait until at most so many chunks are on their way; what failed rises here."""
+        while len(self._running) > chunks_left:
+            done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del self._running[task]
+                task.result()
+
+    async def _store(self, chunk: Chunk) -> None:
+        """Plan and commit one chunk; plan again when the store has moved."""
+        for _ in range(ATTEMPTS_MAX):
+            asking = Asking(
+                caller=self._caller, purpose=self._purpose, shape="bulk" if len(chunk.users) > 1 else "single"
             )
-        if not verdict.protected:
-            return SourceReport(export.name, "left", verdict.reason)
-        new, known = await self._store(user, verdict, export)
-        return SourceReport(export.name, "taken", verdict.reason, new, known)
-
-    def _examine(self, export: Export) -> tuple[str, Verdict]:
-        charter = self._gate.keeper.state.rules
-        collector = self._collector()
-        users: set[str] = set()
-        for item in export.read():
-            collector.add(item.dataset, item.record)
-            if item.dataset == charter.identity.dataset:
-                user = item.record.get(charter.identity.field)
-                if isinstance(user, str) and user:
-                    users.add(user)
-        if len(users) != 1:
-            found = "names no user" if not users else f"names {len(users)} users"
-            raise InvalidInputError(f"the export {found} in {charter.identity.dataset}.{charter.identity.field}")
-        user = users.pop()
-        self._gate.check_name(user, "user")
-        return user, determine(charter.jurisdiction, collector.evidence())
-
-    async def _store(self, user: str, verdict: Verdict, export: Export) -> tuple[int, int]:
-        gate = self._gate
-        charter = gate.keeper.state.rules
-        subject = await gate.subjects.find(user)
-        stored: set[tuple[str, bytes]] = set()
-        if subject is not None:
-            rows = await gate.store.subject_records(subject.subject_ref)
-            stored = {(dataset, record_key) for dataset, record_key, _, _ in rows}
-        namer = RecordNamer(charter)
-        waiting = [WriteItem(user, charter.catch_all().name, JURISDICTION_RECORD, _render_verdict(verdict))]
-        new = known = 0
-        for item in self._items(user, export, namer, waiting):
-            if subject and (item.dataset, gate.record_key(item.dataset, subject.subject_ref, item.record)) in stored:
-                known += 1
+            plan = await plan_chunk(self._gate, chunk, asking)
+            if self._drop_erased(chunk, plan):
                 continue
-            waiting.append(item)
-            if len(waiting) > RECORDS_PER_WRITE_MAX:
-                new += await self._write(waiting)
-        return new + await self._write(waiting), known
+            for user in plan.known_users:
+                chunk.users[user].subject_ref = plan.references[user]
+            try:
+                if plan.groups:
+                    await self._commit(plan, asking)
+            except ItemConflictError as error:
+                if error.reason == "data":
+                    raise IntegrityError(
+                        "the database refuses a record", hint="see the database's log; nothing of its chunk was stored"
+                    ) from error
+                self._counting.forget()
+                continue
+            self._count(chunk, plan)
+            return
+        raise ConflictError("other writers changed the same users too often meanwhile", hint="run it again")
 
-    def _items(self, user: str, export: Export, namer: RecordNamer, waiting: list[WriteItem]) -> Iterator[WriteItem]:
-        yield waiting.pop()
-        named: set[str] = set()
-        for item in export.read():
-            name = namer.name(item.dataset, item.record)
-            if name == SELF and item.dataset in named:
-                continue  # a second layout's copy of a record that a user has once
-            named.add(item.dataset)
-            yield WriteItem(user, item.dataset, name, item.record)
+    async def _commit(self, plan: Plan, asking: Asking) -> None:
+        await self._refuse_if_denied(plan, asking)
+        gate = self._gate
+        await self._counting.load(counters_of(gate.keeper.state, plan.groups, asking))
+        denied = ""
 
-    async def _write(self, items: list[WriteItem]) -> int:
-        if not items:
-            return 0
-        await write_records(self._gate, self._caller, purpose=self._purpose, items=items)
-        written = len(items)
-        items.clear()
-        return written
+        def prepare(state: State, at_ms: int) -> Prepared:
+            nonlocal denied
+            if self._erased.intersection(plan.references.values()):
+                raise ItemConflictError([0], reason="subject")
+            last = self._counting.get()
+            decided = decide_groups(gate, state, plan.groups, asking, last=last, at_ms=at_ms)
+            denied = decided.denied
+            if denied:
+                return Prepared(entries=decided.entries, openings=decided.openings)
+            self._counting.put(last)
+            return Prepared(
+                entries=decided.entries,
+                openings=decided.openings,
+                subjects=plan.subjects,
+                keys=plan.keys,
+                writes=plan.writes,
+                drops=plan.drops,
+                searches=plan.searches,
+                counts=decided.counts,
+            )
 
+        # A crash here leaves the whole chunk committed or nothing of it.
+        committed = await gate.bulk.submit(prepare)
+        if denied:
+            raise DeniedError(denied, receipt=committed.receipt_text)
 
-def _render_verdict(verdict: Verdict) -> dict[str, Any]:
-    votes: Sequence[Any] = verdict.votes
-    return {"verdict": verdict.reason, "votes": [repr(vote) for vote in votes]}
+    async def _refuse_if_denied(self, plan: Plan, asking: Asking) -> None:
+        gate = self._gate
+        for group in plan.groups:
+            ruling = rule_group(gate.keeper.state, group, asking)
+            if len(ruling.permitted) == len(group.classes):
+                continue
+            group.classes -= set(ruling.permitted)
+            users = list(plan.references)[:USERS_NAMED_IN_REFUSAL_MAX]
+            about = e.About(unknown=[gate.subjects.index(user) for user in users])
+            rule = functools.partial(rule_group, group=group, asking=asking)
+            raise await gate.refuse_ruling(request_of(group, asking), group.dataset, about, rule=rule)
+
+    # -- what became of it ---------------------------------------------------------------------------------------
+
+    def _note_erasure(self, rule: e.Rule, about: e.About | None) -> None:
+        if isinstance(rule, e.SubjectErased) and about is not None:
+            self._erased.update(about.subjects)
+
+    def _drop_erased(self, chunk: Chunk, plan: Plan) -> bool:
+        """Leave out users who were erased since the run began to store them: rule 5."""
+        gone = [
+            progress
+            for user, progress in chunk.users.items()
+            if progress.subject_ref and progress.subject_ref != plan.references[user]
+        ]
+        for progress in gone:
+            progress.failure, progress.place = ERASED, progress.name
+            progress.waiting -= chunk.pieces[progress.user]
+            chunk.drop(progress.user)
+            self._conclude_export(progress)
+        return bool(gone)
+
+    def _count(self, chunk: Chunk, plan: Plan) -> None:
+        """Count what is committed, and conclude the exports that ended with it."""
+        for user, progress in chunk.users.items():
+            tally = plan.tallies[user]
+            progress.records_new += tally.new
+            progress.records_changed += tally.changed
+            progress.records_known += tally.known
+            progress.user_is_new |= user not in plan.known_users
+            progress.subject_ref = plan.references[user]
+            progress.waiting -= chunk.pieces[user]
+            self._conclude_export(progress)
+
+    def _conclude_export(self, progress: Progress) -> None:
+        if not progress.ended or progress.waiting:
+            return
+        stored = progress.records_new or progress.records_changed or progress.user_is_new
+        report = SourceReport(
+            name=progress.name,
+            outcome=TAKEN if stored else PRESENT,
+            reason=progress.reason,
+            records_new=progress.records_new,
+            records_changed=progress.records_changed,
+            records_known=progress.records_known,
+            user_is_new=progress.user_is_new,
+        )
+        if progress.failure:
+            report = replace(report, outcome=REFUSED, reason=progress.failure, place=progress.place)
+        self._conclude(report)
+
+    def _conclude(self, report: SourceReport) -> None:
+        self.summary.add(report)
+        self._tell(report)

@@ -34,6 +34,11 @@ def digest_content(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:DIGEST_SIZE_BYTES]
 
 
+def digest_of_name(name: str) -> bytes:
+    """Give the digest that a record was named by, where a user has many."""
+    return bytes.fromhex(name[: 2 * DIGEST_SIZE_BYTES])
+
+
 class RepeatFilter:
     """Tells which digests may have been noted more than once: all that were, and by chance a few others.
 

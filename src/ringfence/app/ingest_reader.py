@@ -1,0 +1,157 @@
+"""The reading half of `ingest`: walks sources, reads each export, sends what is to become of it through a pipe.
+
+It runs in a process of its own that is started afresh, so it imports no device.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Final
+
+from ringfence.core.catalog import SourceMatcher
+from ringfence.core.charter import Charter
+from ringfence.core.errors import InvalidInputError
+from ringfence.legacy.evidence import AddressBook, EvidenceCollector
+from ringfence.legacy.limits import ReadLimits
+from ringfence.legacy.reader import Item, read_export
+from ringfence.legacy.sources import ExportSource, OpenExport, SkippedSource, walk_sources
+from ringfence.services.intake.messages import (
+    LEFT,
+    REFUSED,
+    SKIPPED,
+    Advanced,
+    Message,
+    Piece,
+    Sized,
+    Told,
+    render_messages,
+)
+from ringfence.services.intake.person import PersonReader
+
+SENT_SIZE_BYTES: Final = 256 * 1024
+MESSAGE_SIZE_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingJob:
+    """What is to be read, and by which rules. `geography` is the path of an MMDB file, or ""."""
+
+    paths: tuple[str, ...]
+    charter: Charter
+    geography: str
+    limits: ReadLimits
+
+
+def read_all(job: ReadingJob, connection: Connection) -> None:
+    """Read everything and send it, lists of messages packed; b"" is the end. The target of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches both processes: the other one ends this one
+    try:
+        _send_all(read_sources(job), connection.send_bytes)
+        connection.send_bytes(b"")
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # nobody is there any more to tell
+
+
+def read_sources(job: ReadingJob) -> Iterator[Message]:
+    """Give what becomes of every source below the job's paths."""
+    with AddressBook(job.geography) if job.geography else nullcontext() as addresses:
+        reader = PersonReader(job.charter, collector=lambda: EvidenceCollector(job.charter.jurisdiction, addresses))
+        matcher = SourceMatcher(job.charter)
+        yield Sized(sum(found.size_bytes for found in _walk(job) if isinstance(found, ExportSource)))
+        for found in _walk(job):
+            if isinstance(found, SkippedSource):
+                outcome, place = (SKIPPED, "") if found.verdict == LEFT else (REFUSED, found.name)
+                yield Told(found.name, outcome, found.reason, place)
+            else:
+                yield from reader.read(OneExport(found, matcher=matcher, limits=job.limits))
+
+
+class OneExport:
+    """One export as `person.Export`: knows how far it is read, and that it stayed the same file."""
+
+    def __init__(self, source: ExportSource, *, matcher: SourceMatcher, limits: ReadLimits) -> None:
+        self._source = source
+        self._matcher = matcher
+        self._limits = limits
+        self._stamp: tuple[int, ...] = ()
+        self._stream: _CountedStream | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self._source.name
+
+    @property
+    def size_bytes(self) -> int:
+        """Its size as stated by where it lies."""
+        return self._source.size_bytes
+
+    def position(self) -> int:
+        """How many bytes were read since `read` was called last."""
+        return self._stream.position if self._stream else 0
+
+    def read(self) -> Iterator[Item]:
+        """Give its records.
+
+        Raises:
+            InvalidInputError: a fault; or another file lies there than when it was read before.
+        """
+        stamp = _stamp(self._source)
+        if self._stamp and stamp != self._stamp:
+            raise InvalidInputError("found another file than a moment ago; expected it to stay", place=self.name)
+        self._stamp = stamp
+        with self._source.open() as stream:
+            self._stream = _CountedStream(stream)
+            yield from read_export(self._stream, name=self.name, matcher=self._matcher, limits=self._limits)
+
+
+class _CountedStream:
+    """Counts the bytes that are read."""
+
+    __slots__ = ("_stream", "position")
+
+    def __init__(self, stream: OpenExport) -> None:
+        self._stream = stream
+        self.position = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Give at most `size` bytes, none only at the end."""
+        block = self._stream.read(size)
+        self.position += len(block)
+        return block
+
+
+def _walk(job: ReadingJob) -> Iterator[ExportSource | SkippedSource]:
+    return walk_sources(job.paths, limits=job.limits)
+
+
+def _stamp(source: ExportSource) -> tuple[int, ...]:
+    try:
+        status = os.stat(source.path)
+    except OSError:
+        return ()  # opening it says what is wrong
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _send_all(messages: Iterator[Message], send: Callable[[bytes], None]) -> None:
+    """Send messages many at a time: a transfer costs more than a message."""
+    waiting: list[Message] = []
+    size = advanced = 0
+    for message in messages:
+        if isinstance(message, Advanced):
+            advanced += message.size_bytes
+            size += 1
+        else:
+            waiting.append(message)
+            size += MESSAGE_SIZE_BYTES
+        if isinstance(message, Piece):
+            size += sum(len(plaintext) for row in message.rows for _, plaintext in row.parts)
+        if size >= SENT_SIZE_BYTES or len(waiting) >= 1000 or advanced >= 4 * SENT_SIZE_BYTES:
+            send(render_messages([*waiting, Advanced(advanced)]))
+            waiting, size, advanced = [], 0, 0
+    send(render_messages([*waiting, Advanced(advanced)]))

@@ -1,0 +1,98 @@
+"""`ingest`, wired: a process of its own walks and reads the sources, this one seals and stores.
+
+Reading takes as long as sealing and storing do, so the two share the work on two cores. The reader holds no key and
+no connection. It ends by itself when this process is gone: its pipe breaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections.abc import AsyncIterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+from ringfence.app.deployment import LOCAL_ISSUER, Deployment
+from ringfence.app.ingest_reader import ReadingJob, read_all
+from ringfence.app.runtime import Runtime
+from ringfence.core.errors import ConfigurationError, UnavailableError
+from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
+from ringfence.services.custody.request import Caller
+from ringfence.services.intake.messages import Message, parse_messages
+
+TOOL: Final = "ingest"
+END_SECONDS_MAX: Final = 5.0
+
+
+class SourceFeed:
+    """What a process of its own reads below some paths, as messages.
+
+    Args:
+        runtime: gives the charter in force and where addresses are placed.
+        paths: directories and files.
+        limits: of one export and one archive.
+    """
+
+    def __init__(self, runtime: Runtime, paths: Sequence[Path], *, limits: ReadLimits = DEFAULT_LIMITS) -> None:
+        geography = runtime.deployment.configuration.geography
+        self._job = ReadingJob(
+            paths=tuple(str(path) for path in paths),
+            charter=runtime.keeper.state.rules,
+            geography=str(runtime.deployment.path(geography)) if geography else "",
+            limits=limits,
+        )
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Give everything that is read.
+
+        Raises:
+            ConfigurationError: the geography cannot be read.
+            UnavailableError: the reading process was killed.
+        """
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=read_all, args=(self._job, theirs), name="ingest reader", daemon=True)
+        process.start()
+        theirs.close()
+        loop = asyncio.get_running_loop()
+        try:
+            following = loop.run_in_executor(None, _receive, ours)
+            while (packed := await following) is not None:
+                if not packed:
+                    return
+                following = loop.run_in_executor(None, _receive, ours)
+                for message in parse_messages(packed):
+                    yield message
+            raise UnavailableError("the process that reads the exports was killed", hint="run it again")
+        finally:
+            process.terminate()
+            await loop.run_in_executor(None, process.join, END_SECONDS_MAX)
+            ours.close()
+
+
+def local_caller(runtime: Runtime, *, tool: str = TOOL) -> Caller:
+    """Give the local tool as a caller: the custodian's, in the country where the deployment stands.
+
+    Raises:
+        ConfigurationError: the tool is not registered.
+    """
+    state = runtime.keeper.state
+    number = state.identities.get((LOCAL_ISSUER, tool))
+    if number is None:
+        raise ConfigurationError(
+            f"the tool `{tool}` is not registered", hint=f"ringfence principal register {tool} --issuer {LOCAL_ISSUER}"
+        )
+    return Caller(number, _country(runtime.deployment, runtime), "deployment")
+
+
+def _country(deployment: Deployment, runtime: Runtime) -> str:
+    return runtime.keeper.state.rules.regions[deployment.configuration.region].country
+
+
+def _receive(connection: Connection) -> bytes | None:
+    """Give the next bytes; b"" at the end, None when the other process is gone."""
+    try:
+        return connection.recv_bytes()
+    except (EOFError, OSError):
+        return None

@@ -1,0 +1,79 @@
+"""What is stored in one transaction: pieces of exports, whole users where they fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringfence.services.intake.messages import Piece, Row
+
+PARTS_PER_CHUNK_MAX: Final = 5_000
+CHUNK_SIZE_BYTES_MAX: Final = 6 * 1024 * 1024
+DATASETS_PER_CHUNK_MAX: Final = 100
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one export is stored.
+
+    Attributes:
+        records_new, records_changed, records_known: records stored for the first time, stored as a new version, and
+            there already; counted when their transaction is committed.
+        subject_ref: the user's reference once the user is known to be in the vault; b"" before.
+        user_is_new: whether this export brought the user into the vault.
+        waiting: pieces that are not committed yet.
+        ended: whether the last piece has come.
+        failure: why the export is refused after all; then what was stored of it stays.
+        place: where the failure is.
+    """
+
+    name: str
+    user: str
+    reason: str
+    records_new: int = 0
+    records_changed: int = 0
+    records_known: int = 0
+    subject_ref: bytes = b""
+    user_is_new: bool = False
+    waiting: int = 0
+    ended: bool = False
+    failure: str = ""
+    place: str = ""
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Pieces that are stored together, by user. A user is there with one export only."""
+
+    users: dict[str, Progress] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    pieces: dict[str, int] = field(default_factory=dict)
+    _datasets: set[str] = field(default_factory=set)
+    _parts: int = 0
+    _size: int = 0
+
+    def add(self, piece: Piece, progress: Progress) -> None:
+        """Take one piece; `progress.waiting` counts it."""
+        self.users[piece.user] = progress
+        self.rows.setdefault(piece.user, []).extend(piece.rows)
+        self.pieces[piece.user] = self.pieces.get(piece.user, 0) + 1
+        progress.records_known += piece.repeated
+        progress.waiting += 1
+        for row in piece.rows:
+            self._parts += len(row.parts)
+            self._datasets.add(row.dataset)
+            for _, plaintext in row.parts:
+                self._size += len(plaintext)
+
+    def drop(self, user: str) -> None:
+        """Leave a user out after all."""
+        self.users.pop(user, None)
+        self.rows.pop(user, None)
+
+    def is_full(self) -> bool:
+        """Whether it is time to store it."""
+        return (
+            self._parts >= PARTS_PER_CHUNK_MAX
+            or self._size >= CHUNK_SIZE_BYTES_MAX
+            or len(self._datasets) >= DATASETS_PER_CHUNK_MAX
+        )

@@ -1,0 +1,255 @@
+"""The ledger entries of a chunk: what is written, grouped by dataset, each decided on as any other write is.
+
+Rules of this file:
+1. An entry names at most `RECORDS_PER_ENTRY_MAX` records, fewer where the charter's clause says so, and its opening
+   stays below `OPENING_SIZE_BYTES_MAX`.
+2. A clause with a daily limit is counted, step by step without gaps, in the order in which batches are written. When
+   the limit is reached or the charter forbids a class, the whole chunk is refused and only that is recorded.
+3. Moving a record out of `protected` is an entry of its own, counted and limited.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.charter import PROTECTED, Dataset
+from ringfence.core.ports import CountWrite
+from ringfence.core.ruling import Ruling, rule_access
+from ringfence.core.state import State
+from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, next_step
+from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.request import Caller, Request
+
+RECORDS_PER_ENTRY_MAX: Final = 200
+_OPENING_SIZE_MAX: Final = e.OPENING_SIZE_BYTES_MAX - 4096
+_RECORD_SIZE: Final = 2 * 28
+_WRITTEN_SIZE: Final = 24 + 44 + 32
+_DATASET_SIZE: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who takes a chunk in, what for, and whether it is of one user (`single`) or of several (`bulk`)."""
+
+    caller: Caller
+    purpose: str
+    shape: str
+
+
+@dataclass(slots=True)
+class Group:
+    """The records of one entry.
+
+    `count` is how many records are named, without those that this program keeps for itself.
+    """
+
+    dataset: Dataset
+    records_max: int
+    count: int = 0
+    classes: set[str] = field(default_factory=set)
+    subjects: list[bytes] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+    written: list[e.Written] = field(default_factory=list)
+    downgraded: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def is_full(self) -> bool:
+        """Whether one more record could be one too many."""
+        if self.count >= self.records_max:
+            return True
+        size = _RECORD_SIZE * len(self.records) + _WRITTEN_SIZE * len(self.written)
+        return size > _OPENING_SIZE_MAX - 16 * _WRITTEN_SIZE
+
+    def about(self) -> e.About:
+        """Give the opening of the entry."""
+        return e.About(subjects=self.subjects, records=self.records, written=self.written)
+
+
+class Groups:
+    """The groups of a chunk while it is planned."""
+
+    def __init__(self, gate: Gate, asking: Asking) -> None:
+        self._gate = gate
+        self._asking = asking
+        self._open: dict[str, Group] = {}
+        self._all: list[Group] = []
+
+    def open(self, dataset: str) -> Group:
+        """Give a group of this dataset that has room."""
+        group = self._open.get(dataset)
+        if group is None or group.is_full():
+            group = Group(self._gate.dataset(dataset), group.records_max if group else self._records_max(dataset))
+            self._open[dataset] = group
+            self._all.append(group)
+        return group
+
+    def all(self) -> list[Group]:
+        """Give every group that a record was put into."""
+        return [group for group in self._all if group.records]
+
+    def _records_max(self, dataset: str) -> int:
+        kind = self._gate.dataset(dataset)
+        asking = self._asking
+        ruling = self._gate.rule(
+            self._gate.keeper.state, Request(asking.caller, asking.purpose, "write", asking.shape, 1), kind
+        )
+        limits = [decision.records_max for decision in ruling.permitted.values()]
+        return min([RECORDS_PER_ENTRY_MAX, *limits])
+
+
+class Counting:
+    """The counters' last steps, as this process left them; loaded again when another one moved them."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._last: dict[str, e.Count] = {}
+
+    async def load(self, counters: Iterable[str]) -> None:
+        """Load what is not known."""
+        for counter in counters:
+            if counter not in self._last:
+                self._last[counter] = await self._gate.counters.load(counter)
+
+    def forget(self) -> None:
+        """Know nothing any more: a step was refused."""
+        self._last.clear()
+
+    def get(self) -> dict[str, e.Count]:
+        """Give the last steps, to be moved on and put back."""
+        return dict(self._last)
+
+    def put(self, last: dict[str, e.Count]) -> None:
+        """Take the steps of a batch that is being written."""
+        self._last.update(last)
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a chunk's entries say on one state; `denied` tells why nothing is stored, "" when it is."""
+
+    entries: list[bytes] = field(default_factory=list)
+    openings: list[bytes | None] = field(default_factory=list)
+    counts: list[CountWrite] = field(default_factory=list)
+    denied: str = ""
+    code: str = ""
+
+    def deny(self, words: str, *, code: str) -> None:
+        """Say that the chunk is refused."""
+        self.denied, self.code = words, code
+
+    def add(self, entry: bytes, opening: bytes | None) -> None:
+        """Take one entry."""
+        self.entries.append(entry)
+        self.openings.append(opening)
+
+
+def rule_group(state: State, group: Group, asking: Asking) -> Ruling:
+    """Decide on one group's write, class by class."""
+    return rule_access(
+        state,
+        principal=asking.caller.principal,
+        country=asking.caller.country,
+        purpose=asking.purpose,
+        verb="write",
+        dataset=group.dataset.name,
+        classes=group.classes,
+        shape=asking.shape,
+        records=group.count,
+    )
+
+
+def request_of(group: Group, asking: Asking) -> Request:
+    """Give what one group asks for."""
+    return Request(asking.caller, asking.purpose, "write", asking.shape, group.count)
+
+
+def counters_of(state: State, groups: Iterable[Group], asking: Asking) -> set[str]:
+    """Give the names of the counters that the groups may move."""
+    clauses = {decision.clause for group in groups for decision in rule_group(state, group, asking).permitted.values()}
+    return {name(clause) for clause in clauses for name in (bulk_counter, downgrade_counter)}
+
+
+def decide_groups(
+    gate: Gate, state: State, groups: Iterable[Group], asking: Asking, *, last: dict[str, e.Count], at_ms: int
+) -> Decided:
+    """Give the entries of a chunk's writes; or, when one of them is refused, the one entry that says so.
+
+    Args:
+        last: the last step of each counter; moved on when nothing is refused.
+        at_ms: the batch's time.
+    """
+    decided = Decided()
+    moved = dict(last)
+    for group in groups:
+        _decide_group(decided, gate, state, group, asking, last=moved, at_ms=at_ms)
+        if decided.denied:
+            return _refused(decided, asking.caller.principal, at_ms)
+    last.update(moved)
+    return decided
+
+
+def _decide_group(
+    decided: Decided,
+    gate: Gate,
+    state: State,
+    group: Group,
+    asking: Asking,
+    *,
+    last: dict[str, e.Count],
+    at_ms: int,
+) -> None:
+    ruling = rule_group(state, group, asking)
+    if len(ruling.permitted) != len(group.classes):
+        decided.deny(RULES_CHANGED, code="rules-changed")
+        return
+    request, about = request_of(group, asking), group.about()
+    for part in group_by_clause(ruling, request, last=last, at_ms=at_ms):
+        if part.forbidden:
+            decided.deny(f"the daily limit of clause `{part.clause}` is reached", code="bulk-limit")
+            return
+        if part.step:
+            decided.counts.append(CountWrite(0, part.step))
+        decided.add(
+            *gate.access_entry(
+                request, dataset=group.dataset.name, decided=part.decided, about=about, counted=part.step
+            )
+        )
+    if group.downgraded:
+        _decide_downgrade(decided, ruling, group, asking, last=last, at_ms=at_ms)
+
+
+def _refused(decided: Decided, principal: int, at_ms: int) -> Decided:
+    """Nothing of the chunk is stored, so no entry may say that something was, and no counter moves."""
+    refusal = e.Refusals(principal=principal, reason=decided.code, requests=1, since_ms=at_ms)
+    refused = Decided(denied=decided.denied, code=decided.code)
+    refused.add(e.render_entry(refusal), None)
+    return refused
+
+
+def _decide_downgrade(
+    decided: Decided, ruling: Ruling, group: Group, asking: Asking, *, last: dict[str, e.Count], at_ms: int
+) -> None:
+    decision = next(d for data_class, d in ruling.permitted.items() if data_class != PROTECTED)
+    step = next_step(last[downgrade_counter(decision.clause)], amount=len(group.downgraded), at_ms=at_ms)
+    caller = asking.caller
+    if step.total > decision.downgrades_per_day_max:
+        words = f"clause `{decision.clause}` lets no more records become less protected today"
+        decided.deny(words, code="downgrade-limit")
+        return
+    last[step.counter] = step
+    decided.counts.append(CountWrite(0, step))
+    about = e.About(subjects=[s for s, _ in group.downgraded], records=[key for _, key in group.downgraded])
+    opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
+    leaf = e.Downgrade(
+        principal=caller.principal,
+        country=caller.country,
+        purpose=asking.purpose,
+        dataset=group.dataset.name,
+        clause=decision.clause,
+        about=e.commit(opening),
+        counted=step,
+    )
+    decided.add(e.render_entry(leaf), opening)

@@ -1,0 +1,85 @@
+"""From a record as it was read to a row that is ready to be sealed: named, split by class, its searchable values
+normalized.
+
+Where the charter classifies nothing of a dataset but as protected, the canonical JSON that names the record is its
+one part too, so that it is rendered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ringfence.core.catalog import class_of_record, classify_record
+from ringfence.core.charter import PROTECTED, Charter, Dataset, Searchable
+from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
+from ringfence.core.errors import InvalidInputError
+from ringfence.services.custody.opening import render_plaintext
+from ringfence.services.custody.searching import normalize
+from ringfence.services.intake.messages import Row
+from ringfence.services.intake.naming import RecordNamer, digest_content, render_content
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is needed of a dataset for each of its records."""
+
+    dataset: Dataset
+    is_many: bool
+    all_protected: bool
+    searchable: tuple[tuple[str, Searchable], ...]
+
+
+class RowRenderer:
+    """Renders the records of any export under one charter."""
+
+    def __init__(self, charter: Charter) -> None:
+        self._kinds = {dataset.name: _kind(dataset, charter) for dataset in charter.datasets.values()}
+
+    def render(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> Row | None:
+        """Give a record's row; None when it says the same as another one of the export and needs none.
+
+        Raises:
+            InvalidInputError: a part is over `PLAINTEXT_SIZE_BYTES_MAX`.
+        """
+        kind = self._kinds[dataset]
+        content = render_content(record)
+        digest = digest_content(content)
+        name = namer.name_many(dataset, digest) if kind.is_many else namer.name_one(dataset, digest)
+        if not name:
+            return None
+        if kind.all_protected:
+            parts = [(PROTECTED, b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content))]
+        else:
+            split = classify_record(kind.dataset, record)
+            parts = [(data_class, render_plaintext(name, fields)) for data_class, fields in split.items()]
+        for _, plaintext in parts:
+            if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
+                raise InvalidInputError(
+                    f"found a record that takes {len(plaintext)} bytes; expected at most {PLAINTEXT_SIZE_BYTES_MAX}"
+                )
+        searched = [(label, _text(record, rule)) for label, rule in kind.searchable] if kind.searchable else []
+        own_class = class_of_record(kind.dataset, record) if kind.dataset.record_class else ""
+        return Row(dataset, name, b"" if kind.is_many else digest, own_class, parts, searched)
+
+
+def render_single(dataset: str, name: str, fields: Mapping[str, Any]) -> Row:
+    """Give the row of a protected record that this program makes itself, of which a user has one."""
+    return Row(
+        dataset, name, digest_content(render_content(fields)), "", [(PROTECTED, render_plaintext(name, fields))], []
+    )
+
+
+def _kind(dataset: Dataset, charter: Charter) -> _Kind:
+    return _Kind(
+        dataset,
+        dataset.records_many,
+        all(item.data_class == PROTECTED for item in dataset.fields),
+        tuple((f"{rule.dataset}.{rule.field}", rule) for rule in charter.searchable if rule.dataset == dataset.name),
+    )
+
+
+def _text(record: Mapping[str, Any], rule: Searchable) -> str:
+    value = record.get(rule.field)
+    return normalize(value, rule.normalize) if isinstance(value, str) else ""
