@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,15 @@ def deployment_downgrades(deployment: Deployment) -> int:
         return next(flow.downgrades_per_day_max for flow in flows if flow.name == "serve-users")
 
     return in_world(deployment, work)
+
+
+def test_many_batches_at_once_count_every_record_in_steps_without_gaps(deployment: Deployment, tmp_path: Path) -> None:
+    names = [RecordName(user, "profile", "self") for user in ("ada", "bob", "eve")]
+
+    async def work(world: World) -> int:
+        caller = world.caller("app")
+        reads = [read_records(world.gate, caller, purpose="rank_feeds", names=names) for _ in range(60)]
+        return len(await asyncio.gather(*reads))
+
+    assert in_world(deployment, work) == 60
+    assert verified(deployment, tmp_path / "bundle").outcome == "verified"

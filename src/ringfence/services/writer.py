@@ -50,6 +50,7 @@ from ringfence.core.ports import (
     Transaction,
 )
 from ringfence.core.state import State
+from ringfence.services.counters import CounterBook
 from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, release
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import read_lane
@@ -99,6 +100,7 @@ class LaneWriter:
         self._sealer: asyncio.Task[None] | None = None
         self._sealing = asyncio.Lock()
         self._stopping = False
+        self.counters = CounterBook(store)
         self.failure: RingfenceError | None = None
         self.lane = lane
         self.head = LaneHead(lane=lane)
@@ -178,6 +180,7 @@ class LaneWriter:
     def _take(self, at_ms: int) -> list[Job]:
         """Prepare waiting jobs until the batch is full; a job that cannot be prepared is told and left out."""
         state = self._keeper.state
+        self.counters.begin()
         jobs: list[Job] = []
         entries = reads = 0
         while self._waiting:
@@ -248,6 +251,7 @@ class LaneWriter:
             await self._split(jobs, at_ms, error)
         else:
             self._advance(batch, epoch)
+            self.counters.commit(transaction.counts)
             release(jobs, batch, rows)
             if transaction.rule:
                 self.sealed = batch.head
@@ -309,6 +313,8 @@ class LaneWriter:
 
     def _blame(self, jobs: Sequence[Job], error: ItemConflictError) -> None:
         """Tell the jobs at fault (they plan again), queue the others again."""
+        if error.reason == "count":
+            self.counters.forget()
         at_fault = set(error.items)
         for item in at_fault:
             jobs[item].fail(ItemConflictError([item], reason=error.reason))
@@ -322,6 +328,7 @@ class LaneWriter:
         middle = len(jobs) // 2
         for half in (jobs[:middle], jobs[middle:]):
             state = self._keeper.state
+            self.counters.begin()
             await self._write([job for job in half if self._prepare(job, state, at_ms)], at_ms)
 
     async def _settle(self, jobs: Sequence[Job], batch: BuiltBatch, epoch: int) -> None:
@@ -329,6 +336,7 @@ class LaneWriter:
 
         A crash here leaves the batch committed or not; the next start settles it in the same way.
         """
+        self.counters.forget()
         for job in jobs:
             if job.prepared and (job.prepared.reads or job.prepared.lists or job.prepared.finds):
                 job.fail(_unanswered())

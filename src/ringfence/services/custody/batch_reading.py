@@ -79,7 +79,6 @@ class _BatchReading:
         self._permitted: dict[str, Mapping[str, Decision]] = {}
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
-        self._last: dict[str, e.Count] = {}
 
     async def run(self) -> BatchAnswer:
         """Take the batch through the main path."""
@@ -90,8 +89,7 @@ class _BatchReading:
                 raise await gate.refuse(request, dataset, self._about_unresolved(dataset.name))
             for decision in ruling.permitted.values():
                 if request.shape == "bulk" and decision.records_per_day_max:
-                    counter = bulk_counter(decision.clause)
-                    self._last[counter] = await gate.counters.load(counter)
+                    await gate.bulk.counters.load(bulk_counter(decision.clause))
         find = gate.subjects
         self._subjects = [find.cached(name.user) or await find.find(name.user) for name in self._names]
         self._keys = [
@@ -113,7 +111,7 @@ class _BatchReading:
         entries: list[bytes] = []
         openings: list[bytes | None] = []
         counts: list[CountWrite] = []
-        last = dict(self._last)
+        last = self._gate.bulk.counters.last_steps()
         self._permitted = {}
         for dataset, request in self._requests:
             ruling = self._gate.rule(state, request, dataset)
@@ -130,6 +128,7 @@ class _BatchReading:
                 entries.append(leaf)
                 openings.append(opening)
             self._permitted[dataset.name] = permitted
+        self._gate.bulk.counters.take(counts)
         given = all(self._permitted.values())
         return Prepared(entries=entries, openings=openings, counts=counts, reads=self._part_names() if given else ())
 

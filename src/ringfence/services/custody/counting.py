@@ -6,30 +6,16 @@ holds the step, so that the verifier recomputes every limit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.entry import Count
-from ringfence.core.ports import Store
+from ringfence.core.ports import ItemConflictError
 from ringfence.core.ruling import Ruling
 from ringfence.services.custody.request import Request
 
 DAY_MS: Final = 86_400_000
-
-
-class CounterBook:
-    """What this process knows of the counters; a step that another process took first conflicts in the store.
-
-    Args:
-        store: holds each counter's last step.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def load(self, counter: str) -> Count:
-        """Give a counter's last step as the store has it; ordinal 0 when it never counted."""
-        return await self._store.counter(counter) or Count(counter=counter, ordinal=0, amount=0, total=0, day=0)
 
 
 def next_step(last: Count, *, amount: int, at_ms: int) -> Count:
@@ -37,6 +23,18 @@ def next_step(last: Count, *, amount: int, at_ms: int) -> Count:
     day = max(last.day, at_ms // DAY_MS)
     total = (last.total if day == last.day else 0) + amount
     return Count(counter=last.counter, ordinal=last.ordinal + 1, amount=amount, total=total, day=day)
+
+
+def last_step(last: Mapping[str, Count], counter: str) -> Count:
+    """Give a counter's last step.
+
+    Raises:
+        ItemConflictError: it was forgotten while the request waited: it must be loaded again.
+    """
+    step = last.get(counter)
+    if step is None:
+        raise ItemConflictError([0], reason="count")
+    return step
 
 
 def bulk_counter(clause: str) -> str:
@@ -91,7 +89,7 @@ def _count(
     decision = next((d for d in ruling.permitted.values() if d.clause == clause), None)
     if decision is None or request.shape != "bulk" or not decision.records_per_day_max:
         return None, False
-    before = last[bulk_counter(clause)]
+    before = last_step(last, bulk_counter(clause))
     step = next_step(before, amount=request.records, at_ms=at_ms)
     forbidden = step.total > decision.records_per_day_max
     if forbidden:

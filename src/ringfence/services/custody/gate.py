@@ -15,7 +15,6 @@ from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, View
-from ringfence.services.custody.counting import CounterBook
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.keeper import RuleKeeper
@@ -60,7 +59,6 @@ class Gate:
         self.singles = singles
         self.bulk = bulk
         self.clock_ms = clock_ms
-        self.counters = CounterBook(store)
         self.refusals = RefusalMeter(clock_ms)
         self._rulings: dict[tuple[Request, str], Ruling] = {}
         keeper.on_rule(lambda rule, about: self._rulings.clear())

@@ -38,7 +38,7 @@ from ringfence.core.ports import (
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, next_step
+from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, last_step, next_step
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.opening import RecordName, render_plaintext
 from ringfence.services.custody.request import Caller, Request
@@ -180,7 +180,7 @@ class _Writing:
         self._drops: list[PartDrop] = []
         self._searches: list[SearchWrite] = []
         self._versions: list[int] = []
-        self._last: dict[str, e.Count] = {}
+        self._lane = gate.bulk if len(items) > 1 else gate.singles
         self._denied = ""
 
     async def run(self) -> WriteAnswer:
@@ -205,8 +205,7 @@ class _Writing:
             self._keys += ward.new_keys()
             self._plan_identity(ward)
         await self._load_counters()
-        lane = gate.bulk if len(self._items) > 1 else gate.singles
-        committed = await lane.submit(self._prepare)
+        committed = await self._lane.submit(self._prepare)
         if self._denied:
             raise DeniedError(self._denied, receipt=committed.receipt_text)
         return WriteAnswer(self._versions, committed.receipt_text)
@@ -291,21 +290,24 @@ class _Writing:
         for plan in self._plans.values():
             for decision in self._rule(self._gate.keeper.state, plan).permitted.values():
                 for counter in (bulk_counter(decision.clause), downgrade_counter(decision.clause)):
-                    self._last[counter] = await self._gate.counters.load(counter)
+                    await self._lane.counters.load(counter)
 
     def _prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state and give entries and rows; when it forbids the write now, only the refusal's entry."""
         entries: list[bytes] = []
         openings: list[bytes | None] = []
         counts: list[CountWrite] = []
-        last = dict(self._last)
+        last = self._lane.counters.last_steps()
         self._denied = ""
         for plan in self._plans.values():
             for leaf, opening in self._entries(state, plan, last, counts, at_ms):
                 entries.append(leaf)
                 openings.append(opening)
         if self._denied:  # nothing is stored, and a refusal that was counted adds 0
-            return Prepared(entries=entries, openings=openings, counts=[c for c in counts if not c.step.amount])
+            counts = [count for count in counts if not count.step.amount]
+            self._lane.counters.take(counts)
+            return Prepared(entries=entries, openings=openings, counts=counts)
+        self._lane.counters.take(counts)
         mark = (*self._mark, msgspec.json.encode(self._versions)) if self._mark else None
         return Prepared(
             entries=entries,
@@ -348,7 +350,7 @@ class _Writing:
         """Give the entry of a move out of `protected`; over the clause's daily limit it is the entry of a refusal."""
         decision = next(d for data_class, d in ruling.permitted.items() if data_class != PROTECTED)
         counter = downgrade_counter(decision.clause)
-        step = next_step(last[counter], amount=len(plan.downgraded), at_ms=at_ms)
+        step = next_step(last_step(last, counter), amount=len(plan.downgraded), at_ms=at_ms)
         caller = plan.request.caller
         if step.total > decision.downgrades_per_day_max:
             self._denied = f"clause `{decision.clause}` lets no more records become less protected today"
