@@ -142,7 +142,7 @@ def test_erased_subject_in_a_later_access_is_refuted(tmp_path: Path, verb: str) 
     ledger.batch(GATEWAY, ledger.access(BOB, verb=verb), ledger.access(ALICE, principal=PARENT, verb=verb))
     require_verified(judge(ledger, tmp_path / "honest"))
 
-    place = ledger.batch(GATEWAY, ledger.access(BOB, ALICE, verb=verb))
+    place = ledger.batch(GATEWAY, ledger.access(ALICE, verb=verb))
     require_refuted(judge(ledger, tmp_path / "forged"), "an erased subject was read again", leaf=place + 1)
     without = judge(ledger, tmp_path / "without", detail=False)
     require_verified(without)
@@ -159,6 +159,20 @@ def test_erasure_whose_opening_names_nobody_is_refuted(tmp_path: Path) -> None:
         opening=opening,
     )
     require_refuted(judge(ledger, tmp_path), "names no subject", leaf=place)
+
+
+@pytest.mark.parametrize(("verb", "holds"), [("find", True), ("read", False), ("write", False)])
+def test_access_to_several_subjects_may_not_pass_for_a_single_one(tmp_path: Path, verb: str, holds: bool) -> None:
+    """Limits of bulk would be worth nothing if it could be written down as single."""
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access(ALICE, ALICE, verb=verb), ledger.bulk(2))
+    require_verified(judge(ledger, tmp_path / "honest"))
+    place = ledger.batch(GATEWAY, ledger.access(ALICE, BOB, verb=verb))
+    verdict = judge(ledger, tmp_path / "forged")
+    if holds:
+        require_verified(verdict)
+    else:
+        require_refuted(verdict, "is about several subjects", leaf=place + 1)
 
 
 def test_swapped_openings_are_refuted(tmp_path: Path) -> None:
@@ -268,6 +282,23 @@ def test_day_of_a_counter_that_goes_back_is_refuted(tmp_path: Path) -> None:
             require_refuted(judge(ledger, tmp_path / name), "goes back", leaf=place + 1)
         else:
             require_verified(judge(ledger, tmp_path / name))
+
+
+@pytest.mark.parametrize(("before_midnight_ms", "holds"), [(2_000, True), (2_001, False)])
+def test_counter_may_be_a_moment_ahead_of_a_gateway_at_midnight(
+    tmp_path: Path, before_midnight_ms: int, holds: bool
+) -> None:
+    """The counter is shared: another gateway, whose clock is a little ahead, has begun the next day."""
+    day = START_MS // DAY_MS + 1
+    ledger = started()
+    ledger.now_ms = day * DAY_MS
+    ledger.batch(GATEWAY, ledger.bulk(20))
+    place = ledger.batch(INGEST, ledger.bulk(20), at_ms=day * DAY_MS - before_midnight_ms)
+    verdict = judge(ledger, tmp_path)
+    if holds:
+        require_verified(verdict)
+    else:
+        require_refuted(verdict, "not of its batch's day", leaf=place + 1)
 
 
 def test_bulk_above_the_records_of_one_request_is_refused_by_the_charter_itself(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ruling import Ruling, is_given, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
+from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 
 DAY_MS: Final = 86_400_000
 KEPT_MAX: Final = 8_192
@@ -54,14 +55,14 @@ class Decider:
             self._agreed.clear()
             self._erasures.clear()
 
-    def check_access(self, entry: Access, *, day: int) -> Checked:
+    def check_access(self, entry: Access, *, at_ms: int) -> Checked:
         """Decide again on an access.
 
         Raises:
             ProofInvalidError: the entry says something else than the charter in force.
         """
         if entry.counted is not None:
-            return self._check_counted(entry, entry.counted, day=day)
+            return self._check_counted(entry, entry.counted, at_ms=at_ms)
         key = (
             entry.principal,
             entry.country,
@@ -80,7 +81,7 @@ class Decider:
             self._agreed[key] = kept
         return kept
 
-    def check_downgrade(self, entry: Downgrade, write: Access | None, *, day: int) -> Checked:
+    def check_downgrade(self, entry: Downgrade, write: Access | None, *, at_ms: int) -> Checked:
         """Check a downgrade against the write that it follows and its clause's limit for the day.
 
         Raises:
@@ -98,7 +99,7 @@ class Decider:
                 found=entry.clause,
             )
         limit = _downgrade_limits(self._rule(write)).get(entry.clause, 0)
-        _check_step(entry.counted, counter=f"downgrade/{entry.clause}", day=day)
+        _check_step(entry.counted, counter=f"downgrade/{entry.clause}", at_ms=at_ms)
         if entry.counted.amount < 1:
             raise ProofInvalidError("a downgrade counts no record", found=str(entry.counted.amount))
         if entry.counted.total > limit:
@@ -154,7 +155,7 @@ class Decider:
             raise ProofInvalidError("what a counted clause gave is not counted", expected=_counters(counted))
         return _GIVEN if is_given(entry) else _REFUSED
 
-    def _check_counted(self, entry: Access, step: Count, *, day: int) -> Checked:
+    def _check_counted(self, entry: Access, step: Count, *, at_ms: int) -> Checked:
         """Check an access that moved a counter, or was refused because the counter stood too high (rules 2, 3)."""
         ruling = self._rule(entry)
         kind, _, clause = step.counter.partition("/")
@@ -166,7 +167,7 @@ class Decider:
                 expected=_counters(_bulk_limits(entry, ruling)),
                 found=step.counter[:80],
             )
-        _check_step(step, counter=step.counter, day=day)
+        _check_step(step, counter=step.counter, at_ms=at_ms)
         if entry.decided == refused:
             if step.amount != 0 or step.total + entry.records <= limits[clause]:
                 raise ProofInvalidError(
@@ -197,13 +198,15 @@ def _downgrade_limits(ruling: Ruling) -> dict[str, int]:
     return {decision.clause: decision.downgrades_per_day_max for decision in ruling.permitted.values()}
 
 
-def _check_step(step: Count, *, counter: str, day: int) -> None:
+def _check_step(step: Count, *, counter: str, at_ms: int) -> None:
+    """Check a step's counter and day; another gateway's clock may have begun the next day a moment earlier."""
     if step.counter != counter:
         raise ProofInvalidError("a step is of another counter", expected=counter, found=step.counter[:80])
-    if step.day != day or step.amount < 0 or step.total < 0 or step.ordinal < 1:
+    first, last = at_ms // DAY_MS, (at_ms + CLOCK_SKEW_MS_MAX) // DAY_MS
+    if not first <= step.day <= last or step.amount < 0 or step.total < 0 or step.ordinal < 1:
         raise ProofInvalidError(
             f"a step of counter {counter} is not of its batch's day",
-            expected=f"day {day}",
+            expected=f"day {first}",
             found=f"day {step.day}, ordinal {step.ordinal}, amount {step.amount}, total {step.total}",
         )
 

@@ -28,7 +28,7 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.counters import Run, Runs, run_of
-from ringfence.verify.decisions import DAY_MS, Decider
+from ringfence.verify.decisions import Decider
 from ringfence.verify.openings import Openings, check_opening
 from ringfence.verify.scope import Scope
 from ringfence.verify.verdict import Findings, Tally
@@ -85,7 +85,6 @@ class EntryChecker:
         counts["batches"] += 1
         counts["entries"] += len(entries)
         write: Access | None = None
-        day = header.at_ms // DAY_MS
         for leaf, data in enumerate(entries, start=first):
             try:
                 if leaf < self._scope.from_leaf:
@@ -93,12 +92,12 @@ class EntryChecker:
                     continue
                 entry = parse_entry(data)
                 if type(entry) is Access:
-                    given = self._check_access(entry, leaf, day=day)
+                    given = self._check_access(entry, leaf, at_ms=header.at_ms)
                     if given and entry.verb == "write":
                         self._builds[build] += 1
                     write = entry
                 else:
-                    given = self._check_other(entry, write, header, leaf, day=day)
+                    given = self._check_other(entry, write, header, leaf)
                 if self._openings is not None:
                     self._check_opening(entry, self._openings.of(leaf), given=given, epoch=header.epoch)
             except ProofInvalidError as error:
@@ -136,9 +135,9 @@ class EntryChecker:
         self._countries[rule.country_from] += 1
         self._principals["registered"] += 1
 
-    def _check_access(self, entry: Access, leaf: int, *, day: int) -> bool:
+    def _check_access(self, entry: Access, leaf: int, *, at_ms: int) -> bool:
         counts = self._counts
-        checked = self._decider.check_access(entry, day=day)
+        checked = self._decider.check_access(entry, at_ms=at_ms)
         counts["accesses_given" if checked.given else "accesses_refused"] += 1
         counts["decisions"] += 1
         self._countries[entry.country_from] += 1
@@ -147,10 +146,10 @@ class EntryChecker:
             self._count(checked.step, leaf)
         return checked.given
 
-    def _check_other(self, entry: AnyLeaf, write: Access | None, header: Batch, leaf: int, *, day: int) -> bool:
+    def _check_other(self, entry: AnyLeaf, write: Access | None, header: Batch, leaf: int) -> bool:
         counts = self._counts
         if isinstance(entry, Downgrade):
-            checked = self._decider.check_downgrade(entry, write, day=day)
+            checked = self._decider.check_downgrade(entry, write, at_ms=header.at_ms)
             counts["downgrades"] += 1
             counts["decisions"] += 1
             if checked.step:

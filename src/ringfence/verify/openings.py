@@ -3,7 +3,8 @@
 Rules of this file:
 1. An opening that is there must hash to the entry's commitment; a leaf that commits to nothing has none.
 2. An opening that is not there was destroyed or kept back: the checks that needed it are counted as withheld.
-3. After a subject was erased, nothing that was given lists it. `erased` maps a subject to the number of rules after
+3. What is recorded as single is about one subject; a look-up names its subjects only in what it finds.
+4. After a subject was erased, nothing that was given lists it. `erased` maps a subject to the number of rules after
    which it was gone.
 """
 
@@ -72,7 +73,7 @@ def verify_opening(entry: AnyLeaf, opening: bytes) -> None:
 
 
 def check_opening(entry: AnyLeaf, opening: bytes, *, given: bool, epoch: int, erased: Mapping[bytes, int]) -> str:
-    """Check an entry's opening, and that it lists no erased subject (rules 1 to 3).
+    """Check an entry's opening, and that it lists no erased subject (rules 1 to 4).
 
     Args:
         entry: the entry.
@@ -94,6 +95,10 @@ def check_opening(entry: AnyLeaf, opening: bytes, *, given: bool, epoch: int, er
         parse_identity(opening)
         return ""
     about = parse_about(opening)
+    if isinstance(entry, Access) and entry.shape == "single" and entry.verb != "find" and len(set(about.subjects)) > 1:
+        raise ProofInvalidError(
+            "an access recorded as single is about several subjects", expected="1", found=f"{len(set(about.subjects))}"
+        )
     if given and erased:
         for subject in about.subjects:
             if erased.get(subject, epoch + 1) <= epoch:
