@@ -100,32 +100,6 @@ class Groups:
         return min([RECORDS_PER_ENTRY_MAX, *limits])
 
 
-class Counting:
-    """The counters' last steps, as this process left them; loaded again when another one moved them."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._last: dict[str, e.Count] = {}
-
-    async def load(self, counters: Iterable[str]) -> None:
-        """Load what is not known."""
-        for counter in counters:
-            if counter not in self._last:
-                self._last[counter] = await self._gate.counters.load(counter)
-
-    def forget(self) -> None:
-        """Know nothing any more: a step was refused."""
-        self._last.clear()
-
-    def get(self) -> dict[str, e.Count]:
-        """Give the last steps, to be moved on and put back."""
-        return dict(self._last)
-
-    def put(self, last: dict[str, e.Count]) -> None:
-        """Take the steps of a batch that is being written."""
-        self._last.update(last)
-
-
 @dataclass(slots=True)
 class Decided:
     """What a chunk's entries say on one state; `denied` tells why nothing is stored, "" when it is."""
@@ -178,16 +152,15 @@ def decide_groups(
     """Give the entries of a chunk's writes; or, when one of them is refused, the one entry that says so.
 
     Args:
-        last: the last step of each counter; moved on when nothing is refused.
+        last: the last step of each counter.
         at_ms: the batch's time.
     """
     decided = Decided()
-    moved = dict(last)
+    last = dict(last)
     for group in groups:
-        _decide_group(decided, gate, state, group, asking, last=moved, at_ms=at_ms)
+        _decide_group(decided, gate, state, group, asking, last=last, at_ms=at_ms)
         if decided.denied:
             return _refused(decided, asking.caller.principal, at_ms)
-    last.update(moved)
     return decided
 
 

@@ -25,7 +25,6 @@ from ringfence.services.custody.request import Caller
 from ringfence.services.intake.chunk import Chunk, Progress
 from ringfence.services.intake.entries import (
     Asking,
-    Counting,
     counters_of,
     decide_groups,
     request_of,
@@ -83,7 +82,6 @@ class Intake:
         self._purpose = purpose
         self._tell = tell
         self._advance = advance
-        self._counting = Counting(gate)
         self._chunk = Chunk()
         self._running: dict[asyncio.Task[None], set[str]] = {}
         self._open: Progress | None = None
@@ -198,7 +196,6 @@ class Intake:
                     raise IntegrityError(
                         "the database refuses a record", hint="see the database's log; nothing of its chunk was stored"
                     ) from error
-                self._counting.forget()
                 continue
             self._count(chunk, plan)
             return
@@ -207,19 +204,23 @@ class Intake:
     async def _commit(self, plan: Plan, asking: Asking) -> None:
         await self._refuse_if_denied(plan, asking)
         gate = self._gate
-        await self._counting.load(counters_of(gate.keeper.state, plan.groups, asking))
+        counters = counters_of(gate.keeper.state, plan.groups, asking)
+        for counter in counters:
+            await gate.bulk.counters.load(counter)
         denied = ""
 
         def prepare(state: State, at_ms: int) -> Prepared:
             nonlocal denied
             if self._erased.intersection(plan.references.values()):
                 raise ItemConflictError([0], reason="subject")
-            last = self._counting.get()
+            last = gate.bulk.counters.last_steps()
+            if not counters <= last.keys():  # another writer was faster, so that they are to be read again
+                raise ItemConflictError([0], reason="count")
             decided = decide_groups(gate, state, plan.groups, asking, last=last, at_ms=at_ms)
             denied = decided.denied
             if denied:
                 return Prepared(entries=decided.entries, openings=decided.openings)
-            self._counting.put(last)
+            gate.bulk.counters.take(decided.counts)
             return Prepared(
                 entries=decided.entries,
                 openings=decided.openings,
