@@ -22,7 +22,8 @@
 -- 2. `commit_batch` must be called under READ COMMITTED: it is VOLATILE, so each of its statements has a snapshot of its
 --    own, and the epoch is read by one that starts after the lock was granted.
 -- 3. Each function takes the result of the one that must run before it, so that one statement runs them in order.
--- 4. A row that conflicts raises a state of class RF; the detail lists the places (from 1) of the rows at fault.
+-- 4. A row that conflicts raises a state of class RF; the detail lists the places (from 1) of the rows at fault: those
+--    that do not stand in the table as written by this transaction (xmin), or nothing when that does not tell.
 -- 5. Text compares by bytes. Ciphertext is never compressed; entries are.
 
 CREATE SCHEMA ringfence;
@@ -145,7 +146,7 @@ CREATE TABLE ringfence.checkpoints (
 
 CREATE FUNCTION ringfence.refuse(state text, places bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'rows conflict' USING ERRCODE = state, DETAIL = array_to_string(places, ',');
+    RAISE EXCEPTION 'rows conflict' USING ERRCODE = state, DETAIL = coalesce(array_to_string(places, ','), '');
 END $$;
 
 CREATE FUNCTION ringfence.commit_batch(
@@ -210,7 +211,10 @@ BEGIN
     IF written <> cardinality(p_subjects) THEN
         PERFORM ringfence.refuse('RF011', array_agg(g.place))
         FROM unnest(p_subjects, p_indexes) WITH ORDINALITY AS g (s, i, place)
-        WHERE NOT EXISTS (SELECT FROM ringfence.subjects t WHERE t.subject_ref = g.s AND t.user_index = g.i);
+        WHERE NOT EXISTS (
+            SELECT FROM ringfence.subjects t
+            WHERE t.subject_ref = g.s AND t.user_index = g.i AND t.xmin = pg_current_xact_id()::xid
+        );
     END IF;
     RETURN true;
 END $$;
@@ -230,7 +234,9 @@ BEGIN
         PERFORM ringfence.refuse('RF012', array_agg(g.place))
         FROM unnest(p_subjects, p_classes, p_wrapped) WITH ORDINALITY AS g (s, c, w, place)
         WHERE NOT EXISTS (
-            SELECT FROM ringfence.subject_keys t WHERE t.subject_ref = g.s AND t.data_class = g.c AND t.wrapped = g.w
+            SELECT FROM ringfence.subject_keys t
+            WHERE t.subject_ref = g.s AND t.data_class = g.c AND t.wrapped = g.w
+                AND t.xmin = pg_current_xact_id()::xid
         );
     END IF;
     RETURN true;
@@ -295,11 +301,11 @@ BEGIN
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written <> cardinality(p_subjects) THEN
         PERFORM ringfence.refuse('RF015', array_agg(g.place))
-        FROM unnest(p_subjects, p_datasets, p_records, p_classes, p_sealed) WITH ORDINALITY AS g (s, d, r, c, e, place)
+        FROM unnest(p_subjects, p_datasets, p_records, p_classes) WITH ORDINALITY AS g (s, d, r, c, place)
         WHERE NOT EXISTS (
             SELECT FROM ringfence.parts t
             WHERE t.subject_ref = g.s AND t.dataset = g.d AND t.record_key = g.r AND t.data_class = g.c
-                AND t.version = 1 AND t.sealed = g.e
+                AND t.xmin = pg_current_xact_id()::xid
         );
     END IF;
     RETURN true;
@@ -362,6 +368,7 @@ BEGIN
         WHERE NOT EXISTS (
             SELECT FROM ringfence.requests t
             WHERE t.key = g.k AND t.lane = g.l AND t.n = g.n AND t."position" = g.p
+                AND t.xmin = pg_current_xact_id()::xid
         );
     END IF;
     RETURN true;

@@ -171,6 +171,6 @@ def conflict_of(statement: Statement, *, state: str, detail: str) -> DeviceError
         return LaneMovedError(f"lane {lane} does not stand where batch {n} says")
     if state in statement.refusals:
         reason, items = statement.refusals[state]
-        places = [int(place) - 1 for place in detail.split(",")]
+        places = [int(place) - 1 for place in detail.split(",") if place]
         return ItemConflictError(sorted({item for place in places for item in items[place]}), reason=reason)
     return None
