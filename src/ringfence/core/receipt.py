@@ -37,10 +37,11 @@ def render_receipt(receipt: Receipt) -> str:
     Raises:
         InvalidInputError: a value cannot be that of a receipt.
     """
-    text = f"{receipt.lane}-{receipt.n}-{receipt.position}-{receipt.entry_hash.hex()}"
-    if _match(text) != receipt:
+    lane, n, position, entry_hash = receipt
+    numbers = 0 <= lane < 10**10 and 1 <= n < 10**19 and 0 <= position < ENTRIES_PER_BATCH_MAX
+    if not numbers or len(entry_hash) != HASH_SIZE_BYTES:
         raise InvalidInputError("this cannot be a receipt", place="receipt")
-    return text
+    return f"{lane}-{n}-{position}-{entry_hash.hex()}"
 
 
 def parse_receipt(text: str) -> Receipt:
