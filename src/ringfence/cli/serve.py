@@ -18,6 +18,7 @@ from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.serving import DEPLOYMENT_VARIABLE
 from ringfence.cli.output import deployment_option
 from ringfence.core.errors import ConfigurationError
+from ringfence.gateway.protocol import GatheringProtocol
 
 STOP_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 4096
@@ -102,4 +103,5 @@ def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) ->
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
         lifespan="on",
         ws="none",
+        http=GatheringProtocol,
     )

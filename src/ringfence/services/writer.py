@@ -96,6 +96,7 @@ class LaneWriter:
         self._clock_ms = clock_ms
         self._waiting: deque[Job] = deque()
         self._wake = asyncio.Event()
+        self._loop = asyncio.get_event_loop()  # asked once: each asking is a system call
         self._task: asyncio.Task[None] | None = None
         self._sealer: asyncio.Task[None] | None = None
         self._sealing = asyncio.Lock()
@@ -144,7 +145,7 @@ class LaneWriter:
             raise UnavailableError("the service is stopping", hint="send the request to another process")
         if len(self._waiting) >= WAITING_JOBS_MAX:
             raise UnavailableError(f"more than {WAITING_JOBS_MAX} requests wait", hint="try again in a second")
-        done: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Committed] = self._loop.create_future()
         self._waiting.append(Job(prepare, done))
         self._wake.set()
         return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +15,7 @@ from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, View
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.salts import SaltPool
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.refusals import RefusalMeter
@@ -60,7 +60,8 @@ class Gate:
         self.bulk = bulk
         self.clock_ms = clock_ms
         self.refusals = RefusalMeter(clock_ms)
-        self._rulings: dict[tuple[Request, str], Ruling] = {}
+        self._salts = SaltPool()
+        self._rulings: dict[tuple[int, str, str, str, str, str, int], Ruling] = {}
         keeper.on_rule(lambda rule, about: self._rulings.clear())
         keeper.on_rule(subjects.forget_erased)
 
@@ -115,7 +116,11 @@ class Gate:
 
     def rule(self, state: State, request: Request, dataset: Dataset) -> Ruling:
         """Decide on every class that the dataset can have. Remembered until the rules change."""
-        key = (request, dataset.name)
+        caller = request.caller
+        key = (
+            *(caller.principal, caller.country, request.purpose, request.verb),
+            *(dataset.name, request.shape, request.records),
+        )
         known = self._rulings.get(key) if state is self.keeper.state else None
         if known is not None:
             return known
@@ -146,7 +151,7 @@ class Gate:
         counted: e.Count | None = None,
     ) -> tuple[bytes, bytes]:
         """Give an access entry as a leaf, and its opening."""
-        opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
+        opening = e.render_opening(self._salts.take(), about)
         caller = request.caller
         leaf = e.render_entry(
             e.Access(
