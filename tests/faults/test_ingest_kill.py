@@ -1,0 +1,145 @@
+"""SIGKILL at random moments of an ingest: run again, it ends with exactly what an undisturbed run stores."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.services.intake.person import KEPT_SIZE_BYTES_MAX
+from ringfence.synthetic.files import write_exports
+from tests.services.exports_taken import dump, make_export, stored, write_export
+from tests.services.world import make_deployment, verified
+
+KILLS = 10
+KILLS_PER_RUN_MAX = 2
+USERS = 300
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Users in every form of file, and one whose export is read twice and stored in several chunks."""
+    root = tmp_path_factory.mktemp("sources") / "exports"
+    root.with_name("nothing").mkdir(parents=True)
+    write_exports(root, users=USERS, seed=11)
+    comments = [{"date": f"{number}", "comment": f"{number} " + "word " * 800} for number in range(2_200)]
+    large = make_export("a-user-with-much-to-say", watched=9_000, Comment={"Comments": {"CommentsList": comments}})
+    assert write_export(root / "large.json", large).stat().st_size > KEPT_SIZE_BYTES_MAX
+    return root
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A deployment in which the tool's lanes are certified already."""
+    directory = tmp_path_factory.mktemp("fresh") / "deployment"
+    make_deployment(directory)
+    empty = directory.parent / "empty"
+    empty.mkdir()
+    assert ingest(directory, empty).returncode == 0
+    return directory
+
+
+def ingest(deployment: Path, exports: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program to its end."""
+    command = [sys.executable, "-m", "ringfence", "ingest", str(exports), "-d", str(deployment), "--json"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+
+def ingest_and_kill(deployment: Path, exports: Path, *, after_seconds: float) -> bool:
+    """Run the program and kill it after a while; tells whether it was still running."""
+    command = [sys.executable, "-m", "ringfence", "ingest", str(exports), "-d", str(deployment)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process.wait(after_seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)  # the process alone: its reader has to end by itself
+        process.wait()
+        return True
+
+
+def children_left(exports: Path) -> list[str]:
+    """Processes that still read the exports."""
+    left = []
+    for entry in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            left += [str(entry) for link in entry.iterdir() if str(exports) in os.readlink(link)]
+        except OSError:
+            continue
+    return left
+
+
+def copied(deployment: Path, target: Path) -> Deployment:
+    """Copy a deployment."""
+    shutil.copytree(deployment, target)
+    return open_deployment(target)
+
+
+def test_killed_ingest_ends_with_what_an_undisturbed_one_stores(fresh: Path, exports: Path, tmp_path: Path) -> None:
+    undisturbed = copied(fresh, tmp_path / "undisturbed")
+    begun = time.monotonic()
+    assert ingest(fresh, exports.with_name("nothing")).returncode == 0
+    start_seconds = time.monotonic() - begun
+    assert ingest(undisturbed.directory, exports).returncode == 0
+    work_seconds = max(time.monotonic() - begun - 2 * start_seconds, 0.1)
+    expected = stored(undisturbed)
+    chance, kills, halfway, rounds = random.Random(), 0, 0, 0
+    while kills < KILLS:
+        disturbed = copied(fresh, tmp_path / f"disturbed-{rounds}")
+        rounds += 1
+        rows = 0
+        for _ in range(KILLS_PER_RUN_MAX):
+            after_seconds = start_seconds + work_seconds * chance.uniform(-0.2, 0.8)
+            if not ingest_and_kill(disturbed.directory, exports, after_seconds=after_seconds):
+                break
+            kills += 1
+            rows, before = len(dump(disturbed)["parts"]), rows
+            halfway += rows > before
+            assert rows >= before
+        assert ingest(disturbed.directory, exports).returncode == 0
+        assert stored(disturbed) == expected
+    assert halfway > 0, "no kill came in the middle of the work"
+    before_rows = dump(disturbed)
+    assert ingest(disturbed.directory, exports).returncode == 0
+    assert dump(disturbed) == before_rows
+    verified(disturbed, tmp_path / "bundle")
+    deadline = time.monotonic() + 10
+    while children_left(exports) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert children_left(exports) == []
+
+
+def test_nothing_that_was_planted_is_readable_where_it_is_stored(fresh: Path, exports: Path, tmp_path: Path) -> None:
+    deployment = copied(fresh, tmp_path / "deployment")
+    # Kept open, so that the log of the database is not put away when the program ends.
+    reader = sqlite3.connect(deployment.directory / "vault.db")
+    reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    assert ingest(deployment.directory, exports).returncode == 0
+    parts = stored(deployment)
+    planted = {place.user for place in parts}
+    for part in parts.values():
+        planted |= {str(value) for value in part.fields.values() if isinstance(value, str) and len(value) >= 12}
+    assert len(planted) > 5_000
+    files = [path for path in deployment.directory.iterdir() if path.name.startswith("vault.db")]
+    assert any(path.name.endswith("-wal") and path.stat().st_size for path in files)
+    dumped = "\n".join(sqlite3.connect(deployment.directory / "vault.db").iterdump()).encode("utf-8", "surrogateescape")
+    haystacks = [dumped, *(path.read_bytes() for path in files)]
+    # The charter is stored in the clear, and words of its own occur in the exports too.
+    charter = (Path(__file__).parents[2] / "examples/us-user-data/charter.yaml").read_bytes()
+    needles = [text.encode() for text in sorted(planted)[:: len(planted) // 60] if text.encode() not in charter]
+    assert len(needles) > 50
+    for needle in needles:
+        for haystack in haystacks:
+            assert needle not in haystack
+            assert needle.hex().upper().encode() not in haystack, "a dump writes bytes as digits"
+    assert all(word in haystacks[0] for word in (b"us-user-data".hex().upper().encode(), b"watch_history"))
+    reader.close()
