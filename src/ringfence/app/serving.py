@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -38,6 +39,7 @@ DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
 WATCH_INTERVAL_SECONDS: Final = 0.5
 REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
+GARBAGE_THRESHOLD: Final = 20_000
 
 log = logging.getLogger("ringfence.serving")
 
@@ -54,6 +56,7 @@ class Service:
         self._watches: list[tuple[LaneWriter, LaneWatch]] = []
         self._late = ""
         self._broken = ""
+        self._reasons: list[str] = []
         self.gateway: Gateway | None = None
 
     async def start(self) -> Gateway:
@@ -94,11 +97,14 @@ class Service:
         await self._stack.aclose()
 
     def reasons(self) -> list[str]:
-        """Give why this process should get no requests; empty when it should."""
-        reasons = [reason for reason in (self._broken, self._late) if reason]
+        """Give why this process should get no requests, as of the last look; empty when it should."""
+        return self._reasons
+
+    def _look(self) -> None:
+        """See what speaks against serving. A writer that failed refuses by itself until the next look."""
+        self._reasons = [reason for reason in (self._broken, self._late) if reason]
         if self._gate is not None:
-            reasons += [w.failure.message for w in (self._gate.singles, self._gate.bulk) if w.failure]
-        return reasons
+            self._reasons += [w.failure.message for w in (self._gate.singles, self._gate.bulk) if w.failure]
 
     async def _watch(self) -> None:
         """Stop serving while batches are missing from the signed tree; for good when others stand in their place."""
@@ -119,6 +125,7 @@ class Service:
             if late != self._late:
                 log.warning("not serving: %s", late) if late else log.warning("serving again")
             self._late = late
+            self._look()
 
     async def _write_refusals(self, gate: Gate) -> None:
         while True:
@@ -214,6 +221,10 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
         log.critical("%s %s", error.message, error.hint)
         await send({"type": "lifespan.startup.failed", "message": f"{error.message} {error.hint}".strip()})
         return
+    # What start-up made stays: the collector need not look at it again and again while requests are served.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await service.stop()

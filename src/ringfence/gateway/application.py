@@ -112,8 +112,14 @@ class Gateway:
 
     def _caller(self, scope: Scope) -> Caller:
         """Find the registered principal behind the token, and the country of this connection."""
+        authorization = forwarded_for = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"x-forwarded-for":
+                forwarded_for = value
         try:
-            identity = self._tokens.check(http.header(scope, b"authorization"))
+            identity = self._tokens.check(authorization)
         except UnauthenticatedError:
             self._gate.refusals.count(STRANGER, "unauthenticated")
             raise
@@ -125,7 +131,7 @@ class Gateway:
                 hint="ask the custodian to register this issuer and subject",
             )
         peer = scope["client"][0] if scope.get("client") else ""
-        country, source = self._countries.find(peer, http.header(scope, b"x-forwarded-for"))
+        country, source = self._countries.find(peer, forwarded_for)
         return Caller(principal, country, source)
 
     # -- routes --------------------------------------------------------------------------------------------------

@@ -34,7 +34,13 @@ OLD_SESSION_END_MS_MAX: Final = 5_000
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`; the library ships no types."""
 
-LOST: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server's parting message came before this statement
+)
 SERVER_GOING: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 
 _SETTINGS: Final = """
@@ -101,7 +107,7 @@ class PostgresDevice:
                 await connection.close()
             self._pool = await asyncpg.create_pool(
                 **self._connect_arguments(),
-                min_size=1,
+                min_size=0,
                 max_size=self._pool_connections_max,
                 connection_class=_PooledConnection,
                 init=check_durable,
@@ -248,16 +254,26 @@ class PostgresDevice:
 
     async def _fetch(self, sql: str, *arguments: object) -> list[Any]:
         """Run a statement that only reads."""
-        pool = self._opened_pool()
-        async with self._translated(), pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        async with self._pooled() as connection:
             rows: list[Any] = await connection.fetch(sql, *arguments)
             return rows
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[Connection]:
-        """A transaction of its own on the pool, for what belongs to no batch."""
+    async def _pooled(self) -> AsyncIterator[Connection]:
+        """Lend a connection of the pool; one that is lost does not go back."""
         pool = self._opened_pool()
         async with self._translated(), pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+            try:
+                yield connection
+            except (*LOST, asyncpg.PostgresError) as error:
+                if is_lost(error):
+                    connection.terminate()
+                raise
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Connection]:
+        """A transaction of its own on the pool, for what belongs to no batch."""
+        async with self._pooled() as connection:
             await connection.execute("BEGIN")
             try:
                 yield connection

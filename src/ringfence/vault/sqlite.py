@@ -42,6 +42,9 @@ from ringfence.vault.sqlite_writes import apply_writes, has_writes
 _READ_PART: Final = (
     "SELECT version, sealed FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ? AND data_class = ?"
 )
+_READ_RECORD: Final = (
+    "SELECT data_class, version, sealed FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"
+)
 _LIST_PARTS: Final = (
     "SELECT record_key, version, sealed FROM parts"
     " WHERE dataset = ? AND subject_ref = ? AND data_class = ? AND record_key > ? ORDER BY record_key LIMIT ?"
@@ -190,12 +193,31 @@ def _insert_batch(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
 
 
 def _read_rows(cursor: sqlite3.Cursor, transaction: Transaction) -> Rows:
-    execute = cursor.execute
     return Rows(
-        [execute(_READ_PART, name).fetchone() for name in transaction.reads],
+        _read_parts(cursor, transaction.reads),
         [_list_parts(cursor, wanted) for wanted in transaction.lists],
         [_find(cursor, wanted) for wanted in transaction.finds],
     )
+
+
+def _read_parts(cursor: sqlite3.Cursor, names: Sequence[PartName]) -> list[tuple[int, bytes] | None]:
+    """Give the parts in the order of their names; classes of one record that are named in a row cost one look-up."""
+    found: list[tuple[int, bytes] | None] = []
+    execute = cursor.execute
+    place, size = 0, len(names)
+    while place < size:
+        name = names[place]
+        record = name[:3]
+        following = place + 1
+        while following < size and names[following][:3] == record:
+            following += 1
+        if following == place + 1:
+            found.append(execute(_READ_PART, name).fetchone())
+        else:
+            parts = {row[0]: (row[1], row[2]) for row in execute(_READ_RECORD, record)}
+            found += [parts.get(names[index].data_class) for index in range(place, following)]
+        place = following
+    return found
 
 
 def _list_parts(cursor: sqlite3.Cursor, wanted: ListRead) -> list[StoredPart]:

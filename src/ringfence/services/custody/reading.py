@@ -96,9 +96,8 @@ class _Reading:
     async def open(self, committed: Committed) -> ReadRecord:
         """Open what was read; what cannot be opened goes into the ledger as an outcome of its own."""
         gate, subject, ruling = self._gate, self._subject, self._ruling
-        receipt = committed.receipt_text
         if ruling is None or not ruling.permitted:
-            raise DeniedError(RULES_CHANGED, receipt=receipt)
+            raise DeniedError(RULES_CHANGED, receipt=committed.receipt_text)
         record = None
         if subject is not None:
             try:
@@ -115,6 +114,6 @@ class _Reading:
         if record is None:
             raise NotFoundError(
                 f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
-                f"(receipt {receipt})"
+                f"(receipt {committed.receipt_text})"
             )
         return record
