@@ -127,6 +127,28 @@ async def make_postgres_store_database(server: str) -> PostgresDatabase:
     return await make_postgres_database(server, template=_templates[server])
 
 
+_emptied: dict[str, PostgresDatabase] = {}
+_EMPTY = """
+DELETE FROM {tables}; UPDATE ringfence.rule_head SET epoch = 0; UPDATE ringfence.schema_version SET version = 1;
+UPDATE ringfence.tree_head SET size = 0, root = sha256(''), frontier = decode('0000000000000000', 'hex'), term = 0,
+    epoch = 0, sequenced = '{{}}'
+"""
+_TABLES = "subjects subject_keys parts searches counters requests lanes batches seals blobs placements checkpoints"
+
+
+async def make_emptied_postgres_database(server: str) -> PostgresDatabase:
+    """Give this process's one database with the store's tables, emptied: for tests that change nothing but rows.
+
+    Ten times as fast as a new one.
+    """
+    if server not in _emptied:
+        _emptied[server] = await make_postgres_store_database(server)
+    database = _emptied[server]
+    tables = "; DELETE FROM ".join(f"ringfence.{table}" for table in _TABLES.split())
+    await run_on(database.dsn, _EMPTY.format(tables=tables))
+    return database
+
+
 async def make_sqlite_store_database(directory: Path) -> SqliteDatabase:
     """Make a SQLite file with the store's tables."""
     database = SqliteDatabase(directory / "vault.db")

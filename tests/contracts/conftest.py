@@ -17,6 +17,7 @@ from tests.stores import (
     OwnServer,
     PostgresDatabase,
     SqliteDatabase,
+    make_emptied_postgres_database,
     make_postgres_store_database,
     make_sqlite_store_database,
     shared_server,
@@ -25,14 +26,13 @@ from tests.stores import (
 
 @pytest_asyncio.fixture(params=[SQLITE, POSTGRES])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """A database with the store's tables, of each device in turn."""
+    """A database with the store's tables, all empty, of each device in turn."""
     made: Database
     if request.param == SQLITE:
         made = await make_sqlite_store_database(tmp_path)
     else:
-        made = await make_postgres_store_database(shared_server())
+        made = await make_emptied_postgres_database(shared_server())
     yield made
-    await made.drop()
 
 
 @pytest_asyncio.fixture
