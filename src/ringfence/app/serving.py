@@ -36,7 +36,7 @@ from ringfence.services.jobs import Prepared
 from ringfence.services.writer import LaneWriter
 
 DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
-WATCH_INTERVAL_SECONDS: Final = 0.5
+WATCH_INTERVAL_SECONDS: Final = 1.0
 REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
 GARBAGE_THRESHOLD: Final = 20_000

@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, NamedTuple
 
 from ringfence.core.errors import UnavailableError
@@ -37,7 +38,8 @@ async def prove_batch(store: Store, tree: TreeReader, head: LaneHead, *, log_key
     first_leaf = await store.placement(head.lane, head.n)
     if first_leaf is None:
         raise UnavailableError(f"{place} is not in the tree yet")
-    prove_leaf(tree, index=first_leaf, leaf_hash=head.hash, log_key=log_key, place=place)
+    # Files, hashes and a signature: beside the loop, so that no request waits for them.
+    await asyncio.to_thread(prove_leaf, tree, index=first_leaf, leaf_hash=head.hash, log_key=log_key, place=place)
 
 
 class LaneWatch:
