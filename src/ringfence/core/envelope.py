@@ -112,7 +112,7 @@ def open_part(cipher: AESGCM, name: PartName, *, version: int, sealed: bytes) ->
         return cipher.decrypt(
             sealed[1 : 1 + NONCE_SIZE_BYTES], sealed[1 + NONCE_SIZE_BYTES :], _part_context(name, version)
         )
-    except InvalidTag:
+    except (InvalidTag, struct.error):  # a version that no part can have is as wrong as another one's
         raise IntegrityError(
             "a stored part does not open under its own key, place and version",
             place=render_part_name(name),

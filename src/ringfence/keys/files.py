@@ -22,11 +22,7 @@ def write_key_file(path: Path, key: bytes) -> None:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path)
     except FileExistsError:
         raise ConfigurationError(
             f"the key file {path} is there already", hint="a key is never overwritten: move the old file away first"
@@ -56,3 +52,31 @@ def read_key_file(path: Path, *, size_bytes: int = 32) -> bytes:
             f"the key file {path} is not {size_bytes} bytes long", hint="restore it from the custodian's key backup"
         )
     return key
+
+
+def erase_key_file(path: Path) -> None:
+    """Overwrite a key file with zeros and remove it, both synced to the disk.
+
+    A crash in between leaves a file that is no key any more, or none; erasing it again is safe.
+
+    Raises:
+        ConfigurationError: it is missing, or cannot be written or removed.
+    """
+    try:
+        with path.open("r+b") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            file.write(bytes(size_bytes))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path)
+    except OSError as error:
+        raise ConfigurationError(f"the key file {path} cannot be erased: {error.strerror}") from None
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -27,7 +27,7 @@ from ringfence.core.envelope import (
 )
 from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.ports import KeyRow
-from ringfence.keys.files import read_key_file, write_key_file
+from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 
 _KEK_NAME: Final = re.compile(r"([a-z][a-z0-9_-]*)\.([1-9][0-9]{0,8})\.kek")
 
@@ -128,9 +128,27 @@ def open_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
     """Make the key-encryption key of a class's key epoch.
 
     Raises:
-        ConfigurationError: it is there already, or cannot be written.
+        ConfigurationError: it is there already, or cannot be written, or the class has no name for a file.
     """
-    write_key_file(directory / f"{data_class}.{key_epoch}.kek", os.urandom(KEY_SIZE_BYTES))
+    write_key_file(directory / _kek_name(data_class, key_epoch), os.urandom(KEY_SIZE_BYTES))
+
+
+def destroy_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
+    """Destroy the key-encryption key of a class's key epoch: no data key that it wraps opens ever again.
+
+    The file is overwritten, synced and removed. Backups of the directory, and flash that keeps old blocks, have to be
+    destroyed by their own means.
+
+    Raises:
+        ConfigurationError: it is not there, is the newest of its class, or cannot be removed.
+    """
+    name = _kek_name(data_class, key_epoch)
+    newest = max((epoch for held, epoch in _list_keks(directory) if held == data_class), default=0)
+    if key_epoch == newest:
+        raise ConfigurationError(
+            f"{name} is the newest key of class {data_class}", hint="open the next key epoch and re-wrap first"
+        )
+    erase_key_file(directory / name)
 
 
 def open_custody(directory: Path) -> SoftwareCustody:
@@ -139,23 +157,38 @@ def open_custody(directory: Path) -> SoftwareCustody:
     Raises:
         ConfigurationError: a file is missing, of a wrong size, or readable by others.
     """
-    try:
-        names = sorted(path.name for path in directory.iterdir())
-    except OSError as error:
+    names = _list_keks(directory)
+    if not names:
         raise ConfigurationError(
-            f"the key directory {directory} cannot be read: {error.strerror}", hint="see `ringfence init`"
-        ) from None
-    keks = {
-        (match[1], int(match[2])): read_key_file(directory / name)
-        for name in names
-        if (match := _KEK_NAME.fullmatch(name))
-    }
+            f"the key directory {directory} holds no key-encryption key", hint="make keys with `ringfence init`"
+        )
     return SoftwareCustody(
         jurisdiction=read_key_file(directory / "jurisdiction", size_bytes=2).decode("ascii", "replace"),
-        keks=keks,
+        keks={name: read_key_file(directory / _kek_name(*name)) for name in names},
         index_secret=read_key_file(directory / "index.key"),
         detail_key=read_key_file(directory / "detail.key"),
     )
+
+
+def _list_keks(directory: Path) -> list[tuple[str, int]]:
+    """Give the class and key epoch of each key-encryption key that is there."""
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except OSError as error:
+        raise ConfigurationError(
+            f"the key directory {directory} cannot be read: {error.strerror}", hint="make keys with `ringfence init`"
+        ) from None
+    return sorted((match[1], int(match[2])) for name in names if (match := _KEK_NAME.fullmatch(name)))
+
+
+def _kek_name(data_class: str, key_epoch: int) -> str:
+    name = f"{data_class}.{key_epoch}.kek"
+    if not _KEK_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"no key file can be named for class {data_class!r} in key epoch {key_epoch}",
+            hint="a class is lower-case letters, digits, - and _; key epochs count from 1",
+        )
+    return name
 
 
 def _detail_context(lane: int, n: int) -> bytes:
