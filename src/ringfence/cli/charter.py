@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from ringfence.cli.deployment import enact
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.charter_shape import charter_schema
@@ -31,6 +32,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 @click.group(name="charter")
 def charter() -> None:
     """Check and explain the agreement that decides every access."""
+
+
+charter.add_command(enact)
 
 
 @charter.command()

@@ -1,39 +1,53 @@
-"""The command line: one group, one file for each family of commands."""
+"""The command line: one group, one file for each family of commands, imported when one of it is asked for."""
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import sys
+from typing import Final
 
 import click
 
 from ringfence.cli import output
-from ringfence.cli.charter import charter
-from ringfence.cli.data import erase, export, find, get, put
-from ringfence.cli.demo import demo
-from ringfence.cli.deployment import doctor, enact, init, principal, token
-from ringfence.cli.ingest import ingest
-from ringfence.cli.ledger import ledger
-from ringfence.cli.serve import serve
-from ringfence.cli.vault import vault
-from ringfence.cli.verify import verify
 from ringfence.core.errors import RingfenceError
 
+_FAMILIES: Final = {
+    "charter": ("charter",),
+    "data": ("get", "put", "find", "erase", "export"),
+    "demo": ("demo",),
+    "deployment": ("init", "principal", "token", "doctor"),
+    "ingest": ("ingest",),
+    "ledger": ("ledger",),
+    "serve": ("serve",),
+    "vault": ("vault",),
+    "verify": ("verify",),
+}
+_FAMILY_OF: Final = {name: family for family, names in _FAMILIES.items() for name in names}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+class Commands(click.Group):
+    """The commands by name. Importing all of them takes half a second, so that each family waits until it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the names, sorted."""
+        del ctx
+        return sorted(_FAMILY_OF)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Give a command by its name, or None."""
+        del ctx
+        family = _FAMILY_OF.get(cmd_name)
+        if family is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"ringfence.cli.{family}"), cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(importlib.metadata.version("ringfence"), prog_name="ringfence")
 def cli() -> None:
     """Hold one jurisdiction's user data apart: decide, record and prove every access."""
-
-
-charter.add_command(enact)
-_COMMANDS = (
-    *(init, charter, ingest, principal, token, serve),
-    *(get, put, find, erase, export),
-    *(ledger, vault, verify, doctor, demo),
-)
-for command in _COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:
