@@ -39,6 +39,7 @@ DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
 WATCH_INTERVAL_SECONDS: Final = 1.0
 REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
+REFUSALS_PER_JOB: Final = 200
 GARBAGE_THRESHOLD: Final = 20_000
 
 log = logging.getLogger("ringfence.serving")
@@ -140,13 +141,14 @@ class Service:
 
 
 async def _flush_refusals(gate: Gate) -> None:
-    entries = gate.refusals.drain()
-    for start in range(0, len(entries), 200):
-        part = entries[start : start + 200]
-        with contextlib.suppress(RingfenceError):
-            await gate.singles.submit(
-                lambda state, at_ms, part=part: Prepared(entries=part, openings=[None] * len(part))  # type: ignore[misc]
-            )
+    """Write what was counted since the last time; what cannot be written is counted on."""
+    while entries := gate.refusals.drain(entries_max=REFUSALS_PER_JOB):
+        prepared = Prepared(entries=entries, openings=[None] * len(entries))
+        try:
+            await gate.singles.submit(lambda state, at_ms, prepared=prepared: prepared)  # type: ignore[misc]
+        except RingfenceError:
+            gate.refusals.restore()
+            return
 
 
 def _issuers(deployment: Deployment, runtime: Runtime) -> dict[str, Issuer]:
@@ -175,7 +177,10 @@ def _countries(deployment: Deployment) -> CountryFinder:
         ) from None
 
     def locate(address: str) -> str:
-        found = database.get(address)
+        try:
+            found = database.get(address)
+        except ValueError:  # an IPv6 address, and a file of IPv4 alone
+            return ""
         country = found.get("country") if isinstance(found, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
         return code if isinstance(code, str) else ""

@@ -98,14 +98,14 @@ class Client:
             DeniedError, NotFoundError, InvalidInputError, UnauthenticatedError, UnavailableError: as the gateway says.
         """
         answer = self._send("GET", _path("records", dataset, user, record), params={"purpose": purpose})
-        return _record(answer.json(), answer.headers.get(RECEIPT, ""))
+        return _record(_facts(answer), answer.headers.get(RECEIPT, ""))
 
     def read_many(self, names: Sequence[tuple[str, str, str]], *, purpose: str) -> list[Record | None]:
         """Give several records by (dataset, user, record), in order; None where nothing may be given."""
         items = [{"dataset": dataset, "user": user, "record": record} for dataset, user, record in names]
         answer = self._send("POST", "/v1/read", body={"purpose": purpose, "items": items})
         receipt = answer.headers.get(RECEIPT, "")
-        return [_record(item, receipt) if item else None for item in answer.json()["records"]]
+        return [_record(item, receipt) if item else None for item in _facts(answer)["records"]]
 
     def list_records(self, dataset: str, user: str, *, purpose: str, page_records: int = 100) -> Iterator[Record]:
         """Give all of a user's records of one dataset, page by page as they are asked for."""
@@ -113,7 +113,7 @@ class Client:
         while True:
             params = {"purpose": purpose, "limit": str(page_records), "after": after}
             answer = self._send("GET", _path("records", dataset, user), params=params)
-            page = answer.json()
+            page = _facts(answer)
             for item in page["records"]:
                 yield _record(item, answer.headers.get(RECEIPT, ""))
             after = page["after"]
@@ -142,13 +142,13 @@ class Client:
             "request_id": request_id or secrets.token_hex(16),
         }
         answer = self._send("POST", "/v1/write", body=body)
-        facts, receipt = answer.json(), answer.headers.get(RECEIPT, "")
+        facts, receipt = _facts(answer), answer.headers.get(RECEIPT, "")
         return [Stored(version, facts["repeated"], receipt) for version in facts["versions"]]
 
     def find(self, dataset: str, field: str, value: str, *, purpose: str) -> list[str]:
         """Give the ids of the users whose searchable field has this value."""
         body = {"purpose": purpose, "dataset": dataset, "field": field, "value": value}
-        users: list[str] = self._send("POST", "/v1/find", body=body).json()["users"]
+        users: list[str] = _facts(self._send("POST", "/v1/find", body=body))["users"]
         return users
 
     def export(self, user: str, *, purpose: str) -> Iterator[Mapping[str, Any]]:
@@ -157,17 +157,21 @@ class Client:
         Raises:
             UnavailableError: the export ended before it was complete.
         """
-        with self._http.stream("GET", _path("users", user, "export"), params={"purpose": purpose}) as answer:
-            if answer.status_code != httpx.codes.OK:
-                answer.read()
-                raise error_of(answer)
-            for line in answer.iter_lines():
-                facts = json.loads(line)
-                if facts.get("complete") is True:
-                    return
-                if "dataset" not in facts:
-                    raise _error(int(facts.get("status", 500)), facts)
-                yield facts
+        path = _path("users", user, "export")
+        try:
+            with self._http.stream("GET", path, params={"purpose": purpose}) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    answer.read()
+                    raise error_of(answer)
+                for line in answer.iter_lines():
+                    facts = json.loads(line)
+                    if facts.get("complete") is True:
+                        return
+                    if "dataset" not in facts:
+                        raise _error(int(facts.get("status", 500)), facts)
+                    yield facts
+        except (httpx.TransportError, ValueError) as error:
+            raise errors.UnavailableError(f"the export broke off: {error}", hint="export again") from error
         raise errors.UnavailableError("the export ended before it was complete", hint="export again")
 
     def erase(self, user: str, *, purpose: str) -> Mapping[str, Any]:
@@ -176,7 +180,7 @@ class Client:
         An erasure that is sent again after it was done answers that the user is not there.
         """
         answer = self._send("DELETE", _path("users", user), params={"purpose": purpose}, attempts_max=1)
-        return {**answer.json(), "receipt": answer.headers.get(RECEIPT, "")}
+        return {**_facts(answer), "receipt": answer.headers.get(RECEIPT, "")}
 
     def prove(self, receipt: str) -> str:
         """Give the inclusion proof of a receipt, as a tlog-proof."""
@@ -209,6 +213,16 @@ class Client:
         raise errors.UnavailableError("the gateway does not answer")
 
 
+def _facts(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        facts = answer.json()
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise errors.DeviceError("the gateway answered something that is not a JSON object", hint="is it a gateway?")
+    return facts
+
+
 def error_of(answer: httpx.Response) -> RingfenceError:
     """Give the error that an answer means; one that is no problem document is a device's."""
     try:
@@ -227,8 +241,13 @@ def _error(status: int, problem: Mapping[str, Any]) -> RingfenceError:
             message, clause=str(problem.get("clause", "")), could_ask=could_ask, receipt=str(problem.get("receipt", ""))
         )
     if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-        limit, value_max = str(problem.get("limit", "")), int(problem.get("value_max", 0))
-        return errors.LimitExceededError(message, limit=limit, value_max=value_max, hint=hint)
+        value_max = problem.get("value_max")
+        return errors.LimitExceededError(
+            message,
+            limit=str(problem.get("limit", "")),
+            value_max=value_max if isinstance(value_max, int) else 0,
+            hint=hint,
+        )
     if status == httpx.codes.BAD_REQUEST:
         return errors.InvalidInputError(message, place=str(problem.get("place", "")), hint=hint)
     kinds: dict[int, type[RingfenceError]] = {
@@ -245,4 +264,7 @@ def _record(facts: Mapping[str, Any], receipt: str) -> Record:
 
 
 def _path(*parts: str) -> str:
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise errors.InvalidInputError(f"{part!r} cannot be a name in a path", place="path")
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)

@@ -8,7 +8,7 @@ Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
     GET    /v1/users/{user}/export?purpose=                          all of a user's records, as lines of JSON
     DELETE /v1/users/{user}?purpose=                                 erase a user
     GET    /v1/receipts/{receipt}                                    an inclusion proof (tlog-proof)
-    GET    /v1/charter, /checkpoint, /tile/..., /openapi.json, /healthz, /readyz
+    GET    /checkpoint, /tile/..., /openapi.json, /healthz, /readyz
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ class Gateway:
         authorization = forwarded_for = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
-                authorization = value
+                authorization = authorization + b"," + value if authorization else value
             elif name == b"x-forwarded-for":
-                forwarded_for = value
+                forwarded_for = forwarded_for + b"," + value if forwarded_for else value
         try:
             identity = self._tokens.check(authorization)
         except UnauthenticatedError:
@@ -147,6 +147,8 @@ class Gateway:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
         parts = http.segments(scope)
         method: str = scope["method"]
+        if parts[0] != "v1":
+            raise NotFoundError(f"there is no call {scope['method']} {path:.200}")
         match parts[1:]:
             case ["records", dataset, user, record] if method == "GET":
                 status, body, receipt = await self._read(scope, caller, RecordName(user, dataset, record))

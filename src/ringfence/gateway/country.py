@@ -39,20 +39,19 @@ class CountryFinder:
 
     def _find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
         proxy = self._proxy(peer)
-        if proxy is None or not forwarded_for:
+        if proxy is None:
             return self._country(peer), "connection"
-        if len(forwarded_for) > FORWARDED_SIZE_BYTES_MAX:
+        if not forwarded_for or len(forwarded_for) > FORWARDED_SIZE_BYTES_MAX:
             return OTHER, f"proxy {proxy}"
         # The rightmost address that is not a trusted proxy's is the last one that a trusted proxy saw.
         for hop in reversed([part.strip() for part in forwarded_for.decode("latin-1").split(",")]):
             if self._proxy(hop) is None:
                 return self._country(hop), f"proxy {proxy}"
-        return self._country(peer), "connection"
+        return OTHER, f"proxy {proxy}"
 
     def _proxy(self, address: str) -> str | None:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
+        parsed = _parse(address)
+        if parsed is None:
             return None
         for name, network in self._trusted.items():
             if parsed.version == network.version and parsed in network:
@@ -60,8 +59,15 @@ class CountryFinder:
         return None
 
     def _country(self, address: str) -> str:
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            return OTHER
-        return self._locate(address) or OTHER
+        parsed = _parse(address)
+        return (self._locate(str(parsed)) or OTHER) if parsed else OTHER
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read an address; an IPv4 address in IPv6 form is the IPv4 address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed

@@ -44,10 +44,10 @@ async def send_export(gate: Gate, caller: Caller, *, purpose: str, user: str, se
                     after=after,
                     records_max=PAGE_RECORDS,
                 )
-            except DeniedError as error:
-                denied = error
-                break
             except RingfenceError as error:
+                if isinstance(error, DeniedError) and not after:
+                    denied = error  # nothing of this dataset; one that ends in the middle is not complete
+                    break
                 if not started:
                     raise
                 _, problem = render_problem(error)

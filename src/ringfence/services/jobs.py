@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ringfence.core.envelope import PartName
 from ringfence.core.lane import BuiltBatch
 from ringfence.core.ports import (
@@ -47,8 +49,7 @@ class Prepared:
     blob: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """What a job gets back after its commit."""
 
     receipt: Receipt

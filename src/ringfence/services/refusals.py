@@ -26,6 +26,7 @@ class RefusalMeter:
     def __init__(self, clock_ms: Callable[[], int]) -> None:
         self._clock_ms = clock_ms
         self._counts: dict[tuple[int, str], int] = {}
+        self._drained: dict[tuple[int, str], int] = {}
         self._since_ms = clock_ms()
         self._second = 0
         self._admitted: dict[int, int] = {}
@@ -47,11 +48,18 @@ class RefusalMeter:
             key = (STRANGER, reason)
         self._counts[key] = self._counts.get(key, 0) + 1
 
-    def drain(self) -> list[bytes]:
-        """Give the counts as ledger entries and start again from nothing."""
-        counts, since_ms = self._counts, self._since_ms
-        self._counts, self._since_ms = {}, self._clock_ms()
+    def drain(self, *, entries_max: int) -> list[bytes]:
+        """Give some of the counts as ledger entries and forget them; `restore` takes the last ones back."""
+        keys = list(self._counts)[:entries_max]
+        self._drained = {key: self._counts.pop(key) for key in keys}
+        since_ms, self._since_ms = self._since_ms, self._clock_ms()
         return [
             render_entry(Refusals(principal=principal, reason=reason, requests=requests, since_ms=since_ms))
-            for (principal, reason), requests in counts.items()
+            for (principal, reason), requests in self._drained.items()
         ]
+
+    def restore(self) -> None:
+        """Take the last drained counts back, because they could not be written."""
+        for key, requests in self._drained.items():
+            self._counts[key] = self._counts.get(key, 0) + requests
+        self._drained = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ringfence.core import entry as e
@@ -111,6 +111,11 @@ class Gate:
     def record_key(self, dataset: str, subject_ref: bytes, record: str) -> bytes:
         """Give the blinded name of a record in the store, 16 bytes."""
         return self.keys.index("record", b"%b%b\x00%b" % (subject_ref, dataset.encode(), record.encode()))
+
+    def record_keys(self, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
+        """Give what `record_key` gives for each record of one subject's dataset."""
+        index, head = self.keys.index, b"%b%b\x00" % (subject_ref, dataset.encode())
+        return [index("record", head + record.encode()) for record in records]
 
     # -- step 2: decide ------------------------------------------------------------------------------------------
 
@@ -223,10 +228,11 @@ class Gate:
     # -- after the commit ----------------------------------------------------------------------------------------
 
     async def record_failure(self, committed: Committed, error: RingfenceError, lane: LaneWriter) -> None:
-        """Record that an access was committed but could not be answered as decided."""
+        """Record that an access was committed but could not be answered as decided; the error itself stays the answer."""
         receipt = committed.receipt
         leaf = e.render_entry(e.Outcome(n=receipt.n, position=receipt.position, result=type(error).__name__))
-        await lane.submit(lambda state, at_ms: Prepared(entries=[leaf], openings=[None]))
+        with contextlib.suppress(RingfenceError):
+            await lane.submit(lambda state, at_ms: Prepared(entries=[leaf], openings=[None]))
 
     def check_time(self, committed: Committed) -> None:
         """Answer within the stated time or not at all.

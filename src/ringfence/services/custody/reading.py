@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
@@ -26,8 +26,7 @@ from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
 
 
-@dataclass(frozen=True, slots=True)
-class ReadAnswer:
+class ReadAnswer(msgspec.Struct, frozen=True):
     """A record and the receipt of the entry that was durable before it was opened."""
 
     record: ReadRecord
@@ -102,11 +101,9 @@ class _Reading:
         if subject is not None:
             try:
                 gate.check_time(committed)
-                if any(
-                    part and name.data_class not in subject.keys
-                    for name, part in zip(self._names, committed.parts, strict=True)
-                ):
-                    subject = await gate.subjects.find(self._name.user, fresh=True) or subject
+                for name, part in zip(self._names, committed.parts, strict=True):
+                    if part is not None and name.data_class not in subject.keys:
+                        subject = await gate.subjects.find(self._name.user, fresh=True) or subject
                 record = open_record(subject, self._names, committed.parts, ruling.permitted, keys=gate.keys)
             except RingfenceError as error:
                 await gate.record_failure(committed, error, gate.singles)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks: a registered principal, and where this connection comes from (`OTHER` when it is not known).
 
     `country_from` names the source of the country: `connection`, or the trusted proxy's name.
@@ -17,8 +16,7 @@ class Caller:
     country_from: str = "connection"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a caller asks for, as far as the charter is concerned.
 
     `shape` is `single` for one user and `bulk` for several; `records` is how many records are named at most.

@@ -39,6 +39,17 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     searched: list[tuple[str, str]]
 
 
+class PlainRows(msgspec.Struct, frozen=True, array_like=True):
+    """Records of a dataset of which the charter classifies nothing but as protected: one part each, nothing to search.
+
+    A user has many of them, so that each is named by its content. `plaintexts` has one for each of `records`.
+    """
+
+    dataset: str
+    records: list[str]
+    plaintexts: list[bytes]
+
+
 class Sized(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """How much there is to read, for the progress bar."""
 
@@ -72,7 +83,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         name: the export's.
         user: the app's user id.
         reason: why it is taken: a verdict's reason.
-        rows: at most `person.ROWS_PER_PIECE_MAX`; the first piece begins with the evidence.
+        rows: of the first piece, the first is the evidence.
+        plain: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
         repeated: records that are in the export a second time and need no row of their own.
         last: whether the export ends here.
     """
@@ -81,6 +93,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     user: str
     reason: str
     rows: list[Row]
+    plain: list[PlainRows]
     repeated: int
     last: bool
 

@@ -19,7 +19,17 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
 from ringfence.services.custody.gate import USER_SIZE_BYTES_MAX
-from ringfence.services.intake.messages import LEFT, REFUSED, Advanced, Interrupted, Message, Piece, Row, Told
+from ringfence.services.intake.messages import (
+    LEFT,
+    REFUSED,
+    Advanced,
+    Interrupted,
+    Message,
+    Piece,
+    PlainRows,
+    Row,
+    Told,
+)
 from ringfence.services.intake.naming import SELF, RecordNamer, RepeatFilter, digest_of_name
 from ringfence.services.intake.rendering import RowRenderer, render_single
 
@@ -121,17 +131,57 @@ class PersonReader:
         yield reading.advanced(1)
 
 
+class _Content:
+    """What one piece holds, while it is filled."""
+
+    __slots__ = ("_datasets", "count", "plain", "rows", "size")
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.plain: dict[str, PlainRows] = {}
+        self._datasets: set[str] = set()
+        self.count = 0
+        self.size = 0
+
+    def add_row(self, row: Row) -> None:
+        """Take one row."""
+        self.rows.append(row)
+        self._datasets.add(row.dataset)
+        self.count += 1
+        self.size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
+
+    def add_plain(self, dataset: str, record: str, plaintext: bytes) -> None:
+        """Take one row of the plain kind."""
+        rows = self.plain.get(dataset)
+        if rows is None:
+            rows = self.plain[dataset] = PlainRows(dataset, [], [])
+        rows.records.append(record)
+        rows.plaintexts.append(plaintext)
+        self.count += 1
+        self.size += ROW_OVERHEAD_BYTES + len(plaintext)
+
+    def is_full(self) -> bool:
+        """Whether it is time for another piece."""
+        return (
+            self.count >= ROWS_PER_PIECE_MAX
+            or self.size >= PIECE_SIZE_BYTES_MAX
+            or len(self.plain) + len(self._datasets) >= DATASETS_PER_PIECE_MAX
+        )
+
+
 class _Reading:
     """One export on its way."""
 
     def __init__(self, charter: Charter, collector: Collector, renderer: RowRenderer, export: Export) -> None:
         self._identity = charter.identity
         self._rules = charter.jurisdiction
+        places = (*self._rules.declared, *self._rules.phone, *self._rules.login_ip)
+        self._telling = {place.dataset for place in places}
         self._collector = collector
         self._renderer = renderer
         self._export = export
         self._user = ""
-        self._kept: list[Row] = []
+        self._kept = [_Content()]
         self._kept_size = 0
         self._repeated = 0
         self._namer = RecordNamer()
@@ -144,18 +194,20 @@ class _Reading:
         """Read the export once, to its end: rule 1."""
         if self._export.size_bytes > KEPT_SIZE_BYTES_MAX:
             self._keep_no_more()
-        collect, identity_dataset = self._collector.add, self._identity.dataset
+        identity_dataset, telling = self._identity.dataset, self._telling
         for item in self._export.read():
             dataset, record = item.dataset, item.record
             self.records += 1
             if dataset == identity_dataset:
                 self._identify(record)
-            collect(dataset, record)
-            try:
-                row = self._renderer.render(dataset, record, self._namer)
-                self._take(row)
-            except InvalidInputError as error:
-                raise InvalidInputError(error.message, place=f"{self._export.name}#{item.pointer}") from None
+            if dataset in telling:
+                self._collector.add(dataset, record)
+            content = self._kept[-1]
+            self._render(item, content, self._namer)
+            if self._filter is not None:
+                self._kept = [_Content()] if content.count else self._kept
+            elif content.is_full():
+                self._keep_on(content)
             if self.records % RECORDS_PER_STEP == 0:
                 yield self.advanced(0.5 if self._filter else 1)
 
@@ -171,24 +223,15 @@ class _Reading:
 
     def give(self, user: str, reason: str, evidence: Row) -> Iterator[Piece | Advanced]:
         """Give what is to be stored, from what was kept or from a second pass."""
-        rows = [evidence]
-        size, datasets = 0, {evidence.dataset}
-        for row in self._kept if self._filter is None else self._read_again():
-            if row is None:
-                self._repeated += 1
-                continue
-            rows.append(row)
-            size += sum(len(plaintext) for _, plaintext in row.parts)
-            datasets.add(row.dataset)
-            if (
-                len(rows) >= ROWS_PER_PIECE_MAX
-                or size >= PIECE_SIZE_BYTES_MAX
-                or len(datasets) >= DATASETS_PER_PIECE_MAX
-            ):
-                yield Piece(self._export.name, user, reason, rows, 0, last=False)
-                rows, size, datasets = [], 0, set()
+        name, rows, content = self._export.name, [evidence], None
+        for following in self._kept if self._filter is None else self._read_again():
+            if content is not None:
+                yield Piece(name, user, reason, rows + content.rows, list(content.plain.values()), 0, last=False)
+                rows = []
                 yield self.advanced(1)
-        yield Piece(self._export.name, user, reason, rows, self._repeated, last=True)
+            content = following
+        content = content or _Content()
+        yield Piece(name, user, reason, rows + content.rows, list(content.plain.values()), self._repeated, last=True)
 
     def advanced(self, share: float) -> Advanced:
         """Say how much further the reading is: half of the way after the first of two passes."""
@@ -217,31 +260,47 @@ class _Reading:
             raise InvalidInputError(f"found two user ids in {where}; expected one user an export", place=place)
         self._user = user
 
-    def _take(self, row: Row | None) -> None:
-        if row is None:
-            self._repeated += 1
-            return
-        if self._filter is not None:
-            if not row.mark:
-                self._filter.note(digest_of_name(row.record))
-            return
-        self._kept.append(row)
-        self._kept_size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
+    def _render(self, item: ExportItem, content: _Content, namer: RecordNamer) -> None:
+        """Render one record into a piece."""
+        dataset = item.dataset
+        try:
+            if dataset in self._renderer.plain:
+                name, plaintext = self._renderer.render_plain(dataset, item.record, namer)
+                content.add_plain(dataset, name, plaintext)
+            elif row := self._renderer.render(dataset, item.record, namer):
+                name = "" if row.mark else row.record
+                content.add_row(row)
+            else:
+                name = ""
+                self._repeated += 1
+            if self._filter is not None and namer is self._namer and name:
+                self._filter.note(digest_of_name(name))
+        except InvalidInputError as error:
+            raise InvalidInputError(error.message, place=f"{self._export.name}#{item.pointer}") from None
+
+    def _keep_on(self, content: _Content) -> None:
+        self._kept_size += content.size
         if self._kept_size > KEPT_SIZE_BYTES_MAX:
             self._keep_no_more()
+        else:
+            self._kept.append(_Content())
 
     def _keep_no_more(self) -> None:
         """Go on to a second pass: rule 2."""
         self._filter = RepeatFilter(self._export.size_bytes)
         self._namer.note_all(self._filter)
         self._namer = RecordNamer(self._filter)
-        self._kept = []
-        self._repeated = 0
+        self._kept = [_Content()]
 
-    def _read_again(self) -> Iterator[Row | None]:
-        namer = RecordNamer(self._filter)
+    def _read_again(self) -> Iterator[_Content]:
+        namer, content = RecordNamer(self._filter), _Content()
+        self._repeated = 0
         for item in self._export.read():
-            yield self._renderer.render(item.dataset, item.record, namer)
+            self._render(item, content, namer)
+            if content.is_full():
+                yield content
+                content = _Content()
+        yield content
 
 
 def _render_evidence(verdict: Verdict, reason: str, evidence: Evidence, charter: Charter) -> Row:

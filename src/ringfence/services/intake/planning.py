@@ -20,7 +20,7 @@ from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED
-from ringfence.core.envelope import NONCE_SIZE_BYTES, PartName, seal_part
+from ringfence.core.envelope import NONCE_SIZE_BYTES, PartName, seal_new_parts, seal_part
 from ringfence.core.ports import (
     JURISDICTION_DATASET,
     TAKEN_DATASET,
@@ -36,7 +36,7 @@ from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.custody.wards import Ward
 from ringfence.services.intake.chunk import Chunk
 from ringfence.services.intake.entries import Asking, Group, Groups
-from ringfence.services.intake.messages import Row
+from ringfence.services.intake.messages import PlainRows, Row
 from ringfence.services.subjects import KnownSubject
 
 ROWS_PER_TURN: Final = 500
@@ -73,7 +73,7 @@ async def plan_chunk(gate: Gate, chunk: Chunk, asking: Asking) -> Plan:
     indexes = [gate.subjects.index(user) for user in users]
     planner = _Planner(gate, asking)
     for user, index, subject in zip(users, indexes, await gate.store.resolve(indexes), strict=True):
-        await planner.plan_user(user, index, subject, chunk.rows[user])
+        await planner.plan_user(user, index, subject, chunk.rows[user], chunk.plain[user])
     return planner.finish()
 
 
@@ -84,12 +84,12 @@ class _Nonces:
         self._block = b""
         self._used = 0
 
-    def take(self) -> bytes:
-        """Give a nonce that was never given before."""
-        start = self._used
-        if start == len(self._block):
-            self._block, start = os.urandom(NONCES_PER_CALL * NONCE_SIZE_BYTES), 0
-        self._used = start + NONCE_SIZE_BYTES
+    def take(self, count: int = 1) -> bytes:
+        """Give so many nonces that were never given before, one after the other."""
+        start, size = self._used, count * NONCE_SIZE_BYTES
+        if start + size > len(self._block):
+            self._block, start = os.urandom(max(NONCES_PER_CALL * NONCE_SIZE_BYTES, size)), 0
+        self._used = start + size
         return self._block[start : self._used]
 
 
@@ -105,17 +105,21 @@ class _Planner:
         self._plan = Plan()
         self._turn = 0
 
-    async def plan_user(self, user: str, index: bytes, subject: Subject | None, rows: Sequence[Row]) -> None:
+    async def plan_user(
+        self, user: str, index: bytes, subject: Subject | None, rows: Sequence[Row], plain: Sequence[PlainRows]
+    ) -> None:
         """Plan one user's rows."""
         plan = self._plan
         ward = Ward(user, index, KnownSubject(subject, expires_at=math.inf) if subject else None)
         tally = plan.tallies[user] = Tally()
         plan.references[user] = ward.subject_ref
         if subject is None:
-            await self._plan_new(ward, rows, tally)
+            await self._plan_new(ward, rows, plain, tally)
         else:
             plan.known_users.add(user)
             await self._plan_known(ward, rows, tally)
+            for many in plain:
+                await self._plan_known_plain(ward, many, tally)
         plan.subjects += ward.new_subject()
         plan.keys += ward.new_keys()
 
@@ -125,7 +129,7 @@ class _Planner:
         self._plan.writes.sort(key=_by_place)
         return self._plan
 
-    async def _plan_new(self, ward: Ward, rows: Sequence[Row], tally: Tally) -> None:
+    async def _plan_new(self, ward: Ward, rows: Sequence[Row], plain: Sequence[PlainRows], tally: Tally) -> None:
         """Plan a user of whom nothing is stored."""
         record_key, reference = self._gate.record_key, ward.subject_ref
         group = self._groups.open(self._identity_dataset)
@@ -133,7 +137,10 @@ class _Planner:
             self._seal_record(ward, row, record_key(row.dataset, reference, row.record), {})
             if row.dataset != JURISDICTION_DATASET:
                 tally.new += 1
-            await self._give_way()
+        for many in plain:
+            keys = self._gate.record_keys(many.dataset, reference, many.records)
+            await self._seal_plain(ward, many.dataset, keys, many.plaintexts)
+            tally.new += len(keys)
         for write in ward.identity_part(self._keys):
             self._plan.writes.append(write)
             self._identify(group if group.records else self._groups.open(self._identity_dataset), ward, write)
@@ -164,7 +171,19 @@ class _Planner:
                 tally.known += is_taken
                 tally.new += not is_taken and not found
                 tally.changed += not is_taken and bool(found)
-            await self._give_way()
+        await self._give_way(len(rows))
+
+    async def _plan_known_plain(self, ward: Ward, many: PlainRows, tally: Tally) -> None:
+        """Plan the records of a dataset of which some are stored: rule 1."""
+        dataset, reference = many.dataset, ward.subject_ref
+        keys = self._gate.record_keys(dataset, reference, many.records)
+        stored = await self._gate.store.versions([(dataset, reference, key) for key in keys])
+        missing = [place for place, found in enumerate(stored) if not found]
+        tally.known += len(keys) - len(missing)
+        tally.new += len(missing)
+        if missing:
+            plaintexts = [many.plaintexts[place] for place in missing]
+            await self._seal_plain(ward, dataset, [keys[place] for place in missing], plaintexts)
 
     def _seal_record(self, ward: Ward, row: Row, key: bytes, known: dict[str, int]) -> None:
         """Seal a record's parts and name them in an entry; drop those of classes that it has no more."""
@@ -196,6 +215,33 @@ class _Planner:
             part = PartName(TAKEN_DATASET, reference, mark_key, PROTECTED)
             self._seal(ward, group, part, 1, render_plaintext(name, {}))
 
+    async def _seal_plain(self, ward: Ward, dataset: str, keys: list[bytes], plaintexts: list[bytes]) -> None:
+        """Seal records of one protected part each, an entry's worth at a time."""
+        cipher, reference, start = ward.cipher(PROTECTED, self._keys), ward.subject_ref, 0
+        sha256, writes = hashlib.sha256, self._plan.writes
+        while start < len(keys):
+            group = self._groups.open(dataset)
+            end = start + max(group.records_max - group.count, 1)
+            some = keys[start:end]
+            sealed = seal_new_parts(
+                cipher,
+                dataset=dataset,
+                subject_ref=reference,
+                data_class=PROTECTED,
+                record_keys=some,
+                plaintexts=plaintexts[start:end],
+                nonces=self._nonces.take(len(some)),
+            )
+            group.count += len(some)
+            group.classes.add(PROTECTED)
+            group.subjects += [reference] * len(some)
+            group.records += some
+            for key, part in zip(some, sealed, strict=True):
+                writes.append(PartWrite(0, PartName(dataset, reference, key, PROTECTED), 1, part))
+                group.written.append(e.Written(key, PROTECTED, 1, sha256(part).digest()))
+            start = end
+            await self._give_way(len(some))
+
     def _seal(self, ward: Ward, group: Group, name: PartName, version: int, plaintext: bytes) -> None:
         cipher = ward.cipher(name.data_class, self._keys)
         sealed = seal_part(cipher, name, version=version, plaintext=plaintext, nonce=self._nonces.take())
@@ -205,10 +251,11 @@ class _Planner:
         group.written.append(e.Written(name.record_key, name.data_class, version, digest, own))
         group.classes.add(name.data_class)
 
-    async def _give_way(self) -> None:
+    async def _give_way(self, rows: int) -> None:
         """Let the lane's writer turn its batches round while the next one is planned."""
-        self._turn += 1
-        if self._turn % ROWS_PER_TURN == 0:
+        self._turn += rows
+        if self._turn >= ROWS_PER_TURN:
+            self._turn = 0
             await asyncio.sleep(0)
 
 

@@ -2,7 +2,7 @@
 normalized.
 
 Where the charter classifies nothing of a dataset but as protected, the canonical JSON that names the record is its
-one part too, so that it is rendered once.
+one part too, so that it is rendered once: nearly all of an export's records are of this kind.
 """
 
 from __future__ import annotations
@@ -36,6 +36,23 @@ class RowRenderer:
 
     def __init__(self, charter: Charter) -> None:
         self._kinds = {dataset.name: _kind(dataset, charter) for dataset in charter.datasets.values()}
+        self.plain = frozenset(
+            name for name, kind in self._kinds.items() if kind.all_protected and kind.is_many and not kind.searchable
+        )
+        """Datasets whose records `render_plain` renders."""
+
+    def render_plain(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> tuple[str, bytes]:
+        """Give the name and the one part of a record of a plain dataset.
+
+        Raises:
+            InvalidInputError: the part is over `PLAINTEXT_SIZE_BYTES_MAX`.
+        """
+        content = render_content(record)
+        name = namer.name_many(dataset, digest_content(content))
+        plaintext = b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content)
+        if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
+            raise _too_large(plaintext)
+        return name, plaintext
 
     def render(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> Row | None:
         """Give a record's row; None when it says the same as another one of the export and needs none.
@@ -44,21 +61,15 @@ class RowRenderer:
             InvalidInputError: a part is over `PLAINTEXT_SIZE_BYTES_MAX`.
         """
         kind = self._kinds[dataset]
-        content = render_content(record)
-        digest = digest_content(content)
+        digest = digest_content(render_content(record))
         name = namer.name_many(dataset, digest) if kind.is_many else namer.name_one(dataset, digest)
         if not name:
             return None
-        if kind.all_protected:
-            parts = [(PROTECTED, b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content))]
-        else:
-            split = classify_record(kind.dataset, record)
-            parts = [(data_class, render_plaintext(name, fields)) for data_class, fields in split.items()]
+        split = classify_record(kind.dataset, record)
+        parts = [(data_class, render_plaintext(name, fields)) for data_class, fields in split.items()]
         for _, plaintext in parts:
             if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-                raise InvalidInputError(
-                    f"found a record that takes {len(plaintext)} bytes; expected at most {PLAINTEXT_SIZE_BYTES_MAX}"
-                )
+                raise _too_large(plaintext)
         searched = [(label, _text(record, rule)) for label, rule in kind.searchable] if kind.searchable else []
         own_class = class_of_record(kind.dataset, record) if kind.dataset.record_class else ""
         return Row(dataset, name, b"" if kind.is_many else digest, own_class, parts, searched)
@@ -68,6 +79,12 @@ def render_single(dataset: str, name: str, fields: Mapping[str, Any]) -> Row:
     """Give the row of a protected record that this program makes itself, of which a user has one."""
     return Row(
         dataset, name, digest_content(render_content(fields)), "", [(PROTECTED, render_plaintext(name, fields))], []
+    )
+
+
+def _too_large(plaintext: bytes) -> InvalidInputError:
+    return InvalidInputError(
+        f"found a record that takes {len(plaintext)} bytes; expected at most {PLAINTEXT_SIZE_BYTES_MAX}"
     )
 
 
