@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -228,7 +229,7 @@ class Gate:
     # -- after the commit ----------------------------------------------------------------------------------------
 
     async def record_failure(self, committed: Committed, error: RingfenceError, lane: LaneWriter) -> None:
-        """Record that an access was committed but could not be answered as decided; the error itself stays the answer."""
+        """Record that an access was committed but could not be answered as decided. The error stays the answer."""
         receipt = committed.receipt
         leaf = e.render_entry(e.Outcome(n=receipt.n, position=receipt.position, result=type(error).__name__))
         with contextlib.suppress(RingfenceError):
