@@ -12,6 +12,8 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
+from ringfence.core.detail import parse_detail
+from ringfence.core.entry import OPENING_SIZE_BYTES_MAX
 from ringfence.core.ports import JURISDICTION_DATASET, TAKEN_DATASET
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
@@ -250,3 +252,20 @@ def test_nothing_but_data_that_fits_no_source_goes_to_the_catch_all(deployment: 
     (record,) = fields_of(parts, "ada", "unclassified").values()
     assert record == {"path": "/Experiments/Groups/0/Name", "value": "x"}
     assert {place.data_class for place in parts if place.dataset in ("unclassified", TAKEN_DATASET)} == {"protected"}
+
+
+def test_every_opening_stays_within_its_size(deployment: Deployment, tmp_path: Path) -> None:
+    write_exports(tmp_path / "exports", users=150, seed=3)
+    take(deployment, tmp_path / "exports")
+    sizes: list[int] = []
+
+    async def look() -> None:
+        async with open_runtime(deployment) as runtime:
+            for head in await runtime.store.lanes():
+                for batch in await runtime.store.batches(head.lane, after_n=0, batches_max=10_000):
+                    packed = runtime.custody.open_detail(lane=batch.lane, n=batch.n, sealed=batch.detail)
+                    openings = parse_detail(packed, entries=len(batch.entries))
+                    sizes.extend(len(opening) for opening in openings if opening)
+
+    asyncio.run(look())
+    assert 20_000 < max(sizes) < OPENING_SIZE_BYTES_MAX

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hmac
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -34,6 +35,7 @@ SCHEMA: Final = 1
 PLAINTEXT_SIZE_BYTES_MAX: Final = 1024 * 1024
 OVERHEAD_SIZE_BYTES: Final = 1 + NONCE_SIZE_BYTES + TAG_SIZE_BYTES
 _FORMAT: Final = b"\x01"
+_VERSION_SIZE_BYTES: Final = struct.calcsize(">HQ")
 
 
 class PartName(NamedTuple):
@@ -98,6 +100,33 @@ def seal_part(cipher: AESGCM, name: PartName, *, version: int, plaintext: bytes,
         nonce: 12 random bytes, never used before with this key.
     """
     return _FORMAT + nonce + cipher.encrypt(nonce, plaintext, _part_context(name, version))
+
+
+def seal_new_parts(
+    cipher: AESGCM,
+    *,
+    dataset: str,
+    subject_ref: bytes,
+    data_class: str,
+    record_keys: Sequence[bytes],
+    plaintexts: Sequence[bytes],
+    nonces: bytes,
+) -> list[bytes]:
+    """Encrypt the first versions of many parts that share all but their record, each as `seal_part` does.
+
+    Args:
+        cipher, dataset, subject_ref, data_class: see `seal_part` and `PartName`.
+        record_keys: 16 bytes each.
+        plaintexts: one for each record key, at most `PLAINTEXT_SIZE_BYTES_MAX` bytes.
+        nonces: 12 random bytes for each, one after the other, never used before with this key.
+    """
+    whole = _part_context(PartName(dataset, subject_ref, bytes(REFERENCE_SIZE_BYTES), data_class), 1)
+    head, tail = whole[: -REFERENCE_SIZE_BYTES - _VERSION_SIZE_BYTES], whole[-_VERSION_SIZE_BYTES:]
+    encrypt, sealed = cipher.encrypt, []
+    for number, (record_key, plaintext) in enumerate(zip(record_keys, plaintexts, strict=True)):
+        nonce = nonces[number * NONCE_SIZE_BYTES : (number + 1) * NONCE_SIZE_BYTES]
+        sealed.append(_FORMAT + nonce + encrypt(nonce, plaintext, head + record_key + tail))
+    return sealed
 
 
 def open_part(cipher: AESGCM, name: PartName, *, version: int, sealed: bytes) -> bytes:

@@ -28,7 +28,7 @@ RECORDS_PER_ENTRY_MAX: Final = 200
 _OPENING_SIZE_MAX: Final = e.OPENING_SIZE_BYTES_MAX - 4096
 _RECORD_SIZE: Final = 2 * 28
 _WRITTEN_SIZE: Final = 24 + 44 + 32
-_DATASET_SIZE: Final = 16
+_LARGEST_RECORD_SIZE: Final = 16 * _WRITTEN_SIZE  # a part of every class, what marks it as taken, the user's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,11 @@ class Group:
     written: list[e.Written] = field(default_factory=list)
     downgraded: list[tuple[bytes, bytes]] = field(default_factory=list)
 
-    def is_full(self) -> bool:
-        """Whether one more record could be one too many."""
-        if self.count >= self.records_max:
-            return True
+    def room(self) -> int:
+        """How many more records of one part each fit; 0 or less when it is full."""
         size = _RECORD_SIZE * len(self.records) + _WRITTEN_SIZE * len(self.written)
-        return size > _OPENING_SIZE_MAX - 16 * _WRITTEN_SIZE
+        left = _OPENING_SIZE_MAX - _LARGEST_RECORD_SIZE - size
+        return min(self.records_max - self.count, left // (_RECORD_SIZE + _WRITTEN_SIZE))
 
     def about(self) -> e.About:
         """Give the opening of the entry."""
@@ -80,7 +79,7 @@ class Groups:
     def open(self, dataset: str) -> Group:
         """Give a group of this dataset that has room."""
         group = self._open.get(dataset)
-        if group is None or group.is_full():
+        if group is None or group.room() <= 0:
             group = Group(self._gate.dataset(dataset), group.records_max if group else self._records_max(dataset))
             self._open[dataset] = group
             self._all.append(group)

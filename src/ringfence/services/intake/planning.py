@@ -221,7 +221,7 @@ class _Planner:
         sha256, writes = hashlib.sha256, self._plan.writes
         while start < len(keys):
             group = self._groups.open(dataset)
-            end = start + max(group.records_max - group.count, 1)
+            end = start + max(group.room(), 1)
             some = keys[start:end]
             sealed = seal_new_parts(
                 cipher,

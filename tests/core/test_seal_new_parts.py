@@ -1,0 +1,64 @@
+"""Parts that are sealed many at a time are what `seal_part` gives for each, and open like it."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ringfence.core.envelope import PartName, open_part, seal_new_parts, seal_part
+from ringfence.core.errors import IntegrityError
+
+CIPHER = AESGCM(bytes(range(32)))
+SUBJECT = b"subject---------"
+KEYS = [bytes([number]) * 16 for number in range(3)]
+TEXTS = [b"", b"one", b"two" * 100]
+NONCES = bytes(range(36))
+
+
+def seal() -> list[bytes]:
+    return seal_new_parts(
+        CIPHER,
+        dataset="posts",
+        subject_ref=SUBJECT,
+        data_class="public",
+        record_keys=KEYS,
+        plaintexts=TEXTS,
+        nonces=NONCES,
+    )
+
+
+def test_many_parts_are_sealed_as_each_alone_is() -> None:
+    alone = [
+        seal_part(
+            CIPHER,
+            PartName("posts", SUBJECT, key, "public"),
+            version=1,
+            plaintext=text,
+            nonce=NONCES[12 * place : 12 * place + 12],
+        )
+        for place, (key, text) in enumerate(zip(KEYS, TEXTS, strict=True))
+    ]
+    assert seal() == alone
+
+
+def test_each_opens_under_its_own_name_and_first_version_alone() -> None:
+    for key, text, sealed in zip(KEYS, TEXTS, seal(), strict=True):
+        name = PartName("posts", SUBJECT, key, "public")
+        assert open_part(CIPHER, name, version=1, sealed=sealed) == text
+        with pytest.raises(IntegrityError):
+            open_part(CIPHER, name, version=2, sealed=sealed)
+        with pytest.raises(IntegrityError):
+            open_part(CIPHER, name._replace(record_key=bytes(16)), version=1, sealed=sealed)
+
+
+def test_as_many_keys_as_plaintexts_are_wanted() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        seal_new_parts(
+            CIPHER,
+            dataset="posts",
+            subject_ref=SUBJECT,
+            data_class="public",
+            record_keys=KEYS,
+            plaintexts=TEXTS[:2],
+            nonces=NONCES,
+        )
