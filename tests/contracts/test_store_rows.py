@@ -40,6 +40,7 @@ from tests.contracts.batches import (
     sealed_bytes,
     write,
 )
+from tests.stores import Database
 
 pytestmark = pytest.mark.asyncio
 
@@ -356,12 +357,15 @@ async def test_requests_are_forgotten_by_age(store: Store) -> None:
 # --- erasure, data errors, scans -------------------------------------------------------------------------------------
 
 
-async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(store: Store) -> None:
+async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(database: Database, store: Store) -> None:
     writer = Writer()
     await add_findable(store, writer, ALICE, b"alice")
     bob = await add_findable(store, writer, BOB, b"bob")
     await writer.commit(store, writes=[write(), write(part_name(record_key=OTHER_RECORD)), write(part_name(BOB))])
+    tables = ("subjects", "subject_keys", "parts", "searches")
+    assert [await count_rows(database, table) for table in tables] == [2, 2, 5, 2]
     await writer.commit(store, rule=True, erasures=[ALICE])
+    assert [await count_rows(database, table) for table in tables] == [1, 1, 2, 1]
     assert await store.subject(ALICE) is None
     assert await store.resolve([index_of(ALICE)]) == [None]
     assert await store.subject_records(ALICE) == []
@@ -369,6 +373,10 @@ async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(store: S
     assert rows.parts == [None, (1, sealed_bytes(part_name(BOB), 1))]
     assert rows.found == [[], [bob]]
     await add_findable(store, writer, ALICE, b"alice")  # the same reference would be a new subject
+
+
+async def count_rows(database: Database, table: str) -> int:
+    return int((await database.execute(f"SELECT count(*) FROM TABLES.{table}"))[0][0])
 
 
 async def test_erasing_nobody_changes_nothing(store: Store) -> None:

@@ -49,7 +49,8 @@ from ringfence.vault.postgres_statements import (
     conflict_of,
 )
 
-RETRIES_MAX: Final = 3
+RETRIES_MAX: Final = 4
+RETRY_PAUSE_SECONDS: Final = 0.02
 _RETRIED: Final = frozenset({"40001", "40P01", "55P03"})
 _FAILURES: Final = (*LOST, asyncpg.PostgresError, asyncio.CancelledError)
 
@@ -74,7 +75,11 @@ ORDER BY g.place, t.data_class
 
 
 class _RetryError(Exception):
-    """The server chose this transaction to give way to another; nothing was written."""
+    """Nothing was written, and the batch may be sent again: it gave way to another, or its copy met a stored row."""
+
+    def __init__(self, *, gave_way: bool) -> None:
+        super().__init__()
+        self.gave_way = gave_way
 
 
 class PostgresStore(PostgresLedger):
@@ -102,14 +107,16 @@ class PostgresStore(PostgresLedger):
     async def transact(self, transaction: Transaction) -> Rows:
         """Commit one batch and what goes with it, and give the rows that it reads."""
         copy = True
-        for _ in range(RETRIES_MAX):
+        for attempt in range(1, RETRIES_MAX + 1):
             link = await self._link(transaction.batch.head.lane)  # 1
             statement = build_statement(transaction, copy=copy)
             try:
                 if statement.copied or transaction.lists or transaction.finds:
                     return await self._transact_in_steps(link, statement, transaction)
                 return await self._transact_at_once(link, statement, transaction)
-            except _RetryError:
+            except _RetryError as error:
+                if error.gave_way:
+                    await asyncio.sleep(attempt * RETRY_PAUSE_SECONDS)  # the other goes first
                 copy = False  # a copy does not say which rows conflict
         raise UnavailableError("the database kept giving way to other transactions; nothing was written")
 
@@ -236,7 +243,7 @@ def _failure(
         return UnavailableError("the connection to the database was lost; nothing was written")
     state = getattr(error, "sqlstate", None) or ""
     if state in _RETRIED or (state == "23505" and statement.copied):
-        return _RetryError()
+        return _RetryError(gave_way=state in _RETRIED)
     conflict = conflict_of(statement, state=state, detail=getattr(error, "detail", None) or "")
     if conflict is not None:
         return conflict
