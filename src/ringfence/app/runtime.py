@@ -54,21 +54,23 @@ class Runtime:
         """
         if not await self.store.claim_lane(AUTHORITY_LANE):
             raise ConfigurationError("another process is changing the rules", hint="try again when it is done")
-        key = self.deployment.signing_key("authority")
-        writer = LaneWriter(
-            self.store,
-            self.keeper,
-            self.custody,
-            origin=self.trust.origin,
-            lane=AUTHORITY_LANE,
-            key=key,
-            clock_ms=clock_ms,
-        )
-        await writer.start()
         try:
-            yield Governance(self.keeper, writer)
+            writer = LaneWriter(
+                self.store,
+                self.keeper,
+                self.custody,
+                origin=self.trust.origin,
+                lane=AUTHORITY_LANE,
+                key=self.deployment.signing_key("authority"),
+                clock_ms=clock_ms,
+            )
+            await writer.start()
+            try:
+                yield Governance(self.keeper, writer)
+            finally:
+                await writer.stop()
         finally:
-            await writer.stop()
+            await self.store.release_lane(AUTHORITY_LANE)
 
     async def claim_lane(self, *, duty: str) -> LaneWriter:
         """Take a free lane with this duty whose key is here, or have a new one certified.
