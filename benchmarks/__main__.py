@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("reading", "ledger", "verify")
+BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify")
 
 
 def main() -> int:
