@@ -29,12 +29,14 @@ class CountryFinder:
 
     def find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
         """Give the country (`OTHER` when not known) and its source: `connection`, or `proxy NAME`."""
-        key = (peer, forwarded_for)
-        known = self._known.get(key)
+        known = self._known.get((peer, forwarded_for))
         if known is None:
+            # What a stranger says of itself, and a word that is too long, would only fill the memory.
+            if len(forwarded_for) > FORWARDED_SIZE_BYTES_MAX or (forwarded_for and self._proxy(peer) is None):
+                return self._find(peer, forwarded_for)
             if len(self._known) >= ADDRESSES_CACHED_MAX:
                 self._known.clear()
-            known = self._known[key] = self._find(peer, forwarded_for)
+            known = self._known[(peer, forwarded_for)] = self._find(peer, forwarded_for)
         return known
 
     def _find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:

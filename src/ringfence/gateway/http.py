@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import msgspec
 
 from ringfence.core.errors import InvalidInputError, LimitExceededError
+from ringfence.core.exact_json import parse_exact_json
 
 Body = TypeVar("Body")
 Scope = MutableMapping[str, Any]
@@ -98,14 +99,20 @@ async def read_body(receive: Receive, *, size_bytes_max: int = BODY_SIZE_BYTES_M
 
 
 def parse_body(body: bytes, kind: type[Body]) -> Body:
-    """Read a JSON body as a value of this kind; unknown members, wrong types and odd JSON are refused.
+    """Read a JSON body as a value of this kind.
+
+    Unknown members, wrong types, and whatever a decoder would lose without a word are refused.
 
     Raises:
         InvalidInputError: says where and what was expected.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return msgspec.convert(parse_exact_json(body), kind)
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"the body cannot be kept as it is: {error.message}", place="body", hint=error.hint
+        ) from None
+    except msgspec.ValidationError as error:
         raise InvalidInputError(f"the body is not what this call takes: {error}", place="body") from None
 
 

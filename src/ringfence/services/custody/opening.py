@@ -18,7 +18,7 @@ from ringfence.core.view import Decision
 from ringfence.services.subjects import KnownSubject
 
 
-class RecordName(msgspec.Struct, frozen=True):
+class RecordName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which record: the app's user id, the dataset, and the record's name within the user's dataset."""
 
     user: str

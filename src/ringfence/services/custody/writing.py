@@ -51,7 +51,7 @@ REQUEST_ID_SIZE_BYTES_MAX: Final = 200
 ATTEMPTS_MAX: Final = 8
 
 
-class WriteItem(msgspec.Struct, frozen=True):
+class WriteItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One record to store: where, and its fields as JSON values."""
 
     user: str
@@ -81,14 +81,14 @@ async def write_records(
 
     Args:
         items: 1 to `ITEMS_PER_BATCH_MAX` records, none named twice.
-        request_id: makes a retry safe; at most 200 characters, "" for none.
+        request_id: makes a retry safe; at most 200 bytes, "" for none.
 
     Raises:
         DeniedError: some class of some record may not be written; nothing was stored.
         ConflictError: the request_id was used for another request, or other writers were faster too often.
         LimitExceededError, InvalidInputError, UnavailableError: as for reading.
     """
-    _check(gate, items, purpose)
+    _check(gate, items, purpose, request_id)
     mark = _request_key(caller, purpose, items, request_id) if request_id else None
     for _ in range(ATTEMPTS_MAX):
         if mark and (earlier := await _earlier(gate, mark)):
@@ -103,7 +103,7 @@ async def write_records(
     raise ConflictError("other writers changed the same records too often meanwhile", hint="try again")
 
 
-def _check(gate: Gate, items: Sequence[WriteItem], purpose: str) -> None:
+def _check(gate: Gate, items: Sequence[WriteItem], purpose: str, request_id: str) -> None:
     if not 1 <= len(items) <= ITEMS_PER_BATCH_MAX:
         raise LimitExceededError(
             f"a batch holds 1 to {ITEMS_PER_BATCH_MAX} records, not {len(items)}",
@@ -111,6 +111,8 @@ def _check(gate: Gate, items: Sequence[WriteItem], purpose: str) -> None:
             value_max=ITEMS_PER_BATCH_MAX,
         )
     gate.check_purpose(purpose)
+    if request_id:
+        gate.check_name(request_id, "request_id", size_bytes_max=REQUEST_ID_SIZE_BYTES_MAX)
     for item in items:
         gate.check_name(item.user, "user")
         gate.check_name(item.record, "record")
