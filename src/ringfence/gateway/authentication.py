@@ -39,11 +39,14 @@ def read_issuer(name: str, path: Path, *, audience: str = AUDIENCE) -> Issuer:
     """Read an issuer's public keys from a JWK set file.
 
     Raises:
-        ConfigurationError: the file is missing or is not a JWK set.
+        ConfigurationError: the file is missing, is not a JWK set, or holds a key that is not public.
     """
     try:
-        return Issuer(name, KeySet.import_key_set(json.loads(path.read_bytes())), audience)
-    except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+        keys = KeySet.import_key_set(json.loads(path.read_bytes()))
+        if any(key.is_private for key in keys.keys):
+            raise ValueError("it holds a secret or private key")
+        return Issuer(name, keys, audience)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, JoseError) as error:
         raise ConfigurationError(
             f"the keys of issuer {name} cannot be read from {path}: {error}",
             hint="name a file with the issuer's JWK set under `issuers` in ringfence.yaml",
