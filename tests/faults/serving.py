@@ -18,22 +18,35 @@ START_SECONDS_MAX = 40.0
 
 
 class Server:
-    """`ringfence serve` as a process, with its sequencer."""
+    """`ringfence serve` as a process, with its sequencer.
 
-    def __init__(self, deployment: Path) -> None:
+    Args:
+        deployment: its directory. What the processes say goes into `serve.log` beside it.
+        processes: how many gateway processes.
+        sequencer: whether it starts one.
+        log: another place for what it says.
+    """
+
+    def __init__(
+        self, deployment: Path, *, processes: int = 1, sequencer: bool = True, log: Path | None = None
+    ) -> None:
         self.deployment = deployment
+        self._options = ["--processes", str(processes), *([] if sequencer else ["--no-sequencer"])]
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port: int = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
-        self.log = deployment.parent / "serve.log"
+        self.log = log or deployment.parent / "serve.log"
 
     def start(self) -> None:
         """Start and wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ringfence", "serve", "-d", str(self.deployment), "--port", str(self.port)],
+                [
+                    *(sys.executable, "-m", "ringfence", "serve", "-d", str(self.deployment)),
+                    *("--port", str(self.port), *self._options),
+                ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -48,6 +61,15 @@ class Server:
                 pass
             time.sleep(0.05)
         raise AssertionError(f"not ready: {self.log.read_text()[-3000:]}")
+
+    def said(self) -> str:
+        """What the processes wrote to their log."""
+        return self.log.read_text()
+
+    def readiness(self) -> tuple[int, str]:
+        """The status and body of the readiness call."""
+        answer = httpx.get(f"{self.url}/readyz", timeout=10)
+        return answer.status_code, answer.text
 
     def kill(self) -> None:
         """SIGKILL the gateway and everything it started."""

@@ -41,6 +41,7 @@ REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
 REFUSALS_PER_JOB: Final = 200
 GARBAGE_THRESHOLD: Final = 20_000
+REFUSALS_PER_JOB_MAX: Final = 200
 
 log = logging.getLogger("ringfence.serving")
 
@@ -68,7 +69,7 @@ class Service:
         for writer in {gate.singles.lane: gate.singles, gate.bulk.lane: gate.bulk}.values():
             self._watches.append((writer, LaneWatch(runtime.store, tree, log_key=runtime.trust.log_key)))
         self._tasks = [
-            asyncio.create_task(self._watch(), name="watch the ledger"),
+            asyncio.create_task(self._watch(runtime), name="watch the ledger"),
             asyncio.create_task(self._write_refusals(gate), name="write refusals"),
             asyncio.create_task(self._forget_requests(runtime), name="forget old requests"),
         ]
@@ -107,26 +108,47 @@ class Service:
         if self._gate is not None:
             self._reasons += [w.failure.message for w in (self._gate.singles, self._gate.bulk) if w.failure]
 
-    async def _watch(self) -> None:
-        """Stop serving while batches are missing from the signed tree; for good when others stand in their place."""
+    async def _watch(self, runtime: Runtime) -> None:
+        """Stop serving while the database is away or batches are missing from the signed tree.
+
+        For good when something else stands in their place, or when this cannot be watched any more.
+        """
         while True:
             await asyncio.sleep(WATCH_INTERVAL_SECONDS)
-            now = time.monotonic()
             late = ""
-            for writer, watch in self._watches:
-                if writer.sealed.n > 0:
-                    watch.note(writer.sealed, at_seconds=now)
-                try:
-                    await watch.check(now_seconds=now)
-                except IntegrityError as error:
-                    self._broken = error.message
-                    log.critical("%s", error.message)
-                except DeviceError as error:
-                    late = error.message
+            try:
+                late = await self._find_late(runtime)
+            except IntegrityError as error:
+                self._broken = error.message
+                log.critical("%s", error.message)
+            except Exception as error:  # without its watch a gateway must not serve
+                self._broken = f"the ledger cannot be watched: {type(error).__name__}"
+                log.exception("the ledger cannot be watched")
             if late != self._late:
                 log.warning("not serving: %s", late) if late else log.warning("serving again")
             self._late = late
             self._look()
+
+    async def _find_late(self, runtime: Runtime) -> str:
+        """Fold rules that others committed, and look for every lane's batches; gives why not to serve now, or ""."""
+        now = time.monotonic()
+        late = ""
+        try:
+            await runtime.keeper.refresh()
+        except IntegrityError:
+            raise
+        except DeviceError as error:
+            late = error.message
+        for writer, watch in self._watches:
+            if writer.head.n > 0:  # sealed or not: what is not sealed in time is late as well
+                watch.note(writer.head, at_seconds=now)
+            try:
+                await watch.check(now_seconds=now)
+            except IntegrityError:
+                raise
+            except DeviceError as error:
+                late = error.message
+        return late
 
     async def _write_refusals(self, gate: Gate) -> None:
         while True:
@@ -141,14 +163,17 @@ class Service:
 
 
 async def _flush_refusals(gate: Gate) -> None:
-    """Write what was counted since the last time; what cannot be written is counted on."""
-    while entries := gate.refusals.drain(entries_max=REFUSALS_PER_JOB):
-        prepared = Prepared(entries=entries, openings=[None] * len(entries))
+    """Write the counted refusals; what could not be written is counted on."""
+    tallies = gate.refusals.drain()
+    for start in range(0, len(tallies), REFUSALS_PER_JOB_MAX):
+        part = tallies[start : start + REFUSALS_PER_JOB_MAX]
+        entries = [tally.render() for tally in part]
         try:
-            await gate.singles.submit(lambda state, at_ms, prepared=prepared: prepared)  # type: ignore[misc]
+            await gate.singles.submit(
+                lambda state, at_ms, entries=entries: Prepared(entries=entries, openings=[None] * len(entries))  # type: ignore[misc]
+            )
         except RingfenceError:
-            gate.refusals.restore()
-            return
+            gate.refusals.give_back(part)
 
 
 def _issuers(deployment: Deployment, runtime: Runtime) -> dict[str, Issuer]:

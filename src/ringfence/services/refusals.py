@@ -6,14 +6,27 @@ counts go into the ledger once a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from ringfence.core.entry import Refusals, render_entry
 
 SINGLE_REFUSALS_PER_SECOND_MAX: Final = 20
 COUNTED_PRINCIPALS_MAX: Final = 1_000
 STRANGER: Final = 0
+
+
+class Tally(NamedTuple):
+    """How many requests of a principal (`STRANGER` for others) were refused for a reason since a time."""
+
+    principal: int
+    reason: str
+    requests: int
+    since_ms: int
+
+    def render(self) -> bytes:
+        """Give it as a ledger entry."""
+        return render_entry(Refusals(**self._asdict()))
 
 
 class RefusalMeter:
@@ -48,18 +61,15 @@ class RefusalMeter:
             key = (STRANGER, reason)
         self._counts[key] = self._counts.get(key, 0) + 1
 
-    def drain(self, *, entries_max: int) -> list[bytes]:
-        """Give some of the counts as ledger entries and forget them; `restore` takes the last ones back."""
-        keys = list(self._counts)[:entries_max]
-        self._drained = {key: self._counts.pop(key) for key in keys}
-        since_ms, self._since_ms = self._since_ms, self._clock_ms()
-        return [
-            render_entry(Refusals(principal=principal, reason=reason, requests=requests, since_ms=since_ms))
-            for (principal, reason), requests in self._drained.items()
-        ]
+    def drain(self) -> list[Tally]:
+        """Give the counts and start again from nothing."""
+        counts, since_ms = self._counts, self._since_ms
+        self._counts, self._since_ms = {}, self._clock_ms()
+        return [Tally(principal, reason, requests, since_ms) for (principal, reason), requests in counts.items()]
 
-    def restore(self) -> None:
-        """Take the last drained counts back, because they could not be written."""
-        for key, requests in self._drained.items():
-            self._counts[key] = self._counts.get(key, 0) + requests
-        self._drained = {}
+    def give_back(self, tallies: Sequence[Tally]) -> None:
+        """Count on from tallies that could not be written."""
+        for tally in tallies:
+            key = (tally.principal, tally.reason)
+            self._counts[key] = self._counts.get(key, 0) + tally.requests
+            self._since_ms = min(self._since_ms, tally.since_ms)

@@ -166,8 +166,10 @@ class LaneWriter:
                 await self._write(jobs, at_ms)
             except RingfenceError as error:
                 self._give_up(jobs, error)
-            except Exception as error:  # a fault of ours must not leave callers waiting for ever
-                self._give_up(jobs, UnavailableError(f"the batch could not be written: {type(error).__name__}"))
+            except Exception as error:  # a fault of ours: nobody waits for a lane that writes no more
+                self.failure = UnavailableError(f"the lane stopped in a way not foreseen: {type(error).__name__}")
+                self._fail_all([*jobs, *self._waiting], self.failure)
+                self._waiting.clear()
                 raise
 
     def _give_up(self, jobs: Sequence[Job], error: RingfenceError) -> None:
@@ -343,7 +345,7 @@ class LaneWriter:
                 job.fail(_unanswered())
         stored = await self._find_until_answered(jobs, batch.head.n)
         if stored is None:
-            self._fail_all(jobs)
+            self._fail_all(jobs, _unanswered())
             return
         if stored.header != batch.header:
             raise IntegrityError(
@@ -365,16 +367,16 @@ class LaneWriter:
             except UnavailableError:
                 late = asyncio.get_running_loop().time() > deadline
                 if late or self._stopping:
-                    self._fail_all(jobs)
+                    self._fail_all(jobs, _unanswered())
                 if self._stopping:
                     raise
-                self._fail_all(self._waiting)
+                self._fail_all(self._waiting, UnavailableError("the database does not answer", hint="try again"))
                 self._waiting.clear()
                 await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
-    def _fail_all(self, jobs: Iterable[Job]) -> None:
+    def _fail_all(self, jobs: Iterable[Job], error: RingfenceError) -> None:
         for job in jobs:
-            job.fail(_unanswered())
+            job.fail(error)
 
     # -- sealing -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,236 @@
+"""Clients of a real gateway: several threads that write and read their own users at full rate, and note every answer.
+
+What the clients were told is held against the store afterwards:
+- A value that was acknowledged is there, or a newer one that was tried.
+- Every receipt names an entry that is stored, with the hash that the receipt says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from ringfence.app.deployment import Deployment
+from ringfence.app.runtime import open_runtime
+from ringfence.core.entry import AnyLeaf, parse_entry
+from ringfence.core.lane import leaf_hash
+from ringfence.core.ports import StoredBatch
+from ringfence.core.receipt import Receipt, parse_receipt
+from tests.services.world import US_ADDRESS
+
+WAIT_SECONDS_MAX = 40.0
+OK = (200, 201)
+FAILURES = (OSError, http.client.HTTPException)
+
+
+class Answer(NamedTuple):
+    """What came back: the status, the headers (names in lower case), the body, and when the request was sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    phase: str = ""
+
+    @property
+    def receipt(self) -> str:
+        """The receipt as text; "" without one."""
+        return self.headers.get("ringfence-receipt", "")
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether it says in the gateway's own form what is wrong."""
+        return self.headers.get("content-type") == "application/problem+json" and "detail" in json.loads(self.body)
+
+
+class Caller:
+    """One connection to a gateway, kept open; made again after it broke."""
+
+    def __init__(self, port: int, token: str, *, timeout_seconds: float = WAIT_SECONDS_MAX) -> None:
+        self._headers = {"authorization": f"Bearer {token}", **US_ADDRESS}
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
+
+    def call(self, method: str, path: str, fields: dict[str, Any] | None = None, *, phase: str = "") -> Answer:
+        """Send a request and give its answer; raises one of `FAILURES` when the connection breaks."""
+        body = None if fields is None else json.dumps(fields).encode()
+        headers = {**self._headers, **({"content-type": "application/json"} if body else {})}
+        try:
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
+            data = answer.read()
+        except FAILURES:
+            self._connection.close()
+            raise
+        return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, data, phase)
+
+    def put(self, user: str, value: int, *, phase: str = "") -> Answer:
+        """Store a value in a user's profile."""
+        return self.call("PUT", profile(user), {"userName": user, "bioDescription": str(value)}, phase=phase)
+
+    def get(self, user: str, *, phase: str = "") -> Answer:
+        """Read a user's profile."""
+        return self.call("GET", profile(user), phase=phase)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def profile(user: str) -> str:
+    """The path of a user's profile, for serving that user."""
+    return f"/v1/records/profile/{user}/self?purpose=serve_user"
+
+
+@dataclass
+class Seen:
+    """What the clients were told: the newest acknowledged value of each user, and every answer."""
+
+    newest: dict[str, int] = field(default_factory=dict)
+    tried: dict[str, int] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def receipts(self) -> list[str]:
+        """The receipt of every answer that has one."""
+        return [answer.receipt for answer in self.answers if answer.receipt]
+
+    def statuses(self, phase: str) -> Counter[int]:
+        """How often each status was the answer to a request that was sent in this phase."""
+        return Counter(answer.status for answer in self.answers if answer.phase == phase)
+
+
+class Load:
+    """Threads that write and read until the block ends, or until the gateway hangs up when `until_broken`.
+
+    `phase` is what requests that are sent from now on are noted under.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        token: str,
+        seen: Seen,
+        *,
+        users: Sequence[str],
+        threads: int = 4,
+        writes: float = 0.5,
+        until_broken: bool = False,
+    ) -> None:
+        self.phase = "before"
+        self.seen = seen
+        self._port, self._token = port, token
+        self._writes, self._until_broken = writes, until_broken
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(users[number::threads],), daemon=True) for number in range(threads)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, count: int, phase: str, *statuses: int) -> None:
+        """Wait until so many requests of a phase were answered by one of these statuses."""
+        wait_until(
+            lambda: sum(self.seen.statuses(phase)[status] for status in statuses) >= count,
+            lambda: f"{count} answers {statuses} in phase {phase}: {self.seen.statuses(phase)} {self.seen.broken[-3:]}",
+        )
+
+    def _run(self, mine: Sequence[str]) -> None:
+        chance = random.Random()
+        caller = Caller(self._port, self._token)
+        while not self._stop.is_set():
+            user = chance.choice(mine)
+            try:
+                self._call(caller, user, writes=chance.random() < self._writes)
+            except FAILURES as error:
+                self.seen.broken.append(repr(error))
+                if self._until_broken:
+                    break
+                time.sleep(0.05)
+        caller.close()
+
+    def _call(self, caller: Caller, user: str, *, writes: bool) -> None:
+        seen, phase = self.seen, self.phase
+        if not writes:
+            seen.answers.append(caller.get(user, phase=phase))
+            return
+        value = seen.tried.get(user, 0) + 1
+        seen.tried[user] = value
+        answer = caller.put(user, value, phase=phase)
+        if answer.status in OK:
+            seen.newest[user] = value
+        seen.answers.append(answer)
+
+
+def wait_until(done: Callable[[], bool], what: Callable[[], str]) -> None:
+    """Wait until something holds; fails with what was awaited when it takes too long."""
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not done():
+        assert time.monotonic() < deadline, f"waited in vain for {what()}"
+        time.sleep(0.02)
+
+
+def check_values(port: int, token: str, seen: Seen) -> None:
+    """Read every user: what was acknowledged last is there, or what was tried after it."""
+    caller = Caller(port, token)
+    for user, acknowledged in seen.newest.items():
+        answer = caller.get(user)
+        assert answer.status == 200, answer
+        stored = int(json.loads(answer.body)["fields"]["bioDescription"])
+        assert acknowledged <= stored <= seen.tried[user], f"{user}: acknowledged {acknowledged}, stored {stored}"
+    caller.close()
+
+
+def read_entries(deployment: Deployment) -> list[AnyLeaf]:
+    """Give every stored entry, lane by lane."""
+
+    async def read() -> list[AnyLeaf]:
+        async with open_runtime(deployment) as runtime:
+            heads = await runtime.store.lanes()
+            lanes = [await runtime.store.batches(head.lane, after_n=0, batches_max=1_000_000) for head in heads]
+            return [parse_entry(entry) for batches in lanes for batch in batches for entry in batch.entries]
+
+    return asyncio.run(read())
+
+
+def missing_receipts(deployment: Deployment, receipts: Iterable[str]) -> list[str]:
+    """Give the receipts that name no stored entry of that hash."""
+
+    async def look() -> list[str]:
+        missing = []
+        batches: dict[tuple[int, int], StoredBatch | None] = {}
+        async with open_runtime(deployment) as runtime:
+            for text in receipts:
+                receipt = parse_receipt(text)
+                place = receipt.lane, receipt.n
+                if place not in batches:
+                    batches[place] = await runtime.store.find_batch(*place)
+                if not _holds(batches[place], receipt):
+                    missing.append(text)
+        return missing
+
+    return asyncio.run(look())
+
+
+def _holds(batch: StoredBatch | None, receipt: Receipt) -> bool:
+    if batch is None or receipt.position >= len(batch.entries):
+        return False
+    return leaf_hash(batch.entries[receipt.position]) == receipt.entry_hash
