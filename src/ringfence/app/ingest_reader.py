@@ -151,7 +151,7 @@ def _send_all(messages: Iterator[Message], send: Callable[[bytes], None]) -> Non
             size += MESSAGE_SIZE_BYTES
         if isinstance(message, Piece):
             size += sum(len(plaintext) for row in message.rows for _, plaintext in row.parts)
-            size += sum(len(plaintext) for many in message.plain for plaintext in many.plaintexts)
+            size += sum(sum(map(len, texts)) for rows in message.many for texts in rows.parts.values())
         if size >= SENT_SIZE_BYTES or len(waiting) >= 1000 or advanced >= 4 * SENT_SIZE_BYTES:
             send(render_messages([*waiting, Advanced(advanced)]))
             waiting, size, advanced = [], 0, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -27,10 +28,12 @@ from ringfence.core.ports import (
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.state import State
 
+Row = TypeVar("Row", NewSubject, NewKey, PartWrite, PartDrop, SearchWrite, CountWrite)
+
 
 @dataclass(slots=True)
 class Prepared:
-    """What one job puts into a batch. `rule` jobs go alone. Item numbers are filled in by the writer."""
+    """What one job puts into a batch. `rule` jobs go alone. Rows have item 0; the writer gives them their job's."""
 
     entries: Sequence[bytes]
     openings: Sequence[bytes | None]
@@ -105,15 +108,20 @@ class RowsToWrite:
         self.lists.extend(prepared.lists)
         self.finds.extend(prepared.finds)
         self.erasures.extend(prepared.erasures)
-        self.subjects.extend([row._replace(item=item) for row in prepared.subjects])
-        self.keys.extend([row._replace(item=item) for row in prepared.keys])
-        self.writes.extend([row._replace(item=item) for row in prepared.writes])
-        self.drops.extend([row._replace(item=item) for row in prepared.drops])
-        self.searches.extend([row._replace(item=item) for row in prepared.searches])
-        self.counts.extend([row._replace(item=item) for row in prepared.counts])
+        self.subjects.extend(_stamped(prepared.subjects, item))
+        self.keys.extend(_stamped(prepared.keys, item))
+        self.writes.extend(_stamped(prepared.writes, item))
+        self.drops.extend(_stamped(prepared.drops, item))
+        self.searches.extend(_stamped(prepared.searches, item))
+        self.counts.extend(_stamped(prepared.counts, item))
         if prepared.mark:
             key, digest, answer = prepared.mark
             self.requests.append(RequestMark(item, key, digest, lane, n, position, answer, at_ms))
+
+
+def _stamped(rows: Sequence[Row], item: int) -> Sequence[Row]:
+    """Give rows with their job's index; they are made with that of the first."""
+    return [row._replace(item=item) for row in rows] if item else rows
 
 
 def release(jobs: Sequence[Job], batch: BuiltBatch, rows: Rows) -> None:

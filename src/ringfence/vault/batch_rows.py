@@ -83,6 +83,10 @@ def check_parts_once(transaction: Transaction) -> None:
     Raises:
         ItemConflictError: of reason `version`, with the later items.
     """
+    names = [drop.name for drop in transaction.drops]
+    names += [write.name for write in transaction.writes]
+    if len(set(names)) == len(names):
+        return
     named: set[PartName] = set()
     repeated: list[int] = []
     steps = [(drop.item, drop.name) for drop in transaction.drops]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 from ringfence.core.ports import ItemConflictError, Transaction
@@ -31,6 +32,8 @@ _ADD_PART: Final = (
     "INSERT INTO parts (dataset, subject_ref, record_key, data_class, version, sealed) VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO NOTHING"
 )
+PARTS_PER_STATEMENT: Final = 100
+_ADD_PARTS: Final = _ADD_PART.replace("(?, ?, ?, ?, ?, ?)", ", ".join(["(?, ?, ?, ?, ?, ?)"] * PARTS_PER_STATEMENT))
 _CHANGE_PART: Final = (
     "UPDATE parts SET version = ?5, sealed = ?6"
     " WHERE dataset = ?1 AND subject_ref = ?2 AND record_key = ?3 AND data_class = ?4 AND version = ?5 - 1"
@@ -78,11 +81,35 @@ def apply_writes(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
     )
     _put_counts(cursor, chain_counts(t.counts))
     _put(cursor, _DROP_PART, [(d.item, (*d.name, d.version)) for d in t.drops], "version")
-    parts = [(w.item, (*w.name, w.version, w.sealed)) for w in t.writes]
-    _put(cursor, _ADD_PART, [row for row in parts if row[1][4] == 1], "version")
-    _put(cursor, _CHANGE_PART, [row for row in parts if row[1][4] != 1], "version")
+    _add_parts(cursor, [(w.item, (*w.name, 1, w.sealed)) for w in t.writes if w.version == 1])
+    changed = [(w.item, (*w.name, w.version, w.sealed)) for w in t.writes if w.version != 1]
+    _put(cursor, _CHANGE_PART, changed, "version")
     _put_searches(cursor, t)
     _put(cursor, _ADD_REQUEST, [(r.item, tuple(r[1:])) for r in t.requests], "request")
+
+
+def _add_parts(cursor: sqlite3.Cursor, rows: Sequence[_Row]) -> None:
+    """Add new parts; many go in with one statement for `PARTS_PER_STATEMENT` of them, a third faster: rule 2."""
+    whole = len(rows) - len(rows) % PARTS_PER_STATEMENT
+    if whole and not _add_whole_statements(cursor, [values for _, values in rows[:whole]]):
+        whole = 0
+    _put(cursor, _ADD_PART, rows[whole:], "version")
+
+
+def _add_whole_statements(cursor: sqlite3.Cursor, rows: Sequence[tuple[Any, ...]]) -> bool:
+    cursor.execute("SAVEPOINT whole")
+    try:
+        complete = all(
+            cursor.execute(_ADD_PARTS, list(chain.from_iterable(rows[start : start + PARTS_PER_STATEMENT]))).rowcount
+            == PARTS_PER_STATEMENT
+            for start in range(0, len(rows), PARTS_PER_STATEMENT)
+        )
+    except DATA_ERRORS:
+        complete = False
+    if not complete:
+        cursor.execute("ROLLBACK TO whole")
+    cursor.execute("RELEASE whole")
+    return complete
 
 
 def _put(cursor: sqlite3.Cursor, sql: str, rows: Sequence[_Row], reason: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.services.intake.messages import Piece, PlainRows, Row
+from ringfence.services.intake.messages import ManyRows, Piece, Row
 
 PARTS_PER_CHUNK_MAX: Final = 5_000
 CHUNK_SIZE_BYTES_MAX: Final = 6 * 1024 * 1024
@@ -47,7 +47,7 @@ class Chunk:
 
     users: dict[str, Progress] = field(default_factory=dict)
     rows: dict[str, list[Row]] = field(default_factory=dict)
-    plain: dict[str, list[PlainRows]] = field(default_factory=dict)
+    many: dict[str, list[ManyRows]] = field(default_factory=dict)
     pieces: dict[str, int] = field(default_factory=dict)
     _datasets: set[str] = field(default_factory=set)
     _parts: int = 0
@@ -57,7 +57,7 @@ class Chunk:
         """Take one piece; `progress.waiting` counts it."""
         self.users[piece.user] = progress
         self.rows.setdefault(piece.user, []).extend(piece.rows)
-        self.plain.setdefault(piece.user, []).extend(piece.plain)
+        self.many.setdefault(piece.user, []).extend(piece.many)
         self.pieces[piece.user] = self.pieces.get(piece.user, 0) + 1
         progress.records_known += piece.repeated
         progress.waiting += 1
@@ -66,16 +66,17 @@ class Chunk:
             self._datasets.add(row.dataset)
             for _, plaintext in row.parts:
                 self._size += len(plaintext)
-        for plain in piece.plain:
-            self._parts += len(plain.records)
-            self._datasets.add(plain.dataset)
-            self._size += sum(map(len, plain.plaintexts))
+        for rows in piece.many:
+            self._datasets.add(rows.dataset)
+            for plaintexts in rows.parts.values():
+                self._parts += len(plaintexts)
+                self._size += sum(map(len, plaintexts))
 
     def drop(self, user: str) -> None:
         """Leave a user out after all."""
         self.users.pop(user, None)
         self.rows.pop(user, None)
-        self.plain.pop(user, None)
+        self.many.pop(user, None)
 
     def is_full(self) -> bool:
         """Whether it is time to store it."""

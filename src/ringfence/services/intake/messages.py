@@ -39,15 +39,18 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     searched: list[tuple[str, str]]
 
 
-class PlainRows(msgspec.Struct, frozen=True, array_like=True):
-    """Records of a dataset of which the charter classifies nothing but as protected: one part each, nothing to search.
+class ManyRows(msgspec.Struct, frozen=True, array_like=True):
+    """Records of a dataset of which a user has many, each named by its content, and with nothing to search.
 
-    A user has many of them, so that each is named by its content. `plaintexts` has one for each of `records`.
+    Attributes:
+        dataset: where they go.
+        records: their names.
+        parts: for each data class one plaintext a record; b"" where the record has no such part.
     """
 
     dataset: str
     records: list[str]
-    plaintexts: list[bytes]
+    parts: dict[str, list[bytes]]
 
 
 class Sized(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -84,7 +87,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         user: the app's user id.
         reason: why it is taken: a verdict's reason.
         rows: of the first piece, the first is the evidence.
-        plain: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
+        many: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
         repeated: records that are in the export a second time and need no row of their own.
         last: whether the export ends here.
     """
@@ -93,7 +96,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     user: str
     reason: str
     rows: list[Row]
-    plain: list[PlainRows]
+    many: list[ManyRows]
     repeated: int
     last: bool
 

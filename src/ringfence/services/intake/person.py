@@ -10,8 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from ringfence.core.charter import Charter
@@ -19,17 +18,7 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
 from ringfence.services.custody.gate import USER_SIZE_BYTES_MAX
-from ringfence.services.intake.messages import (
-    LEFT,
-    REFUSED,
-    Advanced,
-    Interrupted,
-    Message,
-    Piece,
-    PlainRows,
-    Row,
-    Told,
-)
+from ringfence.services.intake.messages import LEFT, REFUSED, Advanced, Interrupted, ManyRows, Message, Piece, Row, Told
 from ringfence.services.intake.naming import SELF, RecordNamer, RepeatFilter, digest_of_name
 from ringfence.services.intake.rendering import RowRenderer, render_single
 
@@ -134,11 +123,11 @@ class PersonReader:
 class _Content:
     """What one piece holds, while it is filled."""
 
-    __slots__ = ("_datasets", "count", "plain", "rows", "size")
+    __slots__ = ("_datasets", "count", "many", "rows", "size")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.plain: dict[str, PlainRows] = {}
+        self.many: dict[str, ManyRows] = {}
         self._datasets: set[str] = set()
         self.count = 0
         self.size = 0
@@ -150,22 +139,31 @@ class _Content:
         self.count += 1
         self.size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
 
-    def add_plain(self, dataset: str, record: str, plaintext: bytes) -> None:
-        """Take one row of the plain kind."""
-        rows = self.plain.get(dataset)
+    def add_many(self, dataset: str, record: str, parts: Mapping[str, bytes]) -> None:
+        """Take one record of the simpler kind."""
+        rows = self.many.get(dataset)
         if rows is None:
-            rows = self.plain[dataset] = PlainRows(dataset, [], [])
+            rows = self.many[dataset] = ManyRows(dataset, [], {})
+        columns = rows.parts
+        for data_class, plaintext in parts.items():
+            column = columns.get(data_class)
+            if column is None:
+                column = columns[data_class] = [b""] * len(rows.records)
+            column.append(plaintext)
+            self.size += ROW_OVERHEAD_BYTES + len(plaintext)
         rows.records.append(record)
-        rows.plaintexts.append(plaintext)
+        if len(parts) < len(columns):
+            for data_class, column in columns.items():
+                if data_class not in parts:
+                    column.append(b"")
         self.count += 1
-        self.size += ROW_OVERHEAD_BYTES + len(plaintext)
 
     def is_full(self) -> bool:
         """Whether it is time for another piece."""
         return (
             self.count >= ROWS_PER_PIECE_MAX
             or self.size >= PIECE_SIZE_BYTES_MAX
-            or len(self.plain) + len(self._datasets) >= DATASETS_PER_PIECE_MAX
+            or len(self.many) + len(self._datasets) >= DATASETS_PER_PIECE_MAX
         )
 
 
@@ -226,12 +224,12 @@ class _Reading:
         name, rows, content = self._export.name, [evidence], None
         for following in self._kept if self._filter is None else self._read_again():
             if content is not None:
-                yield Piece(name, user, reason, rows + content.rows, list(content.plain.values()), 0, last=False)
+                yield Piece(name, user, reason, rows + content.rows, list(content.many.values()), 0, last=False)
                 rows = []
                 yield self.advanced(1)
             content = following
         content = content or _Content()
-        yield Piece(name, user, reason, rows + content.rows, list(content.plain.values()), self._repeated, last=True)
+        yield Piece(name, user, reason, rows + content.rows, list(content.many.values()), self._repeated, last=True)
 
     def advanced(self, share: float) -> Advanced:
         """Say how much further the reading is: half of the way after the first of two passes."""
@@ -264,9 +262,9 @@ class _Reading:
         """Render one record into a piece."""
         dataset = item.dataset
         try:
-            if dataset in self._renderer.plain:
-                name, plaintext = self._renderer.render_plain(dataset, item.record, namer)
-                content.add_plain(dataset, name, plaintext)
+            if dataset in self._renderer.many:
+                name, parts = self._renderer.render_many(dataset, item.record, namer)
+                content.add_many(dataset, name, parts)
             elif row := self._renderer.render(dataset, item.record, namer):
                 name = "" if row.mark else row.record
                 content.add_row(row)
@@ -309,7 +307,7 @@ def _render_evidence(verdict: Verdict, reason: str, evidence: Evidence, charter:
         "verdict": "protected",
         "reason": reason,
         "country": charter.jurisdiction.country,
-        "votes": [asdict(vote) for vote in verdict.votes],
-        "observations": [asdict(item) for item in evidence.observations],
+        "votes": verdict.votes,
+        "observations": evidence.observations,
     }
     return render_single(JURISDICTION_DATASET, SELF, fields)

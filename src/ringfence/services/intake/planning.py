@@ -11,11 +11,11 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
 from ringfence.core import entry as e
@@ -36,7 +36,7 @@ from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.custody.wards import Ward
 from ringfence.services.intake.chunk import Chunk
 from ringfence.services.intake.entries import Asking, Group, Groups
-from ringfence.services.intake.messages import PlainRows, Row
+from ringfence.services.intake.messages import ManyRows, Row
 from ringfence.services.subjects import KnownSubject
 
 ROWS_PER_TURN: Final = 500
@@ -73,7 +73,7 @@ async def plan_chunk(gate: Gate, chunk: Chunk, asking: Asking) -> Plan:
     indexes = [gate.subjects.index(user) for user in users]
     planner = _Planner(gate, asking)
     for user, index, subject in zip(users, indexes, await gate.store.resolve(indexes), strict=True):
-        await planner.plan_user(user, index, subject, chunk.rows[user], chunk.plain[user])
+        await planner.plan_user(user, index, subject, chunk.rows[user], chunk.many[user])
     return planner.finish()
 
 
@@ -106,7 +106,7 @@ class _Planner:
         self._turn = 0
 
     async def plan_user(
-        self, user: str, index: bytes, subject: Subject | None, rows: Sequence[Row], plain: Sequence[PlainRows]
+        self, user: str, index: bytes, subject: Subject | None, rows: Sequence[Row], many: Sequence[ManyRows]
     ) -> None:
         """Plan one user's rows."""
         plan = self._plan
@@ -114,22 +114,21 @@ class _Planner:
         tally = plan.tallies[user] = Tally()
         plan.references[user] = ward.subject_ref
         if subject is None:
-            await self._plan_new(ward, rows, plain, tally)
+            await self._plan_new(ward, rows, many, tally)
         else:
             plan.known_users.add(user)
             await self._plan_known(ward, rows, tally)
-            for many in plain:
-                await self._plan_known_plain(ward, many, tally)
+            for some in many:
+                await self._plan_known_many(ward, some, tally)
         plan.subjects += ward.new_subject()
         plan.keys += ward.new_keys()
 
     def finish(self) -> Plan:
-        """Give the plan; its rows in the order of the store's key, which is the fastest to write in."""
+        """Give the plan."""
         self._plan.groups = self._groups.all()
-        self._plan.writes.sort(key=_by_place)
         return self._plan
 
-    async def _plan_new(self, ward: Ward, rows: Sequence[Row], plain: Sequence[PlainRows], tally: Tally) -> None:
+    async def _plan_new(self, ward: Ward, rows: Sequence[Row], many: Sequence[ManyRows], tally: Tally) -> None:
         """Plan a user of whom nothing is stored."""
         record_key, reference = self._gate.record_key, ward.subject_ref
         group = self._groups.open(self._identity_dataset)
@@ -137,9 +136,9 @@ class _Planner:
             self._seal_record(ward, row, record_key(row.dataset, reference, row.record), {})
             if row.dataset != JURISDICTION_DATASET:
                 tally.new += 1
-        for many in plain:
-            keys = self._gate.record_keys(many.dataset, reference, many.records)
-            await self._seal_plain(ward, many.dataset, keys, many.plaintexts)
+        for some in many:
+            keys = self._gate.record_keys(some.dataset, reference, some.records)
+            await self._seal_many(ward, some.dataset, keys, some.parts)
             tally.new += len(keys)
         for write in ward.identity_part(self._keys):
             self._plan.writes.append(write)
@@ -152,7 +151,7 @@ class _Planner:
             group.subjects.append(ward.subject_ref)
             group.records.append(name.record_key)
         group.classes.add(name.data_class)
-        group.written.append(e.Written(name.record_key, name.data_class, version, hashlib.sha256(sealed).digest()))
+        group.written.append(e.Written(name.record_key, name.data_class, version, sha256(sealed).digest()))
 
     async def _plan_known(self, ward: Ward, rows: Sequence[Row], tally: Tally) -> None:
         """Plan a user of whom something is stored: rules 1 and 2."""
@@ -173,7 +172,7 @@ class _Planner:
                 tally.changed += not is_taken and bool(found)
         await self._give_way(len(rows))
 
-    async def _plan_known_plain(self, ward: Ward, many: PlainRows, tally: Tally) -> None:
+    async def _plan_known_many(self, ward: Ward, many: ManyRows, tally: Tally) -> None:
         """Plan the records of a dataset of which some are stored: rule 1."""
         dataset, reference = many.dataset, ward.subject_ref
         keys = self._gate.record_keys(dataset, reference, many.records)
@@ -182,8 +181,8 @@ class _Planner:
         tally.known += len(keys) - len(missing)
         tally.new += len(missing)
         if missing:
-            plaintexts = [many.plaintexts[place] for place in missing]
-            await self._seal_plain(ward, dataset, [keys[place] for place in missing], plaintexts)
+            parts = {name: [texts[place] for place in missing] for name, texts in many.parts.items()}
+            await self._seal_many(ward, dataset, [keys[place] for place in missing], parts)
 
     def _seal_record(self, ward: Ward, row: Row, key: bytes, known: dict[str, int]) -> None:
         """Seal a record's parts and name them in an entry; drop those of classes that it has no more."""
@@ -215,39 +214,55 @@ class _Planner:
             part = PartName(TAKEN_DATASET, reference, mark_key, PROTECTED)
             self._seal(ward, group, part, 1, render_plaintext(name, {}))
 
-    async def _seal_plain(self, ward: Ward, dataset: str, keys: list[bytes], plaintexts: list[bytes]) -> None:
-        """Seal records of one protected part each, an entry's worth at a time."""
-        cipher, reference, start = ward.cipher(PROTECTED, self._keys), ward.subject_ref, 0
-        sha256, writes = hashlib.sha256, self._plan.writes
+    async def _seal_many(
+        self, ward: Ward, dataset: str, keys: Sequence[bytes], parts: Mapping[str, Sequence[bytes]]
+    ) -> None:
+        """Seal new records of one dataset, an entry's worth at a time."""
+        start = 0
         while start < len(keys):
             group = self._groups.open(dataset)
-            end = start + max(group.room(), 1)
+            end = start + max(group.room() // len(parts), 1)
             some = keys[start:end]
-            sealed = seal_new_parts(
-                cipher,
-                dataset=dataset,
-                subject_ref=reference,
-                data_class=PROTECTED,
-                record_keys=some,
-                plaintexts=plaintexts[start:end],
-                nonces=self._nonces.take(len(some)),
-            )
             group.count += len(some)
-            group.classes.add(PROTECTED)
-            group.subjects += [reference] * len(some)
+            group.subjects += [ward.subject_ref] * len(some)
             group.records += some
-            for key, part in zip(some, sealed, strict=True):
-                writes.append(PartWrite(0, PartName(dataset, reference, key, PROTECTED), 1, part))
-                group.written.append(e.Written(key, PROTECTED, 1, sha256(part).digest()))
+            for data_class, plaintexts in parts.items():
+                self._seal_class(ward, group, data_class, some, plaintexts[start:end])
             start = end
             await self._give_way(len(some))
+
+    def _seal_class(
+        self, ward: Ward, group: Group, data_class: str, keys: Sequence[bytes], plaintexts: Sequence[bytes]
+    ) -> None:
+        """Seal the parts of one class; b"" stands where a record has none."""
+        if b"" in plaintexts:
+            present = [pair for pair in zip(keys, plaintexts, strict=True) if pair[1]]
+            keys, plaintexts = [key for key, _ in present], [plaintext for _, plaintext in present]
+        if not keys:
+            return
+        dataset, reference = group.dataset.name, ward.subject_ref
+        sealed = seal_new_parts(
+            ward.cipher(data_class, self._keys),
+            dataset=dataset,
+            subject_ref=reference,
+            data_class=data_class,
+            record_keys=keys,
+            plaintexts=plaintexts,
+            nonces=self._nonces.take(len(keys)),
+        )
+        group.classes.add(data_class)
+        pairs = list(zip(keys, sealed, strict=True))
+        self._plan.writes += [
+            PartWrite(0, PartName(dataset, reference, key, data_class), 1, part) for key, part in pairs
+        ]
+        group.written += [e.Written(key, data_class, 1, sha256(part).digest()) for key, part in pairs]
 
     def _seal(self, ward: Ward, group: Group, name: PartName, version: int, plaintext: bytes) -> None:
         cipher = ward.cipher(name.data_class, self._keys)
         sealed = seal_part(cipher, name, version=version, plaintext=plaintext, nonce=self._nonces.take())
         self._plan.writes.append(PartWrite(0, name, version, sealed))
         own = "" if name.dataset == group.dataset.name else name.dataset
-        digest = hashlib.sha256(sealed).digest()
+        digest = sha256(sealed).digest()
         group.written.append(e.Written(name.record_key, name.data_class, version, digest, own))
         group.classes.add(name.data_class)
 
@@ -261,8 +276,3 @@ class _Planner:
 
 def _mark_name(row: Row) -> str:
     return f"{row.dataset}/{row.record}/{row.mark.hex()}"
-
-
-def _by_place(write: PartWrite) -> tuple[bytes, str, bytes]:
-    name = write.name
-    return name.subject_ref, name.dataset, name.record_key

@@ -36,23 +36,30 @@ class RowRenderer:
 
     def __init__(self, charter: Charter) -> None:
         self._kinds = {dataset.name: _kind(dataset, charter) for dataset in charter.datasets.values()}
-        self.plain = frozenset(
-            name for name, kind in self._kinds.items() if kind.all_protected and kind.is_many and not kind.searchable
-        )
-        """Datasets whose records `render_plain` renders."""
+        self.many = frozenset(name for name, kind in self._kinds.items() if kind.is_many and not kind.searchable)
+        """Datasets whose records `render_many` renders."""
 
-    def render_plain(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> tuple[str, bytes]:
-        """Give the name and the one part of a record of a plain dataset.
+    def render_many(
+        self, dataset: str, record: Mapping[str, Any], namer: RecordNamer
+    ) -> tuple[str, Mapping[str, bytes]]:
+        """Give the name and the parts of a record where a user has many.
 
         Raises:
-            InvalidInputError: the part is over `PLAINTEXT_SIZE_BYTES_MAX`.
+            InvalidInputError: a part is over `PLAINTEXT_SIZE_BYTES_MAX`.
         """
         content = render_content(record)
         name = namer.name_many(dataset, digest_content(content))
-        plaintext = b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content)
-        if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-            raise _too_large(plaintext)
-        return name, plaintext
+        head = b'{"record":"%b","fields":' % name.encode("ascii")
+        kind = self._kinds[dataset]
+        if kind.all_protected:
+            parts = {PROTECTED: b"%b%b}" % (head, content)}
+        else:
+            split = classify_record(kind.dataset, record)
+            parts = {data_class: b"%b%b}" % (head, render_content(fields)) for data_class, fields in split.items()}
+        for plaintext in parts.values():
+            if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
+                raise _too_large(plaintext)
+        return name, parts
 
     def render(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> Row | None:
         """Give a record's row; None when it says the same as another one of the export and needs none.
