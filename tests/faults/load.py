@@ -130,8 +130,10 @@ class Load:
         self._port, self._token = port, token
         self._writes, self._until_broken = writes, until_broken
         self._stop = threading.Event()
+        self._sending = [""] * threads
         self._threads = [
-            threading.Thread(target=self._run, args=(users[number::threads],), daemon=True) for number in range(threads)
+            threading.Thread(target=self._run, args=(number, users[number::threads]), daemon=True)
+            for number in range(threads)
         ]
 
     def __enter__(self) -> Self:
@@ -153,22 +155,33 @@ class Load:
             lambda: f"{count} answers {statuses} in phase {phase}: {self.seen.statuses(phase)} {self.seen.broken[-3:]}",
         )
 
-    def _run(self, mine: Sequence[str]) -> None:
+    def move_on(self, phase: str) -> None:
+        """Begin a phase, and wait until nothing is on its way that was sent in the one before."""
+        before, self.phase = self.phase, phase
+        wait_until(lambda: before not in self._sending, lambda: f"the last answer of phase {before}")
+
+    def _run(self, number: int, mine: Sequence[str]) -> None:
         chance = random.Random()
         caller = Caller(self._port, self._token)
         while not self._stop.is_set():
             user = chance.choice(mine)
+            # Noted first and then looked at again, so that `move_on` misses nobody.
+            phase = self._sending[number] = self.phase
+            if phase != self.phase:
+                continue
             try:
-                self._call(caller, user, writes=chance.random() < self._writes)
+                self._call(caller, user, phase, writes=chance.random() < self._writes)
             except FAILURES as error:
                 self.seen.broken.append(repr(error))
                 if self._until_broken:
                     break
                 time.sleep(0.05)
+            finally:
+                self._sending[number] = ""
         caller.close()
 
-    def _call(self, caller: Caller, user: str, *, writes: bool) -> None:
-        seen, phase = self.seen, self.phase
+    def _call(self, caller: Caller, user: str, phase: str, *, writes: bool) -> None:
+        seen = self.seen
         if not writes:
             seen.answers.append(caller.get(user, phase=phase))
             return

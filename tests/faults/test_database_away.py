@@ -49,9 +49,8 @@ def test_gateway_refuses_while_its_database_is_away_and_serves_again_by_itself(
             load.phase = "away"
             load.wait_for(ANSWERS, "away", 503)
             wait_until(lambda: server.readiness()[0] == 503, lambda: "the gateway to say that it is not ready")
+            load.move_on("back")
             database_server.start()
-            # What is sent from here on meets a database that is there; the gateway has to notice by itself.
-            load.phase = "back"
             load.wait_for(ANSWERS, "back", 200, 201)
             wait_until(lambda: server.readiness()[0] == 200, server.said)
             load.phase = "after"

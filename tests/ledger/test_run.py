@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ringfence.core.errors import IntegrityError, RingfenceError, UnavailableError
+from ringfence.core.ports import CommitUnknownError, Store
 from ringfence.ledger import sequencer as module
 from ringfence.ledger.sequencer import Progress
 from tests.ledger.tree import check_order, make_sequencer, read_leaves
@@ -69,3 +70,33 @@ def test_loop_ends_when_something_was_tampered_with(run: Any, ledger: LedgerWrit
     store = Failing(ledger.store, IntegrityError("a batch is not what a lane wrote"))
     with pytest.raises(IntegrityError):
         run(run_until_sealed(store, tmp_path / "tree", ledger))
+
+
+class Forgetful:
+    """A store whose connection breaks while the tree's head is committed: once with it stored, once without."""
+
+    def __init__(self, store: Store, *, stored: bool) -> None:
+        self._store = store
+        self._stored = stored
+        self._broken = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit_tree(self, **arguments: Any) -> bool:
+        """Commit or not, and say that it is not known, the first time."""
+        if self._broken:
+            return await self._store.commit_tree(**arguments)
+        self._broken = True
+        if self._stored:
+            await self._store.commit_tree(**arguments)
+        raise CommitUnknownError("the connection was lost while committing")
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_loop_goes_on_from_what_was_committed_when_that_was_not_known(
+    run: Any, ledger: LedgerWriter, tmp_path: Path, stored: bool
+) -> None:
+    store = Forgetful(ledger.store, stored=stored)
+    unavailable = run(run_until_sealed(store, tmp_path / "tree", ledger))
+    assert unavailable == ["the connection was lost while committing"]

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bar
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.cli.output import deployment_option, json_option, run, say
-from ringfence.core.errors import ConfigurationError, UnavailableError
+from ringfence.core.errors import ConfigurationError, DeviceError
 from ringfence.ledger.export import export_bundle
 from ringfence.ledger.sequencer import Progress, Sequencer
 from ringfence.ledger.tree_reader import TreeReader
@@ -76,7 +76,7 @@ def _ignore(progress: Progress) -> None:
     del progress
 
 
-def _tell(error: UnavailableError) -> None:
+def _tell(error: DeviceError) -> None:
     click.echo(f"sequencer: {error.message}", err=True)
 
 

@@ -22,8 +22,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core.checkpoint import Checkpoint, sign_checkpoint, verifier_key_of
-from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
-from ringfence.core.ports import Store, TreeHead
+from ringfence.core.errors import (
+    ConfigurationError,
+    DeviceError,
+    IntegrityError,
+    ProofInvalidError,
+    UnavailableError,
+)
+from ringfence.core.ports import CommitUnknownError, Store, TreeHead
 from ringfence.core.signed_note import render_vkey
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.leaves import read_placed_batches
@@ -129,7 +135,7 @@ class Sequencer:
         stop: asyncio.Event,
         *,
         report: Callable[[Progress], None],
-        report_unavailable: Callable[[UnavailableError], None],
+        report_unavailable: Callable[[DeviceError], None],
     ) -> None:
         """Run rounds until `stop` is set. A device that does not answer is asked again; any other error ends it."""
         while not stop.is_set():
@@ -137,7 +143,8 @@ class Sequencer:
                 progress = await self.run_round()
                 report(progress)
                 pause = 0.0 if progress.more else self._limits.interval_seconds
-            except UnavailableError as error:
+            except (UnavailableError, CommitUnknownError) as error:
+                # The next round starts from what was committed, so that it need not be known here.
                 report_unavailable(error)
                 pause = RETRY_SECONDS
             try:

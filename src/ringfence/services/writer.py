@@ -58,7 +58,7 @@ from ringfence.services.lane_recovery import read_lane
 SEAL_INTERVAL_SECONDS: Final = 0.2
 WAITING_JOBS_MAX: Final = 4096
 READS_PER_BATCH_MAX: Final = 4096
-UNKNOWN_COMMIT_SECONDS_MAX: Final = 30.0
+UNKNOWN_COMMIT_SECONDS_MAX: Final = 10.0
 ATTEMPTS_MAX: Final = 8
 RETRY_PAUSE_SECONDS: Final = 0.05
 
@@ -393,7 +393,10 @@ class LaneWriter:
             if head.n == self.sealed.n:
                 return
             leaf = seal_head(self._key, origin=self._origin, head=head)
-            await self._store.put_seal(StoredSeal(lane=self.lane, n=head.n, epoch=epoch, leaf=leaf))
+            try:
+                await self._store.put_seal(StoredSeal(lane=self.lane, n=head.n, epoch=epoch, leaf=leaf))
+            except CommitUnknownError as error:  # the same seal is put again
+                raise UnavailableError("the seal of the lane could not be stored", hint="try again") from error
             self.sealed = head
             self.sealed_at_ms = self._clock_ms()
 
