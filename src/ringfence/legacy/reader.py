@@ -34,7 +34,7 @@ Json = Any  # what JSON can say: null, a truth value, a number, text, a list or 
 
 _INTEGER_MIN: Final = -(1 << 63)
 _INTEGER_MAX: Final = (1 << 64) - 1
-_KEY_OVERHEAD: Final = 64
+KEY_OVERHEAD: Final = 64
 _PLACE_CHARACTERS_MAX: Final = 500
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PARSER_ERRORS: Final = (InvalidInputError, ijson.JSONError, ValueError, ArithmeticError, OSError)
@@ -99,7 +99,7 @@ class _ExportReader:
 
     def error_pointer(self) -> str:
         """Give the pointer of the value that was being read when an error rose."""
-        return self._pointer + "".join("/" + _escape(key) for key in reversed(self._inside))
+        return self._pointer + "".join("/" + escape_key(key) for key in reversed(self._inside))
 
     def read(self) -> Iterator[Item]:
         """Give every record; one JSON value is expected and nothing after it."""
@@ -133,7 +133,7 @@ class _ExportReader:
         for event, key in self._events:
             if event == "end_map":
                 break
-            child_pointer = self._pointer = f"{pointer}/{_escape(key)}"
+            child_pointer = self._pointer = f"{pointer}/{escape_key(key)}"
             self._hold_key(key, keys)
             child, child_wild_key = None, wild_key
             if node is not None:
@@ -171,7 +171,7 @@ class _ExportReader:
         if key in keys:
             raise InvalidInputError("found a name twice in one object; expected each once")
         keys.add(key)
-        self._open_keys_size += len(key) + _KEY_OVERHEAD
+        self._open_keys_size += len(key) + KEY_OVERHEAD
         if self._open_keys_size > self._limits.open_keys_size_max:
             raise InvalidInputError(
                 f"found over {self._limits.open_keys_size_max} characters of names around one record; expected fewer"
@@ -224,7 +224,7 @@ class _ExportReader:
     def _keep_key(self, record: dict[str, Json], key_field: str, wild_key: str, pointer: str) -> Iterator[Item]:
         """Put the dynamic key into the record; a field of the same name goes to the catch-all and is not lost."""
         if key_field in record:
-            yield self._leaf(record[key_field], f"{pointer}/{_escape(key_field)}")
+            yield self._leaf(record[key_field], f"{pointer}/{escape_key(key_field)}")
         record[key_field] = wild_key
 
     def _begin_record(self) -> None:
@@ -282,7 +282,7 @@ class _ExportReader:
     def _scalar(self, value: Json) -> Json:
         kind = type(value)
         if kind is int or kind is Decimal:
-            return _exact_number(value, characters_max=self._limits.number_characters_max)
+            return exact_number(value, characters_max=self._limits.number_characters_max)
         if kind is str and len(value) > self._string_characters_max:
             raise InvalidInputError(
                 f"found over {self._string_characters_max} characters in one string; expected fewer"
@@ -302,7 +302,7 @@ class _ExportReader:
             raise InvalidInputError(f"found over {self._limits.depth_max} levels inside each other; expected fewer")
 
 
-def _exact_number(number: int | Decimal, *, characters_max: int) -> int | float | str:
+def exact_number(number: int | Decimal, *, characters_max: int) -> int | float | str:
     """Give the number as an integer of 64 bits or a float that says exactly the same, else as its decimal text."""
     if isinstance(number, int):
         if _INTEGER_MIN <= number <= _INTEGER_MAX:
@@ -337,7 +337,7 @@ def _describe(error: Exception) -> str:
     return "found a number that cannot be represented; expected one with fewer digits"
 
 
-def _escape(key: str) -> str:
+def escape_key(key: str) -> str:
     """Escape a key for a JSON pointer (RFC 6901)."""
     if "~" in key or "/" in key:
         return key.replace("~", "~0").replace("/", "~1")

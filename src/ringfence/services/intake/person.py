@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from ringfence.core.charter import Charter
+from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
@@ -139,6 +139,16 @@ class _Content:
         self.count += 1
         self.size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
 
+    def add_protected(self, dataset: str, record: str, plaintext: bytes) -> None:
+        """Take one record that is one protected part."""
+        rows = self.many.get(dataset)
+        if rows is None:
+            rows = self.many[dataset] = ManyRows(dataset, [], {PROTECTED: []})
+        rows.records.append(record)
+        rows.parts[PROTECTED].append(plaintext)
+        self.count += 1
+        self.size += ROW_OVERHEAD_BYTES + len(plaintext)
+
     def add_many(self, dataset: str, record: str, parts: Mapping[str, bytes]) -> None:
         """Take one record of the simpler kind."""
         rows = self.many.get(dataset)
@@ -262,7 +272,10 @@ class _Reading:
         """Render one record into a piece."""
         dataset = item.dataset
         try:
-            if dataset in self._renderer.many:
+            if dataset in self._renderer.protected:
+                name, plaintext = self._renderer.render_protected(dataset, item.record, namer)
+                content.add_protected(dataset, name, plaintext)
+            elif dataset in self._renderer.many:
                 name, parts = self._renderer.render_many(dataset, item.record, namer)
                 content.add_many(dataset, name, parts)
             elif row := self._renderer.render(dataset, item.record, namer):

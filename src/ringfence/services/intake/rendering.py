@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from ringfence.core.catalog import class_of_record, classify_record
@@ -18,7 +19,7 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.custody.searching import normalize
 from ringfence.services.intake.messages import Row
-from ringfence.services.intake.naming import RecordNamer, digest_content, render_content
+from ringfence.services.intake.naming import DIGEST_SIZE_BYTES, RecordNamer, digest_content, render_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,24 @@ class RowRenderer:
 
     def __init__(self, charter: Charter) -> None:
         self._kinds = {dataset.name: _kind(dataset, charter) for dataset in charter.datasets.values()}
-        self.many = frozenset(name for name, kind in self._kinds.items() if kind.is_many and not kind.searchable)
+        many = {name: kind for name, kind in self._kinds.items() if kind.is_many and not kind.searchable}
+        self.protected = frozenset(name for name, kind in many.items() if kind.all_protected)
+        """Datasets whose records `render_protected` renders."""
+        self.many = frozenset(many) - self.protected
         """Datasets whose records `render_many` renders."""
+
+    def render_protected(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> tuple[str, bytes]:
+        """Give the name and the one part of a record where a user has many and all is protected.
+
+        Raises:
+            InvalidInputError: the part is over `PLAINTEXT_SIZE_BYTES_MAX`.
+        """
+        content = render_content(record)
+        name = namer.name_many(dataset, sha256(content).digest()[:DIGEST_SIZE_BYTES])
+        plaintext = b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content)
+        if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
+            raise _too_large(plaintext)
+        return name, plaintext
 
     def render_many(
         self, dataset: str, record: Mapping[str, Any], namer: RecordNamer
@@ -47,15 +64,10 @@ class RowRenderer:
         Raises:
             InvalidInputError: a part is over `PLAINTEXT_SIZE_BYTES_MAX`.
         """
-        content = render_content(record)
-        name = namer.name_many(dataset, digest_content(content))
+        name = namer.name_many(dataset, digest_content(render_content(record)))
         head = b'{"record":"%b","fields":' % name.encode("ascii")
-        kind = self._kinds[dataset]
-        if kind.all_protected:
-            parts = {PROTECTED: b"%b%b}" % (head, content)}
-        else:
-            split = classify_record(kind.dataset, record)
-            parts = {data_class: b"%b%b}" % (head, render_content(fields)) for data_class, fields in split.items()}
+        split = classify_record(self._kinds[dataset].dataset, record)
+        parts = {data_class: b"%b%b}" % (head, render_content(fields)) for data_class, fields in split.items()}
         for plaintext in parts.values():
             if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
                 raise _too_large(plaintext)

@@ -1,0 +1,195 @@
+"""Reads a small export in half the time, or says that it is one for `reader`, which decides.
+
+- Nothing is refused here. Whatever is not plainly in order (a fault, a number of unusual length, half of a surrogate
+  pair, a name twice, a size near a limit) is left to the reader, whose words and JSON pointer the user gets.
+- What is read is, item by item, what the reader gives: their tests hold them against each other.
+- The whole text and all its items are in memory, so only exports of at most `QUICK_SIZE_BYTES_MAX` are read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from ringfence.core.catalog import SourceMatcher, SourceNode
+from ringfence.core.charter import Dataset
+from ringfence.core.errors import InvalidInputError
+from ringfence.legacy.checked_stream import BYTE_ORDER_MARKS
+from ringfence.legacy.limits import MEBIBYTE, ReadLimits
+from ringfence.legacy.reader import KEY_OVERHEAD, Item, Json, escape_key, exact_number
+
+QUICK_SIZE_BYTES_MAX: Final = MEBIBYTE
+NUMBER_CHARACTERS_MAX: Final = 30
+LEVELS_MAX: Final = 20
+_BYTES_PER_KEY_MIN: Final = 5  # `"":0,`
+_HALF_PAIR: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+
+
+class _UnusualError(ValueError):
+    """Something that the reader is to look at."""
+
+
+def read_quickly(text: bytes, *, matcher: SourceMatcher, limits: ReadLimits) -> list[Item] | None:
+    """Give the records of one export in the order of the file; None when the reader is to read it.
+
+    Args:
+        text: the whole JSON text.
+        matcher: says which paths of keys are which dataset.
+        limits: those of the reader.
+    """
+    if not _is_within(text, limits):
+        return None
+    try:
+        document = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_distinct,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_unusual,
+        )
+        return _Walk(matcher, levels_max=min(LEVELS_MAX, limits.depth_max)).walk(document)
+    except (ValueError, RecursionError, InvalidInputError):  # every fault is the reader's to name
+        return None
+
+
+def _is_within(text: bytes, limits: ReadLimits) -> bool:
+    """Whether no limit can be passed in so short a text, and its escapes are those of whole characters."""
+    size = len(text)
+    size_max = min(
+        QUICK_SIZE_BYTES_MAX,
+        limits.export_size_bytes_max,
+        limits.record_size_bytes_max,
+        limits.string_characters_max,
+    )
+    if size > size_max or limits.number_characters_max < NUMBER_CHARACTERS_MAX or text.startswith(BYTE_ORDER_MARKS):
+        return False
+    if size + size // _BYTES_PER_KEY_MIN * KEY_OVERHEAD > limits.open_keys_size_max:
+        return False
+    if text.count(b"{") + text.count(b"[") > limits.record_containers_max:
+        return False
+    has_pairs = b"\\ud" in text or b"\\uD" in text
+    return not (has_pairs and (rb"\\" in text or _HALF_PAIR.search(text)))
+
+
+def _distinct(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _UnusualError
+    return members
+
+
+def _integer(text: str) -> Json:
+    if len(text) > NUMBER_CHARACTERS_MAX:
+        raise _UnusualError
+    return exact_number(int(text), characters_max=NUMBER_CHARACTERS_MAX)
+
+
+def _float(text: str) -> Json:
+    if len(text) > NUMBER_CHARACTERS_MAX:
+        raise _UnusualError
+    return exact_number(Decimal(text), characters_max=NUMBER_CHARACTERS_MAX)
+
+
+def _unusual(name: str) -> NoReturn:
+    raise _UnusualError
+
+
+class _Walk:
+    """The walk of `reader._ExportReader` over values instead of events; gathers `items`."""
+
+    def __init__(self, matcher: SourceMatcher, *, levels_max: int) -> None:
+        self._root = matcher.root
+        self._catch_all = matcher.catch_all.name
+        self._levels_max = levels_max
+        self.items: list[Item] = []
+
+    def walk(self, document: Json) -> list[Item]:
+        """Give every record of the document."""
+        self._walk(self._root, document, "", 0, None)
+        return self.items
+
+    def _walk(self, node: SourceNode | None, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
+        dataset = None if node is None else node.dataset
+        if dataset is not None:
+            self._take(dataset, value, pointer, level, wild_key)
+        elif type(value) is dict:
+            self._walk_object(node, value, pointer, level + 1, wild_key)
+        elif type(value) is list:
+            self._check_level(level + 1)
+            if not value and (node is None or wild_key is not None):
+                self._add_leaf(value, pointer)
+            for index, element in enumerate(value):
+                self._walk(None, element, f"{pointer}/{index}", level + 1, None)
+        elif value is not None or node is None or wild_key is not None:
+            self._add_leaf(value, pointer)
+
+    def _walk_object(
+        self, node: SourceNode | None, members: dict[str, Json], pointer: str, level: int, wild_key: str | None
+    ) -> None:
+        self._check_level(level)
+        if not members and (node is None or wild_key is not None):
+            self._add_leaf({}, pointer)
+        for key, value in members.items():
+            child, child_wild_key = None, wild_key
+            if node is not None:
+                child = node.children.get(key)
+                if child is None and node.any_child is not None:
+                    child, child_wild_key = node.any_child, key
+            self._walk(child, value, f"{pointer}/{escape_key(key)}", level, child_wild_key)
+
+    def _take(self, dataset: Dataset, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
+        if type(value) is list and dataset.records_many:
+            self._check_level(level + 1)
+            self._take_list(dataset, value, pointer, level + 2, wild_key)
+        elif value is None or value == []:
+            if wild_key is not None:
+                self._add_leaf(value, pointer)
+        else:
+            self._take_record(dataset, value, pointer, level + 1, wild_key)
+
+    def _take_list(
+        self, dataset: Dataset, elements: list[Json], pointer: str, level: int, wild_key: str | None
+    ) -> None:
+        if not elements and wild_key is not None:
+            self._add_leaf(elements, pointer)
+        for index, element in enumerate(elements):
+            self._take_record(dataset, element, f"{pointer}/{index}", level, wild_key)
+
+    def _take_record(self, dataset: Dataset, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
+        record = value if type(value) is dict else {"value": value}
+        for child in record.values():
+            if type(child) is dict or type(child) is list:
+                self._check_levels(value, level)
+                break
+        if wild_key is not None:
+            if dataset.key_field in record:  # it gives way to the dynamic key, and is not lost
+                self._add_leaf(record[dataset.key_field], f"{pointer}/{escape_key(dataset.key_field)}")
+            record[dataset.key_field] = wild_key
+        self.items.append(Item(dataset.name, record, pointer))
+
+    def _add_leaf(self, value: Json, pointer: str) -> None:
+        self.items.append(Item(self._catch_all, {"path": pointer, "value": value}, pointer))
+
+    def _check_level(self, level: int) -> None:
+        if level > self._levels_max:
+            raise _UnusualError
+
+    def _check_levels(self, value: Json, level: int) -> None:
+        """Check how deep a record goes; `level` is its own if it is an object or a list."""
+        kind = type(value)
+        if kind is dict:
+            inner: Any = value.values()
+        elif kind is list:
+            inner = value
+        else:
+            return
+        self._check_level(level)
+        for child in inner:
+            if type(child) is dict or type(child) is list:
+                self._check_levels(child, level + 1)
