@@ -281,3 +281,14 @@ def test_many_batches_at_once_count_every_record_in_steps_without_gaps(deploymen
 
     assert in_world(deployment, work) == 60
     assert verified(deployment, tmp_path / "bundle").outcome == "verified"
+
+
+def test_erasing_somebody_unknown_is_recorded_before_it_is_answered(deployment: Deployment, tmp_path: Path) -> None:
+    async def work(world: World) -> int:
+        before = world.gate.singles.head.n
+        with pytest.raises(NotFoundError, match="receipt"):
+            await erase_user(world.gate, world.caller("app"), purpose="user_request", user="nobody")
+        return world.gate.singles.head.n - before
+
+    assert in_world(deployment, work) == 1
+    assert verified(deployment, tmp_path / "bundle").outcome == "verified"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -22,6 +24,9 @@ from ringfence.services.governance import Governance
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.subjects import SubjectDirectory
 from ringfence.services.writer import LaneWriter
+
+AUTHORITY_WAIT_SECONDS_MAX: Final = 10.0
+AUTHORITY_PAUSE_SECONDS: Final = 0.1
 
 
 def clock_ms() -> int:
@@ -52,8 +57,11 @@ class Runtime:
         Raises:
             ConfigurationError: another process has it, or its key is not here.
         """
-        if not await self.store.claim_lane(AUTHORITY_LANE):
-            raise ConfigurationError("another process is changing the rules", hint="try again when it is done")
+        deadline = time.monotonic() + AUTHORITY_WAIT_SECONDS_MAX
+        while not await self.store.claim_lane(AUTHORITY_LANE):
+            if time.monotonic() > deadline:
+                raise ConfigurationError("another process is changing the rules", hint="try again when it is done")
+            await asyncio.sleep(AUTHORITY_PAUSE_SECONDS)
         try:
             writer = LaneWriter(
                 self.store,
@@ -88,18 +96,28 @@ class Runtime:
         return await self._certify_lane(duty)
 
     async def _certify_lane(self, duty: str) -> LaneWriter:
-        key = Ed25519PrivateKey.generate()
+        """Have a new lane certified. It is claimed first: a store that another process holds writes no rule."""
         async with self.governance() as governance:
-            number = await governance.certify_lane(
-                key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
-            )
-        # A crash here leaves a certified lane whose key nobody has: it never writes, and stands in the ledger as such.
-        write_key_file(self.deployment.keys / "lanes" / f"{number}.key", key.private_bytes_raw())
-        if not await self.store.claim_lane(number):
-            raise ConfigurationError(
-                "another process serves from this database", hint="the embedded database takes one gateway at a time"
+            await self.keeper.refresh()
+            number = governance.next_lane()
+            if not await self.store.claim_lane(number):
+                raise ConfigurationError(
+                    "another process serves from this database or takes exports in",
+                    hint="the embedded database takes one at a time: stop the other first, or use PostgreSQL",
+                )
+            key = self._lane_key(number)
+            await governance.certify_lane(
+                number, key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
             )
         return self._writer(number, key)
+
+    def _lane_key(self, number: int) -> Ed25519PrivateKey:
+        """Make the key of a lane that is about to be certified; one that a crash left uncertified is taken up."""
+        name = f"lanes/{number}"
+        path = self.deployment.keys / f"{name}.key"
+        if not path.exists():
+            write_key_file(path, Ed25519PrivateKey.generate().private_bytes_raw())
+        return self.deployment.signing_key(name)
 
     def _writer(self, number: int, key: Ed25519PrivateKey) -> LaneWriter:
         self._taken.add(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
@@ -18,6 +19,8 @@ from ringfence.core.state import State, digest_state, fold
 from ringfence.services.jobs import Prepared
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.writer import LaneWriter
+
+IDENTITY_CHARACTERS_MAX: Final = 255
 
 
 class Governance:
@@ -49,22 +52,21 @@ class Governance:
         )
         return await self._write(lambda state: (entry, None), blob=text)
 
-    async def certify_lane(self, *, key: bytes, build: str, duty: str) -> int:
-        """Let a new lane write; gives its number.
+    def next_lane(self) -> int:
+        """Give the number that the next lane will have. Nobody else certifies one while this holds the authority."""
+        return max(self._keeper.state.lanes, default=0) + 1
+
+    async def certify_lane(self, lane: int, *, key: bytes, build: str, duty: str) -> State:
+        """Let a new lane write.
 
         Args:
+            lane: its number, from `next_lane`.
             key: the lane's Ed25519 public key, 32 bytes.
             build: what runs it: a digest or version, in words.
             duty: `gateway` or `ingest`.
         """
-        given: list[int] = []
-
-        def make(state: State) -> tuple[e.Rule, bytes | None]:
-            given[:] = [max(state.lanes, default=0) + 1]
-            return e.LaneCertified(lane=given[0], key=key, build=build, duty=duty), None
-
-        await self._write(make)
-        return given[0]
+        entry = e.LaneCertified(lane=lane, key=key, build=build, duty=duty)
+        return await self._write(lambda state: (entry, None))
 
     async def retire_lane(self, lane: int, *, n: int) -> State:
         """Close a lane after its batch n."""
@@ -79,8 +81,11 @@ class Governance:
         """Make a caller known as belonging to a party; gives its number.
 
         Raises:
-            ConflictError: the party is not in the charter, or the identity is registered already.
+            ConflictError: the identity is registered already.
+            InvalidInputError: the party is not in the charter, or a name is no token's.
         """
+        _check_identity(issuer, "issuer")
+        _check_identity(subject, "subject")
         opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), e.Identity(issuer=issuer, subject=subject))
         given: list[int] = []
 
@@ -137,3 +142,15 @@ class Governance:
         await self._keeper.refresh()
         await self._authority.submit(prepare)
         return await self._keeper.refresh()
+
+
+def _check_identity(name: str, place: str) -> None:
+    """Refuse what no token that is taken could say, so that nobody is registered who can never call."""
+    if not 0 < len(name) <= IDENTITY_CHARACTERS_MAX:
+        raise InvalidInputError(
+            f"the {place} has {len(name)} characters, not 1 to {IDENTITY_CHARACTERS_MAX}", place=place
+        )
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"the {place} is not UTF-8", place=place) from None

@@ -58,7 +58,8 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
     for _ in range(ATTEMPTS_MAX):
         subject = await gate.subjects.find(user, fresh=True)
         if subject is None:
-            raise NotFoundError("the user is not in the vault")
+            receipt = await _record_miss(gate, request, unresolved, rule)
+            raise NotFoundError(f"the user is not in the vault (receipt {receipt})")
         erasing = _Erasing(gate, request, rule, subject.subject_ref)
         try:
             committed = await gate.singles.submit(erasing.prepare)
@@ -69,6 +70,17 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
         state = await gate.keeper.refresh()
         return ErasureAnswer(committed.receipt_text, committed.at_ms, state.epoch)
     raise ConflictError("the user changed too often meanwhile", hint="try again")
+
+
+async def _record_miss(gate: Gate, request: Request, about: e.About, rule: Callable[[State], Ruling]) -> str:
+    """Write that somebody asked to erase a user who is not there, so that it touched no record; gives the receipt."""
+    miss = Request(request.caller, request.purpose, request.verb, request.shape, 0)
+
+    def prepare(state: State, at_ms: int) -> Prepared:
+        leaf, opening = gate.access_entry(miss, dataset="", decided=dict(rule(state).decided), about=about)
+        return Prepared(entries=[leaf], openings=[opening])
+
+    return (await gate.singles.submit(prepare)).receipt_text
 
 
 def _is_permitted(ruling: Ruling) -> bool:
