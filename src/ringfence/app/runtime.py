@@ -96,18 +96,28 @@ class Runtime:
         return await self._certify_lane(duty)
 
     async def _certify_lane(self, duty: str) -> LaneWriter:
-        key = Ed25519PrivateKey.generate()
+        """Have a new lane certified. It is claimed first: a store that another process holds writes no rule."""
         async with self.governance() as governance:
-            number = await governance.certify_lane(
-                key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
-            )
-        # A crash here leaves a certified lane whose key nobody has: it never writes, and stands in the ledger as such.
-        write_key_file(self.deployment.keys / "lanes" / f"{number}.key", key.private_bytes_raw())
-        if not await self.store.claim_lane(number):
-            raise ConfigurationError(
-                "another process serves from this database", hint="the embedded database takes one gateway at a time"
+            await self.keeper.refresh()
+            number = governance.next_lane()
+            if not await self.store.claim_lane(number):
+                raise ConfigurationError(
+                    "another process serves from this database or takes exports in",
+                    hint="the embedded database takes one at a time: stop the other first, or use PostgreSQL",
+                )
+            key = self._lane_key(number)
+            await governance.certify_lane(
+                number, key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
             )
         return self._writer(number, key)
+
+    def _lane_key(self, number: int) -> Ed25519PrivateKey:
+        """Make the key of a lane that is about to be certified; one that a crash left uncertified is taken up."""
+        name = f"lanes/{number}"
+        path = self.deployment.keys / f"{name}.key"
+        if not path.exists():
+            write_key_file(path, Ed25519PrivateKey.generate().private_bytes_raw())
+        return self.deployment.signing_key(name)
 
     def _writer(self, number: int, key: Ed25519PrivateKey) -> LaneWriter:
         self._taken.add(number)
