@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from ringfence.app.deployment import DEVELOPMENT_ISSUER
-from ringfence.app.serving import _countries, _tree_files
+from ringfence.app.serving import _tree_files
+from ringfence.app.surroundings import make_country_finder
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
 from ringfence.core.receipt import parse_receipt
 from ringfence.gateway.application import Gateway
@@ -92,7 +93,7 @@ def open_stage(directory: Path) -> Iterator[Stage]:
         application = Gateway(
             world.gate,
             tokens=TokenChecker({DEVELOPMENT_ISSUER: issuer}, clock_seconds=lambda: world.gate.clock_ms() / 1000),
-            countries=_countries(deployment),
+            countries=make_country_finder(deployment),
             readiness=lambda: reasons,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(deployment.ledger),

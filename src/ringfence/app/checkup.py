@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import stat
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import Runtime, open_runtime
+from ringfence.app.surroundings import make_country_finder, read_issuers, verify_certificate
 from ringfence.core.entry import DEVELOPMENT
-from ringfence.core.errors import RingfenceError
+from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.ledger.tree_reader import TreeReader
 
 CHECKPOINT_AGE_SECONDS_MAX: Final = 120
@@ -67,17 +69,40 @@ def _check_keys(deployment: Deployment) -> list[Finding]:
 
 def _check_listening(deployment: Deployment) -> list[Finding]:
     listen = deployment.configuration.listen
-    if bool(listen.certificate) != bool(listen.key):
-        return [Finding("listen", "wrong", "TLS needs both certificate and key", "set both under `listen`")]
-    if not listen.certificate and listen.host not in ("127.0.0.1", "::1", "localhost"):
+    try:
+        verify_certificate(deployment)
+    except ConfigurationError as error:
+        return [Finding("listen", "wrong", error.message, error.hint)]
+    if not listen.certificate and not _is_loopback(listen.host):
         return [Finding("listen", "wrong", f"plain HTTP on {listen.host}", "set `listen.certificate` and `listen.key`")]
     return [Finding("listen", "good", f"{listen.host}:{listen.port}{' with TLS' if listen.certificate else ''}")]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_surroundings(deployment: Deployment, *, mode: str) -> Iterator[Finding]:
+    try:
+        issuers = read_issuers(deployment, mode=mode)
+        yield Finding("issuers", "good", f"{len(issuers)} trusted: {', '.join(issuers) or 'nobody can call'}")
+    except ConfigurationError as error:
+        yield Finding("issuers", "wrong", error.message, error.hint)
+    try:
+        make_country_finder(deployment)
+    except ConfigurationError as error:
+        yield Finding("geography", "wrong", error.message, error.hint)
 
 
 async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     state = runtime.keeper.state
     if state.mode == DEVELOPMENT:
         yield Finding("mode", "note", "development: anyone with the keys directory can make tokens")
+    for finding in _check_surroundings(runtime.deployment, mode=state.mode):
+        yield finding
     if not runtime.deployment.configuration.geography:
         yield Finding(
             "geography",

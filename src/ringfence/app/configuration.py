@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
@@ -91,8 +91,24 @@ def read_configuration(directory: Path) -> Configuration:
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"{path} has wrong settings: {problems}", hint="see docs/deployment.md") from None
+        raise _wrong_settings(str(path), error) from None
+
+
+def make_configuration(**settings: Any) -> Configuration:
+    """Give settings that were named one by one.
+
+    Raises:
+        ConfigurationError: a setting is wrong; names every one.
+    """
+    try:
+        return Configuration(**settings)
+    except ValidationError as error:
+        raise _wrong_settings("the command", error) from None
+
+
+def _wrong_settings(where: str, error: ValidationError) -> ConfigurationError:
+    problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    return ConfigurationError(f"{where} has wrong settings: {problems}", hint="see docs/deployment.md")
 
 
 def render_configuration(configuration: Configuration) -> str:

@@ -16,7 +16,7 @@ from ringfence.app.tokens import create_token_key
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
@@ -48,18 +48,45 @@ async def initialise(
         raise InvalidInputError(
             f"there is no region {configuration.region!r:.80}", hint=f"the charter names {', '.join(charter.regions)}"
         )
-    if directory.exists() and any(directory.iterdir()):
-        raise ConfigurationError(f"{directory} is not empty", hint="name a directory that is not there yet")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    verifier_key_of(Ed25519PrivateKey.generate(), name=origin)  # refuses a name that no key can have
+    if configuration.geography and not Path(configuration.geography).is_file():
+        raise ConfigurationError(f"there is no file {configuration.geography}", hint="name an MMDB file")
     deployment = Deployment(directory, configuration)
+    _make_directory(directory)
+    try:
+        await _make_store(deployment)
+    except RingfenceError:
+        _remove_embedded(directory)
+        raise
     genesis = _make_keys(deployment, charter, origin=origin, mode=mode)
     deployment.ledger.mkdir()
-    store = deployment.make_store()
-    await store.create()
-    await store.close()
     _write_file(directory / FILE, render_configuration(configuration).encode())
     await _write_first_rules(deployment, genesis, charter, charter_text, charter_file)
     return charter
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        empty = not any(directory.iterdir())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{directory} cannot be made: {error.strerror}", hint="name a directory that is not there yet"
+        ) from None
+    if not empty:
+        raise ConfigurationError(f"{directory} is not empty", hint="name a directory that is not there yet")
+
+
+async def _make_store(deployment: Deployment) -> None:
+    store = deployment.make_store()
+    await store.create()
+    await store.close()
+
+
+def _remove_embedded(directory: Path) -> None:
+    """Leave the directory empty, as it was, so that the command can be repeated."""
+    for path in directory.iterdir():
+        path.unlink()
 
 
 def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str) -> e.Genesis:

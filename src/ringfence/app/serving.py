@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import os
 import time
@@ -14,18 +13,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-import maxminddb
-
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment, open_deployment
+from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
-from ringfence.app.tokens import PUBLIC_FILE
-from ringfence.core.entry import DEVELOPMENT
-from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityError, ProofInvalidError, RingfenceError
+from ringfence.app.surroundings import make_country_finder, read_issuers
+from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError
 from ringfence.core.receipt import parse_receipt
 from ringfence.core.tiles import parse_tile_path
 from ringfence.gateway.application import Gateway
-from ringfence.gateway.authentication import Issuer, TokenChecker, read_issuer
-from ringfence.gateway.country import CountryFinder
+from ringfence.gateway.authentication import TokenChecker
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
@@ -77,10 +72,11 @@ class Service:
         async def prove(text: str) -> bytes:
             return await prove_receipt(runtime.store, tree, parse_receipt(text), log_key=runtime.trust.log_key)
 
+        issuers = read_issuers(self._deployment, mode=runtime.keeper.state.mode)
         self.gateway = Gateway(
             gate,
-            tokens=TokenChecker(_issuers(self._deployment, runtime), clock_seconds=time.time),
-            countries=_countries(self._deployment),
+            tokens=TokenChecker(issuers, clock_seconds=time.time),
+            countries=make_country_finder(self._deployment),
             readiness=self.reasons,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(self._deployment.ledger),
@@ -174,43 +170,6 @@ async def _flush_refusals(gate: Gate) -> None:
             )
         except RingfenceError:
             gate.refusals.give_back(part)
-
-
-def _issuers(deployment: Deployment, runtime: Runtime) -> dict[str, Issuer]:
-    settings = deployment.configuration.issuers
-    if DEVELOPMENT_ISSUER in settings:
-        raise ConfigurationError(f"{DEVELOPMENT_ISSUER} cannot be configured as an issuer")
-    issuers = {
-        name: read_issuer(name, deployment.path(item.keys), audience=item.audience) for name, item in settings.items()
-    }
-    if runtime.keeper.state.mode == DEVELOPMENT:
-        issuers[DEVELOPMENT_ISSUER] = read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)
-    return issuers
-
-
-def _countries(deployment: Deployment) -> CountryFinder:
-    configuration = deployment.configuration
-    networks = {name: ipaddress.ip_network(text) for name, text in configuration.trusted_proxies.items()}
-    if not configuration.geography:
-        return CountryFinder(lambda address: "", networks)
-    path = deployment.path(configuration.geography)
-    try:
-        database = maxminddb.open_database(str(path))
-    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise ConfigurationError(
-            f"the geography file {path} cannot be read: {error}", hint="name an MMDB file under `geography`"
-        ) from None
-
-    def locate(address: str) -> str:
-        try:
-            found = database.get(address)
-        except ValueError:  # an IPv6 address, and a file of IPv4 alone
-            return ""
-        country = found.get("country") if isinstance(found, dict) else None
-        code = country.get("iso_code") if isinstance(country, dict) else None
-        return code if isinstance(code, str) else ""
-
-    return CountryFinder(locate, networks)
 
 
 def _tree_files(directory: Path) -> Callable[[str], bytes | None]:

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 refused or not there; 2 used wrongly; 3 the gateway does n
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ import click
 from ringfence.cli.output import json_option, say
 from ringfence.client.client import Client
 from ringfence.core.errors import InvalidInputError
+from ringfence.core.exact_json import parse_exact_json
 
 
 def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,11 +57,11 @@ def put(
     *, dataset: str, user: str, record: str, fields: str, url: str, token: str, ca: str, purpose: str, as_json: bool
 ) -> None:
     """Store one record of a user; a record that is there is replaced."""
-    text = sys.stdin.read() if fields == "-" else fields
+    text = sys.stdin.buffer.read() if fields == "-" else os.fsencode(fields)
     try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise InvalidInputError(f"this is not JSON: {error}", place="--fields") from None
+        values = parse_exact_json(text)
+    except InvalidInputError as error:
+        raise InvalidInputError(error.message, place="--fields", hint=error.hint) from None
     if not isinstance(values, dict):
         raise InvalidInputError("the fields are not a JSON object", place="--fields")
     with Client(url, token=token, ca=ca) as client:
@@ -98,7 +100,15 @@ def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bo
 @_connection
 @json_option
 def export(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
-    """Print all of a user's records, one line of JSON each, with or without `--json`."""
+    """Print all of a user's records, one line of JSON each; with `--json`, one object that holds them."""
     with Client(url, token=token, ca=ca) as client:
-        for line in client.export(user, purpose=purpose):
-            click.echo(json.dumps(line, ensure_ascii=False))
+        lines = (json.dumps(line, ensure_ascii=False) for line in client.export(user, purpose=purpose))
+        if not as_json:
+            for line in lines:
+                click.echo(line)
+            return
+        # Written as it comes, for it may be long: an export that breaks off leaves what is no JSON.
+        click.echo('{"records": [', nl=False)
+        for number, line in enumerate(lines):
+            click.echo(f"{', ' if number else ''}{line}", nl=False)
+        click.echo("]}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ringfence.app.checkup import check_deployment
-from ringfence.app.configuration import SQLITE_STORE, Configuration
+from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
 from ringfence.app.initialise import initialise
 from ringfence.app.runtime import open_runtime
@@ -23,7 +23,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint="name a charter's file") from None
 
 
 @click.command()
@@ -47,7 +47,7 @@ def init(
     as_json: bool,
 ) -> None:
     """Make a deployment in DIRECTORY: keys, database, the ledger's first entries, and trust.json."""
-    configuration = Configuration(
+    configuration = make_configuration(
         store=store, region=region, geography=str(Path(geography).resolve()) if geography else ""
     )
     charter = run(

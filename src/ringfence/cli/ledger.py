@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -91,7 +92,7 @@ def export(target: Path, *, detail: bool, directory: Path, as_json: bool) -> Non
     async def work() -> int:
         deployment = open_deployment(directory)
         async with open_runtime(deployment) as runtime:
-            with Bar(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+            with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
                 task = bar.add_task("exporting", total=None)
                 checkpoint = await export_bundle(
                     runtime.store,

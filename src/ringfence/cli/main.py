@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
 
 import click
 
@@ -43,6 +45,28 @@ class Commands(click.Group):
         command: click.Command = getattr(importlib.import_module(f"ringfence.cli.{family}"), cmd_name)
         return command
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments, and print what `--help` and `--version` print."""
+        with _unread_output():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _unread_output():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _unread_output() -> Iterator[None]:
+    """Leave with a code of its own when nobody reads the output; click would take it for an ordinary refusal."""
+    try:
+        yield
+    except BrokenPipeError:
+        output.silence()
+        raise click.exceptions.Exit(output.EXIT_UNREAD) from None
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(importlib.metadata.version("ringfence"), prog_name="ringfence")
@@ -55,19 +79,19 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        output.complain("interrupted")
         sys.exit(output.EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         sys.exit(output.EXIT_USAGE)
     except RingfenceError as error:
         output.tell_error(error)
         sys.exit(output.exit_code(error))
-    except KeyboardInterrupt:
-        sys.exit(output.EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        output.tell_system_error(error)
+        sys.exit(output.EXIT_DEVICE)
     except Exception as error:
         output.tell_unforeseen(error)
         sys.exit(output.EXIT_DEVICE)

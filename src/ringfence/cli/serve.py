@@ -16,6 +16,7 @@ import uvicorn
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.serving import DEPLOYMENT_VARIABLE
+from ringfence.app.surroundings import verify_certificate
 from ringfence.cli.output import deployment_option
 from ringfence.core.errors import ConfigurationError
 from ringfence.gateway.protocol import GatheringProtocol
@@ -39,6 +40,7 @@ def serve(*, directory: Path, port: int | None, processes: int, no_sequencer: bo
         raise ConfigurationError(
             "the embedded database takes one gateway process", hint="use PostgreSQL for several: see `store`"
         )
+    verify_certificate(deployment)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     os.environ[DEPLOYMENT_VARIABLE] = str(directory.resolve())
     sequencer = None if no_sequencer else SequencerChild(directory)
@@ -47,6 +49,11 @@ def serve(*, directory: Path, port: int | None, processes: int, no_sequencer: bo
         signal.signal(number, lambda received, frame: None)
     try:
         _run_gateway(deployment, port=port, processes=processes)
+    except SystemExit as ended:
+        if ended.code:  # the server has already said why
+            raise ConfigurationError(
+                "the gateway did not start", hint=f"run `ringfence doctor -d {directory}`"
+            ) from None
     finally:
         if sequencer is not None:
             sequencer.stop()

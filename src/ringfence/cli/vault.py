@@ -5,6 +5,7 @@ Exit codes of `audit`: 0 every row is what was written; 1 some are not; 3 a devi
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -32,7 +33,9 @@ def audit(*, directory: Path, as_json: bool) -> int:
 
     async def work() -> AuditReport:
         async with open_runtime(open_deployment(directory)) as runtime:
-            with Progress(console=Console(stderr=True), disable=as_json, transient=True) as bar:
+            with Progress(
+                console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True
+            ) as bar:
                 task = bar.add_task("auditing", total=None)
                 return await audit_vault(
                     runtime.store,

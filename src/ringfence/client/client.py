@@ -9,9 +9,12 @@ Rules of this file:
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,6 +30,8 @@ PAUSE_SECONDS: Final = 0.1
 PAUSE_SECONDS_MAX: Final = 2.0
 RETRIED_STATUS: Final = 503
 RECEIPT: Final = "ringfence-receipt"
+PORT_MAX: Final = 65_535
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,10 @@ class Client:
         timeout_seconds: for each attempt.
         sleep: waits between attempts.
         transport: how requests are sent; for tests.
+
+    Raises:
+        InvalidInputError: the address is no HTTP address, or the token could not stand in a header.
+        ConfigurationError: the file of the certificate authority cannot be read.
     """
 
     def __init__(
@@ -71,11 +80,14 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._sleep = sleep
+        _check_address(base_url)
+        if not _TOKEN.fullmatch(token):
+            raise errors.InvalidInputError("the token is empty, or holds what no token has", place="token")
         self._http = httpx.Client(
             base_url=base_url,
             headers={"authorization": f"Bearer {token}"},
             timeout=timeout_seconds,
-            verify=ca or True,
+            verify=_trust(ca) if ca else True,
             transport=transport,
         )
 
@@ -158,8 +170,9 @@ class Client:
             UnavailableError: the export ended before it was complete.
         """
         path = _path("users", user, "export")
+        request = self._request("GET", path, params={"purpose": purpose}, body=None)
         try:
-            with self._http.stream("GET", path, params={"purpose": purpose}) as answer:
+            with closing(self._http.send(request, stream=True)) as answer:
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     raise error_of(answer)
@@ -197,12 +210,15 @@ class Client:
     ) -> httpx.Response:
         """Send a request that may be sent again, until it is answered or the attempts are used up."""
         pause = PAUSE_SECONDS
+        request = self._request(method, path, params=params, body=body)
         for attempt in range(1, attempts_max + 1):
             try:
-                answer = self._http.request(method, path, params=params, json=body)
+                answer = self._http.send(request)
             except httpx.TransportError as error:
                 if attempt == attempts_max:
-                    raise errors.UnavailableError(f"the gateway does not answer: {error}") from error
+                    raise errors.UnavailableError(
+                        f"the gateway does not answer: {error}", hint="does it run, and is this its address?"
+                    ) from error
             else:
                 if answer.is_success:
                     return answer
@@ -211,6 +227,35 @@ class Client:
             self._sleep(pause)
             pause = min(pause * 2, PAUSE_SECONDS_MAX)
         raise errors.UnavailableError("the gateway does not answer")
+
+    def _request(self, method: str, path: str, *, params: Mapping[str, str] | None, body: Any) -> httpx.Request:
+        try:
+            return self._http.build_request(method, path, params=params, json=body)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise errors.InvalidInputError(
+                f"the request holds what JSON cannot say: {type(error).__name__}",
+                hint="half surrogate pairs, NaN and infinities are no JSON",
+            ) from None
+
+
+def _check_address(base_url: str) -> None:
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, ValueError):
+        url = None
+    if url is None or url.scheme not in ("http", "https") or not url.host or (url.port or 1) > PORT_MAX:
+        raise errors.InvalidInputError(
+            f"{base_url!r:.200} is no address of a gateway", place="url", hint="such as https://gateway.example.org"
+        )
+
+
+def _trust(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ValueError) as error:
+        raise errors.ConfigurationError(
+            f"the certificate authority's file {ca!r:.200} cannot be read: {error}", hint="name a PEM file"
+        ) from None
 
 
 def _facts(answer: httpx.Response) -> dict[str, Any]:
@@ -267,4 +312,8 @@ def _path(*parts: str) -> str:
     for part in parts:
         if part in ("", ".", ".."):
             raise errors.InvalidInputError(f"{part!r} cannot be a name in a path", place="path")
+        try:
+            part.encode("utf-8")
+        except UnicodeEncodeError:
+            raise errors.InvalidInputError(f"{part!r:.80} is not UTF-8", place="path") from None
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)

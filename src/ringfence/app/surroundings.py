@@ -1,0 +1,87 @@
+"""What a gateway is given from outside: the issuers it trusts, where addresses are, and its certificate."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+
+import maxminddb
+
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.tokens import PUBLIC_FILE
+from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.errors import ConfigurationError
+from ringfence.gateway.authentication import Issuer, read_issuer
+from ringfence.gateway.country import CountryFinder
+
+
+def read_issuers(deployment: Deployment, *, mode: str) -> dict[str, Issuer]:
+    """Read the public keys of every issuer that is trusted: those of the settings, and in development mode our own.
+
+    Raises:
+        ConfigurationError: a key set cannot be read, or the settings name the development issuer.
+    """
+    settings = deployment.configuration.issuers
+    if DEVELOPMENT_ISSUER in settings:
+        raise ConfigurationError(f"{DEVELOPMENT_ISSUER} cannot be configured as an issuer")
+    issuers = {
+        name: read_issuer(name, deployment.path(item.keys), audience=item.audience) for name, item in settings.items()
+    }
+    if mode == DEVELOPMENT:
+        issuers[DEVELOPMENT_ISSUER] = read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)
+    return issuers
+
+
+def make_country_finder(deployment: Deployment) -> CountryFinder:
+    """Give the finder of countries that the settings describe.
+
+    Raises:
+        ConfigurationError: the geography file cannot be read.
+    """
+    configuration = deployment.configuration
+    networks = {name: ipaddress.ip_network(text) for name, text in configuration.trusted_proxies.items()}
+    if not configuration.geography:
+        return CountryFinder(lambda address: "", networks)
+    path = deployment.path(configuration.geography)
+    try:
+        database = maxminddb.open_database(str(path))
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ConfigurationError(
+            f"the geography file {path} cannot be read: {error}", hint="name an MMDB file under `geography`"
+        ) from None
+
+    def locate(address: str) -> str:
+        try:
+            found = database.get(address)
+        except ValueError:  # an IPv6 address, and a file of IPv4 alone
+            return ""
+        country = found.get("country") if isinstance(found, dict) else None
+        code = country.get("iso_code") if isinstance(country, dict) else None
+        return code if isinstance(code, str) else ""
+
+    return CountryFinder(locate, networks)
+
+
+def verify_certificate(deployment: Deployment) -> None:
+    """Check that the settings name a certificate with its key, or neither.
+
+    Raises:
+        ConfigurationError: one is missing, cannot be read, or does not fit the other.
+    """
+    listen = deployment.configuration.listen
+    if bool(listen.certificate) != bool(listen.key):
+        raise ConfigurationError("TLS needs both certificate and key", hint="set both under `listen`, or neither")
+    if not listen.certificate:
+        return
+    certificate, key = deployment.path(listen.certificate), deployment.path(listen.key)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_refuse_password)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the certificate {certificate} and its key {key} cannot be used: {error}",
+            hint="name a PEM certificate chain, and its key without a password, under `listen`",
+        ) from None
+
+
+def _refuse_password() -> str:
+    raise ValueError("the key has a password")
