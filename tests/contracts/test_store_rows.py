@@ -23,6 +23,7 @@ from ringfence.core.ports import (
     StoredMark,
     StoredPart,
     Subject,
+    SubjectErasure,
 )
 from tests.contracts.batches import (
     ALICE,
@@ -364,7 +365,7 @@ async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(database
     await writer.commit(store, writes=[write(), write(part_name(record_key=OTHER_RECORD)), write(part_name(BOB))])
     tables = ("subjects", "subject_keys", "parts", "searches")
     assert [await count_rows(database, table) for table in tables] == [2, 2, 5, 2]
-    await writer.commit(store, rule=True, erasures=[ALICE])
+    await writer.commit(store, rule=True, erasures=[SubjectErasure(0, ALICE)])
     assert [await count_rows(database, table) for table in tables] == [1, 1, 2, 1]
     assert await store.subject(ALICE) is None
     assert await store.resolve([index_of(ALICE)]) == [None]
@@ -379,11 +380,22 @@ async def count_rows(database: Database, table: str) -> int:
     return int((await database.execute(f"SELECT count(*) FROM TABLES.{table}"))[0][0])
 
 
-async def test_erasing_nobody_changes_nothing(store: Store) -> None:
+async def test_erasing_nobody_is_a_conflict_and_changes_nothing(store: Store) -> None:
     writer = Writer()
     await writer.commit(store, writes=[write()])
-    await writer.commit(store, rule=True, erasures=[CAROL])
+    with pytest.raises(ItemConflictError) as conflict:
+        await writer.commit(store, rule=True, erasures=[SubjectErasure(7, CAROL)])
+    assert (conflict.value.items, conflict.value.reason) == ((7,), "subject")
     assert await store.count_parts() == 1
+
+
+async def test_erased_users_stay_known_as_erased_and_no_others_do(store: Store) -> None:
+    writer = Writer()
+    await writer.commit(store, subjects=[NewSubject(0, ALICE, index_of(ALICE)), NewSubject(1, BOB, index_of(BOB))])
+    await writer.commit(store, rule=True, erasures=[SubjectErasure(0, ALICE)])
+    assert await store.erased([index_of(ALICE), index_of(BOB), index_of(CAROL)]) == {index_of(ALICE)}
+    await writer.commit(store, subjects=[NewSubject(0, CAROL, index_of(ALICE))])  # the user comes back
+    assert await store.erased([index_of(ALICE)]) == {index_of(ALICE)}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityError, UnavailableError
-from ringfence.core.ports import CommitUnknownError, EpochMovedError
+from ringfence.core.ports import CommitUnknownError, EpochMovedError, NewSubject, SubjectErasure
 from ringfence.vault.sqlite import SqliteStore
 from tests.contracts.batches import LANE, Writer, part_name, write
 from tests.stores import SqliteDatabase
@@ -272,9 +272,10 @@ async def test_wal_and_file_hold_what_was_erased_no_longer_than_the_next_checkpo
 ) -> None:
     writer = Writer()
     planted = b"sealed bytes that must go " * 20
-    await writer.commit(sqlite_store, writes=[write(sealed=planted)])
     subject_ref = part_name().subject_ref
-    await writer.commit(sqlite_store, rule=True, erasures=[subject_ref])
+    subject = NewSubject(0, subject_ref, bytes(16))
+    await writer.commit(sqlite_store, subjects=[subject], writes=[write(sealed=planted)])
+    await writer.commit(sqlite_store, rule=True, erasures=[SubjectErasure(0, subject_ref)])
     sqlite_store._database().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     content: Any = b"".join(path.read_bytes() for path in (sqlite.path, wal_of(sqlite)))
     assert planted[:60] not in content

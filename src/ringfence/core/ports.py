@@ -120,6 +120,13 @@ class NewKey(NamedTuple):
     row: KeyRow
 
 
+class SubjectErasure(NamedTuple):
+    """A subject whose every row goes; conflicts (`subject`) when it is not there. Its user index is kept as erased."""
+
+    item: int
+    subject_ref: bytes
+
+
 class PartWrite(NamedTuple):
     """A part to store as `version`; conflicts (`version`) unless `version - 1` is stored (1: nothing is)."""
 
@@ -190,7 +197,7 @@ class Transaction:
         blob: bytes that a rule names by digest, or b"".
         reads, lists, finds: answered in the result, in the same order, as they stand at the commit: after the
             transaction's own writes.
-        erasures: subject references whose every row goes.
+        erasures: subjects whose every row goes; their users stay known as erased.
         the rest: rows to write; see each type for its conflict. A part is written or dropped at most once: the later
             item of two conflicts (`version`).
     """
@@ -211,7 +218,7 @@ class Transaction:
     searches: Sequence[SearchWrite] = ()
     counts: Sequence[CountWrite] = ()
     requests: Sequence[RequestMark] = ()
-    erasures: Sequence[bytes] = ()
+    erasures: Sequence[SubjectErasure] = ()
 
 
 class Found(NamedTuple):
@@ -311,6 +318,9 @@ class Store(Protocol):
 
     async def subject(self, subject_ref: bytes) -> Subject | None:
         """One subject by reference."""
+
+    async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
+        """Those of these blind indexes whose user was ever erased, even if the user came back since."""
 
     async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
         """For each (dataset, subject_ref, record_key): the stored (class, version) pairs."""

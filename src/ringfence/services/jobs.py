@@ -24,6 +24,7 @@ from ringfence.core.ports import (
     Rows,
     SearchWrite,
     StoredPart,
+    SubjectErasure,
 )
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.state import State
@@ -47,7 +48,7 @@ class Prepared:
     searches: Sequence[SearchWrite] = ()
     counts: Sequence[CountWrite] = ()
     mark: tuple[bytes, bytes, bytes] | None = None
-    erasures: Sequence[bytes] = ()
+    erasures: Sequence[SubjectErasure] = ()
     rule: bool = False
     blob: bytes = b""
 
@@ -101,13 +102,13 @@ class RowsToWrite:
         self.searches: list[SearchWrite] = []
         self.counts: list[CountWrite] = []
         self.requests: list[RequestMark] = []
-        self.erasures: list[bytes] = []
+        self.erasures: list[SubjectErasure] = []
 
     def add(self, item: int, prepared: Prepared, *, lane: int, n: int, position: int, at_ms: int) -> None:
         """Take the rows of one job; `position` is that of its first entry in batch `n`."""
         self.lists.extend(prepared.lists)
         self.finds.extend(prepared.finds)
-        self.erasures.extend(prepared.erasures)
+        self.erasures.extend([row._replace(item=item) for row in prepared.erasures])
         self.subjects.extend(_stamped(prepared.subjects, item))
         self.keys.extend(_stamped(prepared.keys, item))
         self.writes.extend(_stamped(prepared.writes, item))

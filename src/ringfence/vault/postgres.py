@@ -177,6 +177,11 @@ class PostgresStore(PostgresLedger):
         subjects = _subjects_of(await self._fetch(f"{_SUBJECTS} WHERE s.subject_ref = $1 ORDER BY 3", subject_ref))
         return subjects[0] if subjects else None
 
+    async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
+        """Give those of these blind indexes whose user was ever erased."""
+        sql = "SELECT user_index FROM ringfence.erased_users WHERE user_index = ANY ($1)"
+        return {row[0] for row in await self._fetch(sql, list(user_indexes))}
+
     async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
         """Give for each (dataset, subject_ref, record_key) its stored (class, version) pairs, by class."""
         found: list[list[tuple[str, int]]] = [[] for _ in records]

@@ -2,6 +2,7 @@
 -- transaction. Schema version 1.
 --
 --   subjects      one row a user: the random reference and the blind index that finds it
+--   erased_users  blind indexes of users who were erased, so that an old export does not bring one back
 --   subject_keys  one wrapped data key a subject and class
 --   parts         one sealed part a record and class; the key's order lets a subject's records lie together
 --   searches      the blind-index token of one record under one searchable field
@@ -35,6 +36,8 @@ CREATE TABLE ringfence.subjects (
     subject_ref bytea PRIMARY KEY CHECK (length(subject_ref) = 16),
     user_index bytea NOT NULL UNIQUE CHECK (length(user_index) = 16)
 );
+
+CREATE TABLE ringfence.erased_users (user_index bytea PRIMARY KEY CHECK (length(user_index) = 16));
 
 CREATE TABLE ringfence.subject_keys (
     subject_ref bytea NOT NULL CHECK (length(subject_ref) = 16),
@@ -192,11 +195,20 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ringfence.erase(p_after boolean, p_subjects bytea[]) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    done bytea[];
 BEGIN
+    INSERT INTO ringfence.erased_users SELECT user_index FROM ringfence.subjects WHERE subject_ref = ANY (p_subjects)
+    ON CONFLICT DO NOTHING;
     DELETE FROM ringfence.searches WHERE subject_ref = ANY (p_subjects);
     DELETE FROM ringfence.parts WHERE subject_ref = ANY (p_subjects);
     DELETE FROM ringfence.subject_keys WHERE subject_ref = ANY (p_subjects);
-    DELETE FROM ringfence.subjects WHERE subject_ref = ANY (p_subjects);
+    WITH gone AS (DELETE FROM ringfence.subjects WHERE subject_ref = ANY (p_subjects) RETURNING subject_ref)
+    SELECT coalesce(array_agg(subject_ref), '{}') INTO done FROM gone;
+    IF cardinality(done) <> cardinality(p_subjects) THEN
+        PERFORM ringfence.refuse('RF018', array_agg(place))
+        FROM unnest(p_subjects) WITH ORDINALITY AS g (s, place) WHERE g.s <> ALL (done);
+    END IF;
     RETURN true;
 END $$;
 

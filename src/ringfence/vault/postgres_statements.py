@@ -103,8 +103,7 @@ def build_statement(transaction: Transaction, *, copy: bool) -> Statement:
     statement = Statement()
     statement.arguments += (head.lane, head.n, previous_of(t), t.batch.epoch, head.hash, head.at_ms, t.batch.header)
     statement.arguments += (len(entries), pack_entries(entries), t.detail, t.code, t.rule, t.seal, t.blob)
-    if t.erasures:
-        statement.add("erase", list(t.erasures))
+    statement.add_rows("erase", "RF018", "subject", [(row.item, (row.subject_ref,)) for row in t.erasures])
     statement.add_rows(
         "add_subjects", "RF011", "subject", [(s.item, (s.subject_ref, s.user_index)) for s in t.subjects]
     )

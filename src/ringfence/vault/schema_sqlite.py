@@ -35,6 +35,10 @@ CREATE TABLE subjects (
     user_index BLOB NOT NULL UNIQUE CHECK (length(user_index) = 16)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE erased_users (
+    user_index BLOB PRIMARY KEY CHECK (length(user_index) = 16)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE subject_keys (
     subject_ref BLOB NOT NULL CHECK (length(subject_ref) = 16),
     data_class TEXT NOT NULL,

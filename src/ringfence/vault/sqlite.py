@@ -100,6 +100,11 @@ class SqliteStore(SqliteLedger):
         rows = self._read("SELECT user_index FROM subjects WHERE subject_ref = ?", (subject_ref,))
         return Subject(subject_ref, rows[0][0], self._keys(subject_ref)) if rows else None
 
+    async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
+        """Give those of these blind indexes whose user was ever erased."""
+        sql = "SELECT 1 FROM erased_users WHERE user_index = ?"
+        return {user_index for user_index in user_indexes if self._read(sql, (user_index,))}
+
     async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
         """Give for each (dataset, subject_ref, record_key) its stored (class, version) pairs, by class."""
         sql = "SELECT data_class, version FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"

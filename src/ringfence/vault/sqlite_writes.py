@@ -23,6 +23,9 @@ _ERASE: Final = tuple(
     f"DELETE FROM {table} WHERE subject_ref = ?"  # noqa: S608 - the names stand in this line
     for table in ("searches", "parts", "subject_keys", "subjects")
 )
+_KEEP_ERASED: Final = (
+    "INSERT INTO erased_users SELECT user_index FROM subjects WHERE subject_ref = ? ON CONFLICT DO NOTHING"
+)
 _ADD_SUBJECT: Final = "INSERT INTO subjects VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADD_KEY: Final = (
     "INSERT INTO subject_keys SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM subjects WHERE subject_ref = ?1)"
@@ -69,9 +72,7 @@ def apply_writes(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
     """
     t = transaction
     check_parts_once(t)
-    for erasure in t.erasures:
-        for sql in _ERASE:
-            cursor.execute(sql, (erasure,))
+    _erase(cursor, t)
     _put(cursor, _ADD_SUBJECT, [(s.item, (s.subject_ref, s.user_index)) for s in t.subjects], "subject")
     _put(
         cursor,
@@ -110,6 +111,18 @@ def _add_whole_statements(cursor: sqlite3.Cursor, rows: Sequence[tuple[Any, ...]
         cursor.execute("ROLLBACK TO whole")
     cursor.execute("RELEASE whole")
     return complete
+
+
+def _erase(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
+    missing: list[int] = []
+    for item, subject_ref in transaction.erasures:
+        cursor.execute(_KEEP_ERASED, (subject_ref,))
+        for sql in _ERASE:
+            cursor.execute(sql, (subject_ref,))
+        if cursor.rowcount != 1:  # of the last: the subject itself
+            missing.append(item)
+    if missing:
+        raise ItemConflictError(missing, reason="subject")
 
 
 def _put(cursor: sqlite3.Cursor, sql: str, rows: Sequence[_Row], reason: str) -> None:

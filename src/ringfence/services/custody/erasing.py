@@ -13,7 +13,7 @@ from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
-from ringfence.core.ports import ItemConflictError
+from ringfence.core.ports import ItemConflictError, SubjectErasure
 from ringfence.core.ruling import Ruling, rule_erasure
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
@@ -115,4 +115,9 @@ class _Erasing:
             about=e.commit(opening),
             country_from=caller.country_from,
         )
-        return Prepared(entries=[e.render_entry(rule)], openings=[opening], erasures=[self._subject_ref], rule=True)
+        return Prepared(
+            entries=[e.render_entry(rule)],
+            openings=[opening],
+            erasures=[SubjectErasure(0, self._subject_ref)],
+            rule=True,
+        )
