@@ -1,0 +1,200 @@
+"""A deployment in production mode: its own tokens are refused for ever, those of two configured issuers are taken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OKPKey
+from ruamel.yaml import YAML
+
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
+from ringfence.app.tokens import create_token_key
+from ringfence.client.client import Client
+from ringfence.core.errors import DeniedError, UnauthenticatedError
+from ringfence.synthetic.geography import write_geography
+from tests.faults.serving import Server, command
+from tests.journeys.programs import run
+from tests.services.world import EXAMPLE, US_ADDRESS
+
+APP_ISSUER, STAFF_ISSUER = "https://app.example.org", "https://staff.example.net"
+PURPOSE = "serve_user"
+
+
+@dataclass
+class Issuers:
+    """The signing keys of two issuers, and a token from any of them."""
+
+    app: OKPKey
+    staff: ECKey
+
+    def token(self, subject: str, *, issuer: str, key: Any, audience: str, lifetime_seconds: int = 600) -> str:
+        """Sign a token."""
+        now = int(time.time())
+        claims = {"iss": issuer, "sub": subject, "aud": audience, "iat": now, "exp": now + lifetime_seconds}
+        alg = "ES256" if isinstance(key, ECKey) else "Ed25519"
+        return jwt.encode({"alg": alg, "kid": key.kid}, claims, key, algorithms=[alg])
+
+    def of_app(self, subject: str) -> str:
+        """Sign as the app's issuer."""
+        return self.token(subject, issuer=APP_ISSUER, key=self.app, audience="ringfence")
+
+    def of_staff(self, subject: str) -> str:
+        """Sign as the staff's issuer, which names an audience of its own."""
+        return self.token(subject, issuer=STAFF_ISSUER, key=self.staff, audience="custody")
+
+
+@pytest.fixture(scope="module")
+def issuers() -> Issuers:
+    return Issuers(
+        OKPKey.generate_key("Ed25519", parameters={"kid": "app-1"}),
+        ECKey.generate_key("P-256", parameters={"kid": "staff-1"}),
+    )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterator[Server]:
+    """A production deployment with two issuers, served."""
+    directory = tmp_path_factory.mktemp("production") / "deployment"
+    geography = directory.with_name("geography.mmdb")
+    write_geography(geography)
+    options = ["--charter", str(EXAMPLE), "--region", "virginia", "--geography", str(geography), "--production"]
+    command("init", str(directory), *options)
+    path, yaml = directory / "ringfence.yaml", YAML()
+    settings = yaml.load(path.read_text("utf-8"))
+    settings["trusted_proxies"] = {"edge": "127.0.0.1/32"}
+    settings["issuers"] = {
+        APP_ISSUER: {"keys": "issuers/app.json"},
+        STAFF_ISSUER: {"keys": "issuers/staff.json", "audience": "custody"},
+    }
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(settings, file)
+    (directory / "issuers").mkdir()
+    for name, key in (("app", issuers.app), ("staff", issuers.staff)):
+        (directory / "issuers" / f"{name}.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    # A thief who brings a key of the development issuer along gains nothing, here or after a restart.
+    create_token_key(open_deployment(directory))
+    command("principal", "register", "web", "--party", "tiktok", "--issuer", APP_ISSUER, "-d", str(directory))
+    command("principal", "register", "web", "--party", "bytedance", "--issuer", STAFF_ISSUER, "-d", str(directory))
+    command("principal", "register", "dev", "--party", "tiktok", "-d", str(directory))
+    running = Server(directory)
+    running.start()
+    yield running
+    assert running.stop() == 0
+
+
+def connect(server: Server, token: str) -> Client:
+    client = Client(server.url, token=token)
+    client._http.headers.update(US_ADDRESS)
+    return client
+
+
+def test_token_command_is_refused_for_ever(server: Server) -> None:
+    for subject in ("dev", "web", "ingest"):
+        done = run("token", subject, "-d", str(server.deployment))
+        assert done.returncode == 3
+        assert "production" in done.stderr
+        assert "hint: get a token from an issuer" in done.stderr
+        assert done.stdout == ""
+
+
+def test_token_of_a_configured_issuer_works_once_its_subject_is_registered(server: Server, issuers: Issuers) -> None:
+    with connect(server, issuers.of_app("web")) as client:
+        client.write("profile", "ada", {"userName": "ada"}, purpose=PURPOSE)
+        assert client.read("profile", "ada", purpose=PURPOSE).fields == {"userName": "ada"}
+
+    with connect(server, issuers.of_app("batch")) as client:
+        with pytest.raises(UnauthenticatedError, match="not registered"):
+            client.read("profile", "ada", purpose=PURPOSE)
+        where = ["--party", "tiktok", "--issuer", APP_ISSUER, "-d", str(server.deployment)]
+        command("principal", "register", "batch", *where)
+        _until_served(client)
+        command("principal", "withdraw", "batch", "--issuer", APP_ISSUER, "-d", str(server.deployment))
+        _until_refused(client)
+
+
+def test_one_subject_of_two_issuers_is_two_callers(server: Server, issuers: Issuers) -> None:
+    with connect(server, issuers.of_app("web")) as client:
+        client.write("profile", "bob", {"userName": "bob"}, purpose=PURPOSE)
+    with connect(server, issuers.of_staff("web")) as client, pytest.raises(DeniedError):
+        client.read("profile", "bob", purpose=PURPOSE)
+
+
+def test_issuer_that_signs_as_the_other_is_refused(server: Server, issuers: Issuers) -> None:
+    forged = [
+        issuers.token("web", issuer=APP_ISSUER, key=issuers.staff, audience="ringfence"),
+        issuers.token("web", issuer=STAFF_ISSUER, key=issuers.app, audience="custody"),
+        issuers.token("web", issuer=APP_ISSUER, key=issuers.app, audience="custody"),
+        issuers.token("web", issuer="https://login.example.com", key=issuers.app, audience="ringfence"),
+        issuers.token("web", issuer=APP_ISSUER, key=issuers.app, audience="ringfence", lifetime_seconds=90_000),
+    ]
+    for token in forged:
+        with connect(server, token) as client, pytest.raises(UnauthenticatedError):
+            client.read("profile", "ada", purpose=PURPOSE)
+
+
+def test_token_of_the_development_issuer_is_refused_although_its_key_and_subject_are_there(
+    server: Server, issuers: Issuers
+) -> None:
+    key = OKPKey.import_key(json.loads((server.deployment / "keys" / "token.jwk").read_bytes()))
+    token = issuers.token("dev", issuer=DEVELOPMENT_ISSUER, key=key, audience="ringfence")
+    with connect(server, token) as client, pytest.raises(UnauthenticatedError, match="not signed by an issuer"):
+        client.read("profile", "ada", purpose=PURPOSE)
+
+
+def test_settings_that_name_the_development_issuer_are_refused(server: Server, tmp_path: Path) -> None:
+    copy = tmp_path / "deployment"
+    shutil.copytree(server.deployment, copy)
+    path, yaml = copy / "ringfence.yaml", YAML()
+    settings = yaml.load(path.read_text("utf-8"))
+    settings["issuers"][DEVELOPMENT_ISSUER] = {"keys": "keys/token-keys.json"}
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(settings, file)
+
+    refused = run("serve", "-d", str(copy), "--port", "0")
+
+    assert refused.returncode == 3
+    assert "cannot be configured" in refused.stderr
+    findings = {finding["check"]: finding for finding in run("doctor", "-d", str(copy), "--json").facts()["findings"]}
+    assert findings["issuers"]["state"] == "wrong"
+
+
+def test_verify_says_that_the_ledger_is_of_production(server: Server, tmp_path: Path) -> None:
+    bundle, trust = str(tmp_path / "bundle"), str(server.deployment / "trust.json")
+    command("ledger", "export", bundle, "--detail", "-d", str(server.deployment))
+
+    done = run("verify", bundle, "--trust", trust)
+
+    assert done.returncode == 0
+    assert "production" in done.stdout
+    assert "DEVELOPMENT" not in done.stdout
+    assert run("verify", bundle, "--trust", trust, "--json").facts()["mode"] == "production"
+
+
+def _until_served(client: Client) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            client.read("profile", "ada", purpose=PURPOSE)
+            return
+        except UnauthenticatedError:
+            assert time.monotonic() < deadline, "registered ten seconds ago, and still unknown"
+            time.sleep(0.1)
+
+
+def _until_refused(client: Client) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            client.read("profile", "ada", purpose=PURPOSE)
+            time.sleep(0.1)
+        except (UnauthenticatedError, DeniedError):
+            return
+    raise AssertionError("withdrawn ten seconds ago, and still served")
