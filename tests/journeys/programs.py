@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,6 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import pytest
+
+from ringfence.cli.main import main
 
 SECONDS_MAX = 60
 
@@ -39,7 +46,32 @@ def run(*arguments: str | bytes, given: bytes = b"", cwd: Path | None = None, **
         timeout=SECONDS_MAX,
         env={**os.environ, **environment},
     )
-    stdout, stderr = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-    assert "Traceback" not in stdout + stderr, stderr
-    assert "not foreseen" not in stderr, stderr
-    return Done(done.returncode, stdout, stderr)
+    return _checked(done.returncode, done.stdout, done.stderr)
+
+
+def run_inside(*arguments: str | bytes, given: bytes = b"", cwd: Path | None = None, **environment: str) -> Done:
+    """Do as `run` does, in this process: ten times as fast, for what ends before it starts anything."""
+    stdin = io.TextIOWrapper(io.BytesIO(given), encoding="utf-8")
+    stdout, stderr = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with (
+        mock.patch.object(sys, "argv", ["ringfence", *map(os.fsdecode, arguments)]),
+        mock.patch.object(sys, "stdin", stdin),
+        mock.patch.dict(os.environ, environment),
+        contextlib.chdir(cwd or Path.cwd()),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    stdout.flush()
+    stderr.flush()
+    written = [stream.buffer.getvalue() for stream in (stdout, stderr) if isinstance(stream.buffer, io.BytesIO)]
+    assert isinstance(ended.value.code, int)
+    return _checked(ended.value.code, *written)
+
+
+def _checked(returncode: int, stdout: bytes, stderr: bytes) -> Done:
+    done = Done(returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))
+    assert "Traceback" not in done.stdout + done.stderr, done.stderr
+    assert "not foreseen" not in done.stderr, done.stderr
+    return done
