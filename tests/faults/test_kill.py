@@ -6,6 +6,8 @@ import asyncio
 import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +80,19 @@ def test_kill_at_random_loses_nothing_and_the_ledger_verifies(
     assert seen.receipts
     assert missing_receipts(deployment, seen.receipts) == []
     assert verified(deployment, tmp_path / "bundle").outcome == "verified"
+
+
+def test_sequencer_ends_by_itself_when_its_gateway_was_killed_before_it_looked(local: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "deployment"
+    shutil.copytree(local, directory)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    sequencer = [sys.executable, "-m", "ringfence", "ledger", "sequence", "-d", str(directory), "--while-parent-lives"]
+    assert subprocess.run([*sequencer, str(gone.pid)], check=False, timeout=60).returncode == 0
+    running = subprocess.Popen([*sequencer, str(os.getpid())])
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(2)
+    finally:
+        running.terminate()
+        assert running.wait(30) == 0

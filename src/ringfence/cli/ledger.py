@@ -31,10 +31,10 @@ def ledger() -> None:
 @ledger.command()
 @deployment_option
 @click.option("--once", is_flag=True, help="Sequence what is sealed now, then end.")
-@click.option("--while-parent-lives", is_flag=True, hidden=True)
-def sequence(*, directory: Path, once: bool, while_parent_lives: bool) -> None:
+@click.option("--while-parent-lives", "parent", type=int, default=0, metavar="PID", hidden=True)
+def sequence(*, directory: Path, once: bool, parent: int) -> None:
     """Turn sealed batches into the signed static tree, until interrupted."""
-    run(_sequence(open_deployment(directory), once=once, parent=os.getppid() if while_parent_lives else 0))
+    run(_sequence(open_deployment(directory), once=once, parent=parent))
 
 
 async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:

@@ -69,7 +69,8 @@ class SequencerChild:
         threading.Thread(target=self._keep, name="keep the sequencer", daemon=True).start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [*self._command, "--while-parent-lives"]
+        # Named by its number: a parent that is gone before the child looks must not leave it running.
+        command = [*self._command, "--while-parent-lives", str(os.getpid())]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
 
     def _keep(self) -> None:
