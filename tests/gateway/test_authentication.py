@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import KeySet, OctKey
 
 from ringfence.core.errors import ConfigurationError, UnauthenticatedError
 from ringfence.gateway import authentication
-from ringfence.gateway.authentication import LEEWAY_SECONDS, LIFETIME_SECONDS_MAX, TOKEN_SIZE_BYTES_MAX, read_issuer
+from ringfence.gateway.authentication import (
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS_MAX,
+    TOKEN_SIZE_BYTES_MAX,
+    Issuer,
+    TokenChecker,
+    read_issuer,
+)
 from tests.gateway.issuers import (
     FIRST,
     HOUR,
@@ -143,6 +151,15 @@ def test_public_key_is_never_taken_for_a_shared_secret(name: str, alg: str) -> N
         refused(sign_with_secret({"alg": alg, "kid": key.kid}, claims(), secret))
         refused(sign_with_secret({"alg": alg}, claims(), secret))
     assert check(sign(claims())) == (FIRST, "app")
+
+
+def test_shared_secret_is_no_key_even_where_one_is_configured() -> None:
+    secret = b"a secret that two parties would share"
+    keys = KeySet([OctKey.import_key(secret, {"kid": "shared"}), KEYS["Ed25519"]])
+    checker = TokenChecker({FIRST: Issuer(FIRST, keys)}, clock_seconds=Clock())
+    with pytest.raises(UnauthenticatedError):
+        checker.check(sign_with_secret({"alg": "HS256", "kid": "shared"}, claims(), secret))
+    assert checker.check(sign(claims())) == (FIRST, "app")
 
 
 @pytest.mark.parametrize(
