@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from ringfence.services.intake.intake import Intake
 from ringfence.services.intake.messages import Message
 from ringfence.services.intake.summary import SourceReport, Summary
 
+UNSEALED = "RINGFENCE_TEST_UNSEALED"
+"""Set to anything: what is read in this process is left for the storing side to seal."""
 US_PHONE = "+12025550123"
 CANADIAN_PHONE = "+16135550123"
 US_ADDRESS = "192.0.2.10"
@@ -75,6 +78,7 @@ async def messages_of(runtime: Runtime, paths: tuple[Path, ...], limits: ReadLim
         charter=runtime.keeper.state.rules,
         geography=str(runtime.deployment.path(geography)) if geography else "",
         limits=limits,
+        deployment=str(runtime.deployment.directory) if os.environ.get(UNSEALED) is None else "",
     )
     for message in read_sources(job):
         yield message

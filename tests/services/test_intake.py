@@ -22,6 +22,7 @@ from ringfence.synthetic.files import write_exports
 from ringfence.vault.audit import audit_vault
 from tests.services.exports_taken import (
     CANADIAN_PHONE,
+    UNSEALED,
     US_PHONE,
     Place,
     dump,
@@ -34,6 +35,13 @@ from tests.services.exports_taken import (
 from tests.services.world import verified
 
 WATCHED = "Your Activity"
+
+
+@pytest.fixture(autouse=True, params=["sealed by the reader", "sealed when stored"])
+def sealing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything holds alike whichever side seals."""
+    if request.param == "sealed when stored":
+        monkeypatch.setenv(UNSEALED, "1")
 
 
 def watched(*links: str) -> dict[str, Any]:

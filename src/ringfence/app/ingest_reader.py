@@ -1,6 +1,7 @@
 """The reading half of `ingest`: walks sources, reads each export, sends what is to become of it through a pipe.
 
-It runs in a process of its own that is started afresh, so it imports no device.
+It runs in a process of its own that is started afresh. What it reads it also seals, as it is to be stored if its user
+is new to the vault, until it is told that users are not.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 import functools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Final
 
+from ringfence.app.deployment import open_deployment
 from ringfence.core.catalog import SourceMatcher
 from ringfence.core.charter import Charter
-from ringfence.core.errors import InvalidInputError
+from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.legacy.evidence import AddressBook, EvidenceCollector
 from ringfence.legacy.limits import ReadLimits
 from ringfence.legacy.quick import QUICK_SIZE_BYTES_MAX, read_quickly
@@ -27,6 +30,7 @@ from ringfence.services.intake.messages import (
     REFUSED,
     SKIPPED,
     Advanced,
+    Failed,
     Message,
     Piece,
     Sized,
@@ -34,33 +38,77 @@ from ringfence.services.intake.messages import (
     render_messages,
 )
 from ringfence.services.intake.person import PersonReader
+from ringfence.services.intake.sealing import PieceSealer
 
+SEAL: Final = b"seal"
+LEAVE_OPEN: Final = b"leave open"
 SENT_SIZE_BYTES: Final = 256 * 1024
 MESSAGE_SIZE_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingJob:
-    """What is to be read, and by which rules. `geography` is the path of an MMDB file, or ""."""
+    """What is to be read, and by which rules.
+
+    Attributes:
+        geography: the path of an MMDB file, or "".
+        deployment: the directory of the deployment whose keys seal what is read; "" leaves it open.
+    """
 
     paths: tuple[str, ...]
     charter: Charter
     geography: str
     limits: ReadLimits
+    deployment: str = ""
 
 
 def read_all(job: ReadingJob, connection: Connection) -> None:
     """Read everything and send it, lists of messages packed; b"" is the end. The target of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches both processes: the other one ends this one
+    switch = _Switch(connection)
     try:
-        _send_all(read_sources(job), connection.send_bytes)
+        try:
+            _send_all(read_sources(job, is_sealing=switch.read), connection.send_bytes)
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except RingfenceError as error:
+            failed = Failed(error.message, error.hint, isinstance(error, ConfigurationError))
+            connection.send_bytes(render_messages([failed]))
+        except Exception as error:
+            failed = Failed(f"the exports could not be read: {type(error).__name__}", "run it again", False)
+            connection.send_bytes(render_messages([failed]))
         connection.send_bytes(b"")
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)  # nobody is there any more to tell
 
 
-def read_sources(job: ReadingJob) -> Iterator[Message]:
-    """Give what becomes of every source below the job's paths."""
+class _Switch:
+    """Whether rows are to be sealed: yes, until the other process says otherwise."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sealing = True
+
+    def read(self) -> bool:
+        """Give what was said last."""
+        while self._connection.poll():
+            try:
+                self._sealing = self._connection.recv_bytes() == SEAL
+            except (EOFError, OSError):
+                raise BrokenPipeError from None
+        return self._sealing
+
+
+def read_sources(job: ReadingJob, *, is_sealing: Callable[[], bool] = lambda: True) -> Iterator[Message]:
+    """Give what becomes of every source below the job's paths.
+
+    Raises:
+        ConfigurationError: the geography or the keys cannot be read.
+    """
+    sealer = None
+    if job.deployment:
+        custody = open_deployment(Path(job.deployment)).open_custody()
+        sealer = PieceSealer(custody, identity_dataset=job.charter.identity.dataset)
     with AddressBook(job.geography) if job.geography else nullcontext() as addresses:
         reader = PersonReader(job.charter, collector=lambda: EvidenceCollector(job.charter.jurisdiction, addresses))
         matcher = SourceMatcher(job.charter)
@@ -69,8 +117,20 @@ def read_sources(job: ReadingJob) -> Iterator[Message]:
             if isinstance(found, SkippedSource):
                 outcome, place = (SKIPPED, "") if found.verdict == LEFT else (REFUSED, found.name)
                 yield Told(found.name, outcome, found.reason, place)
-            else:
-                yield from reader.read(OneExport(found, matcher=matcher, limits=job.limits))
+                continue
+            messages = reader.read(OneExport(found, matcher=matcher, limits=job.limits))
+            yield from _sealed(messages, sealer) if sealer and is_sealing() else messages
+
+
+def _sealed(messages: Iterable[Message], sealer: PieceSealer) -> Iterator[Message]:
+    """Seal an export that is one piece."""
+    is_begun = False
+    for message in messages:
+        if isinstance(message, Piece):
+            yield sealer.seal(message) if message.last and not is_begun else message
+            is_begun = True
+        else:
+            yield message
 
 
 class OneExport:
@@ -170,6 +230,7 @@ def _send_all(messages: Iterator[Message], send: Callable[[bytes], None]) -> Non
         if isinstance(message, Piece):
             size += sum(len(plaintext) for row in message.rows for _, plaintext in row.parts)
             size += sum(sum(map(len, texts)) for rows in message.many for texts in rows.parts.values())
+            size *= 2 if message.sealed else 1
         if size >= SENT_SIZE_BYTES or len(waiting) >= 1000 or advanced >= 4 * SENT_SIZE_BYTES:
             send(render_messages([*waiting, Advanced(advanced)]))
             waiting, size, advanced = [], 0, 0

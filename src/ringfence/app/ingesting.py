@@ -1,12 +1,13 @@
 """`ingest`, wired: a process of its own walks and reads the sources, this one seals and stores.
 
-Reading takes as long as sealing and storing do, so the two share the work on two cores. The reader holds no key and
-no connection. It ends by itself when this process is gone: its pipe breaks.
+Reading and sealing takes as long as storing does, so the two share the work on two cores. The reader holds the
+custodian's keys as this process does, and no connection. It ends by itself when this process is gone: its pipe breaks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import LOCAL_ISSUER, Deployment
-from ringfence.app.ingest_reader import ReadingJob, read_all
+from ringfence.app.ingest_reader import LEAVE_OPEN, SEAL, ReadingJob, read_all
 from ringfence.app.runtime import Runtime
 from ringfence.core.errors import ConfigurationError, UnavailableError
 from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
@@ -41,7 +42,17 @@ class SourceFeed:
             charter=runtime.keeper.state.rules,
             geography=str(runtime.deployment.path(geography)) if geography else "",
             limits=limits,
+            deployment=str(runtime.deployment.directory),
         )
+        self._pipe: Connection | None = None
+        self._sealing = True
+
+    def expect(self, new: bool) -> None:
+        """Have the rows of what is read from here on sealed, because most users are new to the vault; or not."""
+        if new != self._sealing and self._pipe is not None:
+            self._sealing = new
+            with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
+                self._pipe.send_bytes(SEAL if new else LEAVE_OPEN)
 
     async def messages(self) -> AsyncIterator[Message]:
         """Give everything that is read.
@@ -51,7 +62,8 @@ class SourceFeed:
             UnavailableError: the reading process was killed.
         """
         context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe(duplex=False)
+        ours, theirs = context.Pipe()
+        self._pipe = ours
         process = context.Process(target=read_all, args=(self._job, theirs), name="ingest reader", daemon=True)
         process.start()
         theirs.close()
@@ -68,6 +80,7 @@ class SourceFeed:
         finally:
             process.terminate()
             await loop.run_in_executor(None, process.join, END_SECONDS_MAX)
+            self._pipe = None
             ours.close()
 
 

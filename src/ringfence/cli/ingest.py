@@ -70,8 +70,15 @@ async def _ingest(options: _Options) -> Summary:
         tell = _reporter(stack, options.report)
         async with open_runtime(deployment) as runtime, runtime.gate(duty="ingest") as gate:
             advance = _progress(stack)
-            intake = Intake(gate, local_caller(runtime), purpose=options.purpose, tell=tell, advance=advance)
             feed = SourceFeed(runtime, options.paths)
+            intake = Intake(
+                gate,
+                local_caller(runtime),
+                purpose=options.purpose,
+                tell=tell,
+                advance=advance,
+                expect=feed.expect,
+            )
             try:
                 return await intake.run(feed.messages())
             except Exception:

@@ -15,6 +15,7 @@ from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, View
+from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.custody.salts import SaltPool
 from ringfence.services.jobs import Committed, Prepared
@@ -111,12 +112,11 @@ class Gate:
 
     def record_key(self, dataset: str, subject_ref: bytes, record: str) -> bytes:
         """Give the blinded name of a record in the store, 16 bytes."""
-        return self.keys.index("record", b"%b%b\x00%b" % (subject_ref, dataset.encode(), record.encode()))
+        return blind_records(self.keys, dataset, subject_ref, (record,))[0]
 
     def record_keys(self, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
         """Give what `record_key` gives for each record of one subject's dataset."""
-        index, head = self.keys.index, b"%b%b\x00" % (subject_ref, dataset.encode())
-        return [index("record", head + record.encode()) for record in records]
+        return blind_records(self.keys, dataset, subject_ref, records)
 
     # -- step 2: decide ------------------------------------------------------------------------------------------
 

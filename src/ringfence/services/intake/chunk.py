@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.services.intake.messages import ManyRows, Piece, Row
+from ringfence.services.intake.messages import Piece
 
 PARTS_PER_CHUNK_MAX: Final = 5_000
 CHUNK_SIZE_BYTES_MAX: Final = 6 * 1024 * 1024
@@ -46,9 +46,7 @@ class Chunk:
     """Pieces that are stored together, by user. A user is there with one export only."""
 
     users: dict[str, Progress] = field(default_factory=dict)
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    many: dict[str, list[ManyRows]] = field(default_factory=dict)
-    pieces: dict[str, int] = field(default_factory=dict)
+    pieces: dict[str, list[Piece]] = field(default_factory=dict)
     _datasets: set[str] = field(default_factory=set)
     _parts: int = 0
     _size: int = 0
@@ -56,9 +54,7 @@ class Chunk:
     def add(self, piece: Piece, progress: Progress) -> None:
         """Take one piece; `progress.waiting` counts it."""
         self.users[piece.user] = progress
-        self.rows.setdefault(piece.user, []).extend(piece.rows)
-        self.many.setdefault(piece.user, []).extend(piece.many)
-        self.pieces[piece.user] = self.pieces.get(piece.user, 0) + 1
+        self.pieces.setdefault(piece.user, []).append(piece)
         progress.records_known += piece.repeated
         progress.waiting += 1
         for row in piece.rows:
@@ -75,8 +71,7 @@ class Chunk:
     def drop(self, user: str) -> None:
         """Leave a user out after all."""
         self.users.pop(user, None)
-        self.rows.pop(user, None)
-        self.many.pop(user, None)
+        self.pieces.pop(user, None)
 
     def is_full(self) -> bool:
         """Whether it is time to store it."""

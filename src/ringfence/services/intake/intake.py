@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from ringfence.core import entry as e
-from ringfence.core.errors import ConflictError, DeniedError, IntegrityError
+from ringfence.core.errors import ConfigurationError, ConflictError, DeniedError, IntegrityError, UnavailableError
 from ringfence.core.ports import ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
@@ -35,6 +35,7 @@ from ringfence.services.intake.messages import (
     REFUSED,
     TAKEN,
     Advanced,
+    Failed,
     Interrupted,
     Message,
     Piece,
@@ -62,6 +63,8 @@ class Intake:
         purpose: what for, a purpose of the charter.
         tell: told what became of each source, as soon as it is known.
         advance: told of progress: bytes read since the last time, and bytes in all when that became known, else 0.
+        expect: told after each chunk whether most of its users were new to the vault: then it helps that rows come
+            sealed.
 
     Raises:
         InvalidInputError: the charter has no such purpose.
@@ -75,6 +78,7 @@ class Intake:
         purpose: str,
         tell: Tell = lambda report: None,
         advance: Callable[[int, int], None] = lambda read, total: None,
+        expect: Callable[[bool], None] = lambda new: None,
     ) -> None:
         gate.check_purpose(purpose)
         self._gate = gate
@@ -82,6 +86,7 @@ class Intake:
         self._purpose = purpose
         self._tell = tell
         self._advance = advance
+        self._expect = expect
         self._chunk = Chunk()
         self._running: dict[asyncio.Task[None], set[str]] = {}
         self._open: Progress | None = None
@@ -131,6 +136,9 @@ class Intake:
                 self._interrupt(message)
             case Sized(size_bytes=size):
                 self._advance(0, size)
+            case Failed():
+                kind = ConfigurationError if message.is_setting else UnavailableError
+                raise kind(message.message, hint=message.hint)
 
     async def _take_piece(self, piece: Piece) -> None:
         progress = self._open
@@ -264,13 +272,14 @@ class Intake:
         ]
         for progress in gone:
             progress.failure, progress.place = ERASED, progress.name
-            progress.waiting -= chunk.pieces[progress.user]
+            progress.waiting -= len(chunk.pieces[progress.user])
             chunk.drop(progress.user)
             self._conclude_export(progress)
         return bool(gone)
 
     def _count(self, chunk: Chunk, plan: Plan) -> None:
         """Count what is committed, and conclude the exports that ended with it."""
+        self._expect(2 * len(plan.known_users) < len(chunk.users))
         for user, progress in chunk.users.items():
             tally = plan.tallies[user]
             progress.records_new += tally.new
@@ -278,7 +287,7 @@ class Intake:
             progress.records_known += tally.known
             progress.user_is_new |= user not in plan.known_users
             progress.subject_ref = plan.references[user]
-            progress.waiting -= chunk.pieces[user]
+            progress.waiting -= len(chunk.pieces[user])
             self._conclude_export(progress)
 
     def _conclude_export(self, progress: Progress) -> None:

@@ -53,6 +53,40 @@ class ManyRows(msgspec.Struct, frozen=True, array_like=True):
     parts: dict[str, list[bytes]]
 
 
+class SealedRows(msgspec.Struct, frozen=True, array_like=True):
+    """First versions of records of one user, sealed.
+
+    Attributes:
+        dataset: where they are stored.
+        entry_dataset: the dataset whose entry names them: the same, but for what this program keeps for itself.
+        count: how many of them are records of the export, or the evidence.
+        keys: their blinded names.
+        parts: for each data class the sealed parts and their SHA-256, one a record; b"" where a record has none.
+        searched: (label, blinded name, token) of each searchable value.
+    """
+
+    dataset: str
+    entry_dataset: str
+    count: int
+    keys: list[bytes]
+    parts: dict[str, tuple[list[bytes], list[bytes]]]
+    searched: list[tuple[str, bytes, bytes]] = []
+
+
+class SealedUser(msgspec.Struct, frozen=True, array_like=True):
+    """An export that is one piece, sealed as it is to be stored if the user is new to the vault.
+
+    Attributes:
+        subject_ref: the user's reference, 16 random bytes.
+        keys: (class, key epoch, wrapped key, commitment) of every data key.
+        rows: all records, what marks them as taken, and the user's id.
+    """
+
+    subject_ref: bytes
+    keys: list[tuple[str, int, bytes, bytes]]
+    rows: list[SealedRows]
+
+
 class Sized(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """How much there is to read, for the progress bar."""
 
@@ -88,6 +122,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         reason: why it is taken: a verdict's reason.
         rows: of the first piece, the first is the evidence.
         many: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
+        sealed: the same rows sealed already; None when they are not.
         repeated: records that are in the export a second time and need no row of their own.
         last: whether the export ends here.
     """
@@ -99,6 +134,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     many: list[ManyRows]
     repeated: int
     last: bool
+    sealed: SealedUser | None = None
 
 
 class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -109,7 +145,15 @@ class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True):
     place: str
 
 
-Message: TypeAlias = Sized | Advanced | Told | Piece | Interrupted
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Reading cannot go on at all; `is_setting` when a file that the deployment names is at fault."""
+
+    message: str
+    hint: str
+    is_setting: bool
+
+
+Message: TypeAlias = Sized | Advanced | Told | Piece | Interrupted | Failed
 
 render_messages = msgspec.msgpack.Encoder().encode
 parse_messages = msgspec.msgpack.Decoder(list[Message]).decode

@@ -1,0 +1,20 @@
+"""What a record is called in the store: blinded, so that neither its name nor whose it is can be guessed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ringfence.core.ports import KeyCustody
+
+
+def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
+    """Give the blinded name, 16 bytes, of each record of one subject's dataset.
+
+    Args:
+        keys: the custodian's keys.
+        dataset: the dataset's name.
+        subject_ref: 16 bytes.
+        records: the records' names within the user's dataset.
+    """
+    index, head = keys.index, b"%b%b\x00" % (subject_ref, dataset.encode())
+    return [index("record", head + record.encode()) for record in records]
