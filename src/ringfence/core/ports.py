@@ -429,6 +429,9 @@ class KeyCustody(Protocol):
     def index(self, label: str, value: bytes) -> bytes:
         """Give the blind index (16 bytes) of a value under the key of `label` ("user", "record", "dataset.field")."""
 
+    def code(self, label: str, value: bytes) -> bytes:
+        """Give the authentication code (32 bytes) of a value under the key of `label`."""
+
     def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
         """Encrypt a batch's openings."""
 

@@ -11,7 +11,6 @@ import hmac
 import os
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +30,7 @@ from ringfence.core.ports import KeyRow
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 
 if TYPE_CHECKING:
-    from hashlib import _Hash as HASH
+    pass
 
 _KEK_NAME: Final = re.compile(r"([a-z][a-z0-9_-]*)\.([1-9][0-9]{0,8})\.kek")
 
@@ -48,7 +47,7 @@ class SoftwareCustody:
         for data_class, key_epoch in keks:
             self._newest[data_class] = max(key_epoch, self._newest.get(data_class, 0))
         self._index_secret = index_secret
-        self._index_keys: dict[str, tuple[HASH, HASH]] = {}
+        self._label_keys: dict[str, bytes] = {}
         self._detail = AESGCM(detail_key)
 
     @property
@@ -80,15 +79,16 @@ class SoftwareCustody:
         return unwrap_key(self._kek(row.data_class, row.key_epoch), name, row.key)
 
     def index(self, label: str, value: bytes) -> bytes:
-        """Give the blind index (16 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""
-        started = self._index_keys.get(label)
-        if started is None:
+        """Give the blind index (16 bytes) of a value: HMAC-SHA256 under a key of its own for each label, cut."""
+        return self.code(label, value)[:REFERENCE_SIZE_BYTES]
+
+    def code(self, label: str, value: bytes) -> bytes:
+        """Give the authentication code (32 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""
+        key = self._label_keys.get(label)
+        if key is None:
             key = hmac.digest(self._index_secret, b"ringfence index v1\x00" + label.encode() + b"\x01", "sha256")
-            started = self._index_keys[label] = _start_hmac(key)
-        inner, outer = started[0].copy(), started[1].copy()
-        inner.update(value)
-        outer.update(inner.digest())
-        return outer.digest()[:REFERENCE_SIZE_BYTES]
+            self._label_keys[label] = key
+        return hmac.digest(key, value, "sha256")
 
     def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
         """Encrypt a batch's openings."""
@@ -116,12 +116,6 @@ class SoftwareCustody:
                 hint=f"restore {data_class}.{key_epoch}.kek from the custodian's key backup, unless it was destroyed",
             )
         return kek
-
-
-def _start_hmac(key: bytes) -> tuple[HASH, HASH]:
-    """Give both hashes of HMAC-SHA256 (RFC 2104) with the key of 32 bytes taken in: half the work of each value."""
-    padded = key.ljust(64, b"\x00")
-    return sha256(bytes(byte ^ 0x36 for byte in padded)), sha256(bytes(byte ^ 0x5C for byte in padded))
 
 
 def create_custody(directory: Path, *, jurisdiction: str, classes: Iterable[str]) -> None:

@@ -57,7 +57,7 @@ from ringfence.services.lane_recovery import read_lane
 
 SEAL_INTERVAL_SECONDS: Final = 0.2
 WAITING_JOBS_MAX: Final = 4096
-READS_PER_BATCH_MAX: Final = 4096
+READS_PER_BATCH_MAX: Final = 1024
 UNKNOWN_COMMIT_SECONDS_MAX: Final = 10.0
 ATTEMPTS_MAX: Final = 8
 RETRY_PAUSE_SECONDS: Final = 0.05

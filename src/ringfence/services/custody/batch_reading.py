@@ -12,7 +12,7 @@ from typing import Final
 from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
 from ringfence.core.envelope import PartName
-from ringfence.core.errors import ConflictError, DeniedError, LimitExceededError, RingfenceError
+from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, LimitExceededError, RingfenceError
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.state import State
 from ringfence.core.view import Decision
@@ -54,6 +54,8 @@ async def read_records(gate: Gate, caller: Caller, *, purpose: str, names: Seque
     for name in names:
         gate.check_name(name.user, "user")
         gate.check_name(name.record, "record")
+    if len(set(names)) != len(names):
+        raise InvalidInputError("a batch names one record twice", place="items", hint="name each record once")
     for _ in range(ATTEMPTS_MAX):
         try:
             return await _BatchReading(gate, caller, purpose, names).run()
@@ -79,6 +81,7 @@ class _BatchReading:
         self._permitted: dict[str, Mapping[str, Decision]] = {}
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
+        self._refused = False
 
     async def run(self) -> BatchAnswer:
         """Take the batch through the main path."""
@@ -98,39 +101,57 @@ class _BatchReading:
         ]
         committed = await gate.bulk.submit(self._prepare)
         receipt = committed.receipt_text
-        if not all(self._permitted.values()):
+        if self._refused:
             raise DeniedError("a limit of the charter, or a change of it, forbids this request now", receipt=receipt)
         try:
             gate.check_time(committed)
+            gate.check_size(part for part in committed.parts)
             return BatchAnswer(await self._open(committed), receipt)
         except RingfenceError as error:
             await gate.record_failure(committed, error, gate.bulk)
             raise
 
     def _prepare(self, state: State, at_ms: int) -> Prepared:
-        entries: list[bytes] = []
-        openings: list[bytes | None] = []
-        counts: list[CountWrite] = []
+        """Decide on this state; what is refused is recorded alone, for then nothing is given."""
+        self._forget_erased()
         last = self._gate.bulk.counters.last_steps()
         self._permitted = {}
+        given: list[tuple[bytes, bytes | None]] = []
+        refused: list[tuple[bytes, bytes | None]] = []
+        counts: list[CountWrite] = []
         for dataset, request in self._requests:
             ruling = self._gate.rule(state, request, dataset)
-            about = self._about(dataset.name)
-            permitted = dict(ruling.permitted)
-            for group in group_by_clause(ruling, request, last=last, at_ms=at_ms):
-                if group.step:
-                    counts.append(CountWrite(0, group.step))
+            groups = group_by_clause(ruling, request, last=last, at_ms=at_ms)
+            self._permitted[dataset.name] = ruling.permitted
+            for group in groups:
                 if group.forbidden:
-                    permitted = {}
-                leaf, opening = self._gate.access_entry(
-                    request, dataset=dataset.name, decided=group.decided, about=about, counted=group.step
+                    refused.append((self._gate.limit_refusal(request, "bulk-limit", at_ms=at_ms), None))
+                    continue
+                entry = self._gate.access_entry(
+                    request,
+                    dataset=dataset.name,
+                    decided=group.decided,
+                    about=self._about(dataset.name),
+                    counted=group.step,
                 )
-                entries.append(leaf)
-                openings.append(opening)
-            self._permitted[dataset.name] = permitted
+                (given if ruling.permitted else refused).append(entry)
+                counts += [CountWrite(0, group.step)] if group.step else []
+        self._refused = bool(refused)
+        if refused:
+            return Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
         self._gate.bulk.counters.take(counts)
-        given = all(self._permitted.values())
-        return Prepared(entries=entries, openings=openings, counts=counts, reads=self._part_names() if given else ())
+        return Prepared(
+            entries=[leaf for leaf, _ in given],
+            openings=[opening for _, opening in given],
+            counts=counts,
+            reads=self._part_names(),
+        )
+
+    def _forget_erased(self) -> None:
+        """A user who was erased while this waited is as unknown as any other."""
+        for position, subject in enumerate(self._subjects):
+            if subject and self._gate.is_erased(subject.subject_ref):
+                self._subjects[position] = None
 
     def _part_names(self) -> list[PartName]:
         return [

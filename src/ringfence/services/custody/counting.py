@@ -51,7 +51,7 @@ def downgrade_counter(clause: str) -> str:
 class ClauseGroup:
     """The classes of a ruling that one clause permits: what their entry says, and the step that it counts.
 
-    `forbidden` when the clause's daily limit does not let the request through; the step then adds 0.
+    `forbidden` when the clause's daily limit does not let the request through; nothing is counted then.
     """
 
     clause: str
@@ -76,8 +76,6 @@ def group_by_clause(ruling: Ruling, request: Request, *, last: dict[str, Count],
     groups: list[ClauseGroup] = []
     for clause, decided in permitted.items() or [("", {})]:
         step, forbidden = _count(ruling, request, clause, last, at_ms)
-        if forbidden:
-            decided = dict.fromkeys(decided, "!" + clause)
         groups.append(ClauseGroup(clause, {**decided, **refused}, step, forbidden))
         refused = {}
     return groups
@@ -91,8 +89,7 @@ def _count(
         return None, False
     before = last_step(last, bulk_counter(clause))
     step = next_step(before, amount=request.records, at_ms=at_ms)
-    forbidden = step.total > decision.records_per_day_max
-    if forbidden:
-        step = next_step(before, amount=0, at_ms=at_ms)
+    if step.total > decision.records_per_day_max:
+        return None, True
     last[step.counter] = step
-    return step, forbidden
+    return step, False

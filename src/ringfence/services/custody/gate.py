@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -10,7 +11,13 @@ from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
 from ringfence.core.charter import Dataset
 from ringfence.core.engines import what_could_be_asked
-from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError, UnavailableError
+from ringfence.core.errors import (
+    DeniedError,
+    InvalidInputError,
+    LimitExceededError,
+    RingfenceError,
+    UnavailableError,
+)
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
@@ -27,7 +34,9 @@ from ringfence.services.writer import LaneWriter
 USER_SIZE_BYTES_MAX: Final = 256
 RECORD_NAME_SIZE_BYTES_MAX: Final = 256
 ANSWER_MS_MAX: Final = 10_000
+ANSWER_SIZE_BYTES_MAX: Final = 32 * 1024 * 1024
 RULINGS_CACHED_MAX: Final = 10_000
+ERASED_KEPT_MAX: Final = 100_000  # far more than are erased while any request waits
 
 
 class Gate:
@@ -63,9 +72,11 @@ class Gate:
         self.clock_ms = clock_ms
         self.refusals = RefusalMeter(clock_ms)
         self._salts = SaltPool()
+        self._erased: OrderedDict[bytes, None] = OrderedDict()
         self._rulings: dict[tuple[int, str, str, str, str, str, int], Ruling] = {}
         keeper.on_rule(lambda rule, about: self._rulings.clear())
         keeper.on_rule(subjects.forget_erased)
+        keeper.on_rule(self._note_erasure)
 
     # -- what is asked for ---------------------------------------------------------------------------------------
 
@@ -117,6 +128,16 @@ class Gate:
     def record_keys(self, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
         """Give what `record_key` gives for each record of one subject's dataset."""
         return blind_records(self.keys, dataset, subject_ref, records)
+
+    def is_erased(self, subject_ref: bytes) -> bool:
+        """Tell whether a subject was erased lately: what was planned for it before must not go on."""
+        return subject_ref in self._erased
+
+    def _note_erasure(self, rule: e.Rule, about: e.About | None) -> None:
+        if isinstance(rule, e.SubjectErased) and about is not None:
+            self._erased.update(dict.fromkeys(about.subjects))
+            while len(self._erased) > ERASED_KEPT_MAX:
+                self._erased.popitem(last=False)
 
     # -- step 2: decide ------------------------------------------------------------------------------------------
 
@@ -220,6 +241,25 @@ class Gate:
             view = View(party, caller.country, request.purpose, request.verb, dataset.name, data_class, request.shape)
             could_ask += [line for line in what_could_be_asked(state.rules, view) if line not in could_ask]
         return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask[:5], receipt=receipt)
+
+    def limit_refusal(self, request: Request, reason: str, *, at_ms: int) -> bytes:
+        """Give the entry of a request that a daily limit refuses: nothing of it is given, and no counter moves."""
+        refusal = e.Refusals(principal=request.caller.principal, reason=reason, requests=1, since_ms=at_ms)
+        return e.render_entry(refusal)
+
+    def check_size(self, parts: Iterable[tuple[int, bytes] | None]) -> None:
+        """Refuse to open more than fits into one answer.
+
+        Raises:
+            LimitExceededError: the parts are larger than `ANSWER_SIZE_BYTES_MAX` together.
+        """
+        if sum(len(part[1]) for part in parts if part) > ANSWER_SIZE_BYTES_MAX:
+            raise LimitExceededError(
+                "the records are too large for one answer",
+                limit="answer_size_bytes_max",
+                value_max=ANSWER_SIZE_BYTES_MAX,
+                hint="ask for fewer at a time",
+            )
 
     def party(self, caller: Caller) -> str:
         """Give the party that a caller belongs to, or `OTHER`."""

@@ -59,10 +59,13 @@ async def list_records(
     if not gate.rule(gate.keeper.state, request, kind).permitted:
         raise await gate.refuse(request, kind, e.About(unknown=[gate.subjects.index(user)]))
     subject = await gate.subjects.find(user)
-    about = e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(user)])
     ruling: list[Ruling] = []
 
     def prepare(state: State, at_ms: int) -> Prepared:
+        nonlocal subject
+        if subject and gate.is_erased(subject.subject_ref):
+            subject = None  # erased while this waited: the user is as unknown as any other
+        about = e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(user)])
         ruling[:] = [gate.rule(state, request, kind)]
         decided = dict(ruling[0].decided)
         leaf, opening = gate.access_entry(request, dataset=dataset, decided=decided, about=about)
@@ -79,6 +82,7 @@ async def list_records(
         raise DeniedError(RULES_CHANGED, receipt=receipt)
     try:
         gate.check_time(committed)
+        gate.check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
         if any(rows and rows[0].name.data_class not in subject.keys for rows in committed.lists):
             subject = await gate.subjects.find(user, fresh=True) or subject
         records, following = _open_page(gate, subject, committed, ruling[0].permitted, records_max)

@@ -82,6 +82,9 @@ class _Reading:
 
     def prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; give the entry and the parts to read. Called again if the rules move."""
+        if self._subject and self._gate.is_erased(self._subject.subject_ref):
+            self._subject = None  # erased while this waited: the user is as unknown as any other
+            self._about = e.About(unknown=[self._gate.subjects.index(self._name.user)])
         ruling = self._ruling = self._gate.rule(state, self._request, self._dataset)
         name, subject, key = self._dataset.name, self._subject, self._key
         leaf, opening = self._gate.access_entry(

@@ -13,42 +13,48 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from ringfence.core import entry as e
 from ringfence.core.catalog import class_of_record, classify_record
-from ringfence.core.charter import PROTECTED, Dataset
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, DeniedError, IntegrityError, LimitExceededError
 from ringfence.core.lane import leaf_hash
 from ringfence.core.ports import (
-    CountWrite,
     ItemConflictError,
-    NewKey,
-    NewSubject,
     PartDrop,
     PartWrite,
     SearchWrite,
 )
 from ringfence.core.receipt import Receipt, render_receipt
-from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, last_step, next_step
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.opening import RecordName, render_plaintext
-from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request import Caller
 from ringfence.services.custody.searching import normalize
 from ringfence.services.custody.wards import Ward, find_wards
+from ringfence.services.custody.write_entries import (
+    Asking,
+    Group,
+    Groups,
+    counters_of,
+    decide_groups,
+    leaves_protected,
+    request_of,
+    rule_group,
+)
 from ringfence.services.jobs import Prepared
 
 ITEMS_PER_BATCH_MAX: Final = 200
 REQUEST_ID_SIZE_BYTES_MAX: Final = 200
 ATTEMPTS_MAX: Final = 8
+CODE_SIZE_BYTES: Final = 32
 
 
 class WriteItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,10 +95,8 @@ async def write_records(
         LimitExceededError, InvalidInputError, UnavailableError: as for reading.
     """
     _check(gate, items, purpose, request_id)
-    mark = _request_key(caller, purpose, items, request_id) if request_id else None
+    mark = _request_key(gate, caller, purpose, items, request_id) if request_id else None
     for _ in range(ATTEMPTS_MAX):
-        if mark and (earlier := await _earlier(gate, mark)):
-            return earlier
         try:
             return await _Writing(gate, caller, purpose, items, mark).run()
         except ItemConflictError as error:
@@ -120,36 +124,43 @@ def _check(gate: Gate, items: Sequence[WriteItem], purpose: str, request_id: str
         raise ConflictError("a batch names one record twice", hint="send each record once")
 
 
-def _request_key(caller: Caller, purpose: str, items: Sequence[WriteItem], request_id: str) -> tuple[bytes, bytes]:
-    key = hashlib.sha256(b"%d\x00%b" % (caller.principal, request_id.encode())).digest()
-    return key, hashlib.sha256(msgspec.json.encode([purpose, items], order="sorted")).digest()
+def _request_key(
+    gate: Gate, caller: Caller, purpose: str, items: Sequence[WriteItem], request_id: str
+) -> tuple[bytes, bytes]:
+    """Give the key and the digest of a request; without the custodian's keys neither says what was asked for."""
+    key = gate.keys.code("request", b"%d\x00%b" % (caller.principal, request_id.encode()))
+    return key, gate.keys.code("request content", msgspec.json.encode([purpose, items], order="sorted"))
 
 
-async def _earlier(gate: Gate, mark: tuple[bytes, bytes]) -> WriteAnswer | None:
+def _render_mark(gate: Gate, mark: tuple[bytes, bytes], versions: list[int]) -> tuple[bytes, bytes, bytes]:
+    """Give what is kept of a request: its answer is authenticated, so that nobody else can plant one."""
+    answer = msgspec.json.encode(versions)
+    return (*mark, gate.keys.code("request answer", mark[0] + mark[1] + answer) + answer)
+
+
+async def _earlier(gate: Gate, mark: tuple[bytes, bytes], items: Sequence[WriteItem]) -> WriteAnswer | None:
+    """Give the answer of an earlier request with the same id and content; None when there was none.
+
+    Raises:
+        ConflictError: the id was used for another request, or a user of it was erased since.
+        IntegrityError: what is kept of it was not written by this program.
+    """
     stored = await gate.store.request(mark[0])
     if stored is None:
         return None
     if stored.digest != mark[1]:
         raise ConflictError("this request_id was used for another request", hint="use a new request_id")
-    answer = msgspec.json.decode(stored.answer, type=list[int])
+    code, answer = stored.answer[:CODE_SIZE_BYTES], stored.answer[CODE_SIZE_BYTES:]
+    if not hmac.compare_digest(code, gate.keys.code("request answer", mark[0] + mark[1] + answer)):
+        raise IntegrityError("a request is marked as taken by something that is not this program")
+    for user in {item.user for item in items}:
+        if await gate.subjects.find(user, fresh=True) is None:
+            raise ConflictError("this request was taken before, and a user of it is gone since")
     batch = await gate.store.find_batch(stored.lane, stored.n)
     if batch is None:
         raise IntegrityError("a request is marked as taken, but its ledger entry is missing")
     receipt = Receipt(stored.lane, stored.n, stored.position, leaf_hash(batch.entries[stored.position]))
-    return WriteAnswer(answer, render_receipt(receipt), repeated=True)
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What one dataset's records of a write need: decided on its classes, then written as one access entry each."""
-
-    dataset: Dataset
-    request: Request
-    classes: set[str] = field(default_factory=set)
-    subjects: list[bytes] = field(default_factory=list)
-    records: list[bytes] = field(default_factory=list)
-    written: list[e.Written] = field(default_factory=list)
-    downgraded: list[bytes] = field(default_factory=list)
+    return WriteAnswer(msgspec.json.decode(answer, type=list[int]), render_receipt(receipt), repeated=True)
 
 
 class _Writing:
@@ -164,20 +175,13 @@ class _Writing:
         mark: tuple[bytes, bytes] | None,
     ) -> None:
         self._gate = gate
-        self._caller = caller
         self._items = items
         self._mark = mark
-        self._shape = "bulk" if len({item.user for item in items}) > 1 else "single"
-        counts: dict[str, int] = {}
-        for item in items:
-            counts[item.dataset] = counts.get(item.dataset, 0) + 1
-        self._plans = {
-            name: _Plan(gate.dataset(name), Request(caller, purpose, "write", self._shape, records))
-            for name, records in counts.items()
-        }
+        self._asking = Asking(
+            caller=caller, purpose=purpose, shape="bulk" if len({item.user for item in items}) > 1 else "single"
+        )
+        self._groups = Groups(gate, self._asking)
         self._wards: dict[str, Ward] = {}
-        self._subjects: list[NewSubject] = []
-        self._keys: list[NewKey] = []
         self._writes: list[PartWrite] = []
         self._drops: list[PartDrop] = []
         self._searches: list[SearchWrite] = []
@@ -188,94 +192,93 @@ class _Writing:
     async def run(self) -> WriteAnswer:
         """Take the write through the main path."""
         gate = self._gate
-        parts = [classify_record(self._plans[item.dataset].dataset, item.fields) for item in self._items]
-        for item, split in zip(self._items, parts, strict=True):
-            self._plans[item.dataset].classes.update(split)
-        await self._refuse_if_denied()
+        parts = [classify_record(gate.dataset(item.dataset), item.fields) for item in self._items]
+        await self._refuse_if_denied(parts)
+        if self._mark and (earlier := await _earlier(gate, self._mark, self._items)):
+            return earlier
         self._wards = await find_wards(gate, sorted({item.user for item in self._items}))
-        keys = [gate.record_key(item.dataset, self._wards[item.user].subject_ref, item.record) for item in self._items]
-        stored = await gate.store.versions(
-            [
-                (item.dataset, self._wards[item.user].subject_ref, key)
-                for item, key in zip(self._items, keys, strict=True)
-            ]
-        )
-        for item, split, key, known in zip(self._items, parts, keys, stored, strict=True):
+        names = [
+            (item.dataset, ward.subject_ref, gate.record_key(item.dataset, ward.subject_ref, item.record))
+            for item in self._items
+            for ward in (self._wards[item.user],)
+        ]
+        stored = await gate.store.versions(names)
+        for item, split, (_, _, key), known in zip(self._items, parts, names, stored, strict=True):
             self._plan(item, split, key, dict(known))
-        for ward in self._wards.values():
-            self._subjects += ward.new_subject()
-            self._keys += ward.new_keys()
-            self._plan_identity(ward)
-        await self._load_counters()
+        await self._refuse_groups()
+        counters = counters_of(gate.keeper.state, self._groups.all(), self._asking)
+        for counter in counters:
+            await self._lane.counters.load(counter)
         committed = await self._lane.submit(self._prepare)
         if self._denied:
             raise DeniedError(self._denied, receipt=committed.receipt_text)
         return WriteAnswer(self._versions, committed.receipt_text)
 
-    async def _refuse_if_denied(self) -> None:
-        gate = self._gate
-        for plan in self._plans.values():
-            ruling = self._rule(gate.keeper.state, plan)
-            if len(ruling.permitted) != len(plan.classes):
-                users = {item.user for item in self._items if item.dataset == plan.dataset.name}
-                about = e.About(unknown=[gate.subjects.index(user) for user in sorted(users)])
-                rule = functools.partial(self._rule, plan=plan)
-                raise await gate.refuse_ruling(plan.request, plan.dataset, about, rule=rule)
+    async def _refuse_if_denied(self, parts: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse before anything is looked up: the whole request, dataset by dataset, with its number of records."""
+        classes: dict[str, set[str]] = {}
+        counts: dict[str, int] = {}
+        for item, split in zip(self._items, parts, strict=True):
+            classes.setdefault(item.dataset, set()).update(split)
+            counts[item.dataset] = counts.get(item.dataset, 0) + 1
+        for dataset, asked in classes.items():
+            group = Group(self._gate.dataset(dataset), records_max=0, count=counts[dataset], classes=asked)
+            await self._refuse_group(group, {item.user for item in self._items if item.dataset == dataset})
 
-    def _rule(self, state: State, plan: _Plan) -> Ruling:
-        request = plan.request
-        return rule_access(
-            state,
-            principal=request.caller.principal,
-            country=request.caller.country,
-            purpose=request.purpose,
-            verb=request.verb,
-            dataset=plan.dataset.name,
-            classes=plan.classes,
-            shape=request.shape,
-            records=request.records,
-        )
+    async def _refuse_groups(self) -> None:
+        """Refuse when a part that the write would delete is of a class that this caller may not write."""
+        for group in self._groups.all():
+            await self._refuse_group(group, {item.user for item in self._items})
+
+    async def _refuse_group(self, group: Group, users: set[str]) -> None:
+        gate = self._gate
+        denied = group.classes - set(rule_group(gate.keeper.state, group, self._asking).permitted)
+        if denied:
+            refused = Group(group.dataset, records_max=0, count=group.count, classes=denied)
+            rule = functools.partial(rule_group, group=refused, asking=self._asking)
+            about = e.About(unknown=[gate.subjects.index(user) for user in sorted(users)])
+            raise await gate.refuse_ruling(request_of(refused, self._asking), group.dataset, about, rule=rule)
+
+    # -- planning ------------------------------------------------------------------------------------------------
 
     def _plan(self, item: WriteItem, split: Mapping[str, Mapping[str, Any]], key: bytes, known: dict[str, int]) -> None:
         """Seal the record's parts and note what becomes of those that are stored."""
-        gate, plan, ward = self._gate, self._plans[item.dataset], self._wards[item.user]
-        own_class = class_of_record(plan.dataset, item.fields)
-        if known and plan.dataset.record_class and own_class != PROTECTED and own_class not in known:
-            plan.downgraded.append(key)
+        ward, group = self._wards[item.user], self._groups.open(item.dataset)
+        written = self._identity(ward)
+        own_class = class_of_record(group.dataset, item.fields) if group.dataset.record_class else ""
+        if leaves_protected(own_class, known, split):
+            group.downgraded.setdefault(own_class, []).append((ward.subject_ref, key))
         version = 0
         for data_class, fields in split.items():
             name = PartName(item.dataset, ward.subject_ref, key, data_class)
-            plaintext = render_plaintext(item.record, fields)
-            if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-                raise LimitExceededError(
-                    f"the record {item.record!r:.80} is too large",
-                    limit="plaintext_size_bytes_max",
-                    value_max=PLAINTEXT_SIZE_BYTES_MAX,
-                )
             version = known.pop(data_class, 0) + 1
-            sealed = seal_part(
-                ward.cipher(data_class, gate.keys),
-                name,
-                version=version,
-                plaintext=plaintext,
-                nonce=os.urandom(NONCE_SIZE_BYTES),
-            )
-            self._writes.append(PartWrite(0, name, version, sealed))
-            plan.written.append(e.Written(key, data_class, version, hashlib.sha256(sealed).digest()))
+            sealed = self._seal(ward, name, version, render_plaintext(item.record, fields))
+            written.append(e.Written(key, data_class, version, hashlib.sha256(sealed).digest()))
         for data_class, old in known.items():
             self._drops.append(PartDrop(0, PartName(item.dataset, ward.subject_ref, key, data_class), old))
-            plan.written.append(e.Written(key, data_class, 0, b""))
+            written.append(e.Written(key, data_class, 0, b""))
+        group.add(ward.subject_ref, key, written=written)
         self._versions.append(version)
-        plan.subjects.append(ward.subject_ref)
-        plan.records.append(key)
         self._plan_searches(item, key, ward)
 
-    def _plan_identity(self, ward: Ward) -> None:
-        plan = next(iter(self._plans.values()))
+    def _seal(self, ward: Ward, name: PartName, version: int, plaintext: bytes) -> bytes:
+        if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
+            raise LimitExceededError(
+                "a record is too large", limit="plaintext_size_bytes_max", value_max=PLAINTEXT_SIZE_BYTES_MAX
+            )
+        cipher = ward.cipher(name.data_class, self._gate.keys)
+        sealed = seal_part(cipher, name, version=version, plaintext=plaintext, nonce=os.urandom(NONCE_SIZE_BYTES))
+        self._writes.append(PartWrite(0, name, version, sealed))
+        return sealed
+
+    def _identity(self, ward: Ward) -> list[e.Written]:
+        """Store a new user's sealed id with the first record that is written of the user."""
+        written: list[e.Written] = []
         for write in ward.identity_part(self._gate.keys):
             self._writes.append(write)
             digest = hashlib.sha256(write.sealed).digest()
-            plan.written.append(e.Written(write.name.record_key, write.name.data_class, write.version, digest))
+            written.append(e.Written(write.name.record_key, write.name.data_class, write.version, digest))
+        return written
 
     def _plan_searches(self, item: WriteItem, key: bytes, ward: Ward) -> None:
         for searchable in self._gate.keeper.state.rules.searchable:
@@ -288,87 +291,33 @@ class _Writing:
                 token = self._gate.keys.index(label, text.encode("utf-8", "surrogatepass"))
             self._searches.append(SearchWrite(0, label, ward.subject_ref, key, token))
 
-    async def _load_counters(self) -> None:
-        for plan in self._plans.values():
-            for decision in self._rule(self._gate.keeper.state, plan).permitted.values():
-                for counter in (bulk_counter(decision.clause), downgrade_counter(decision.clause)):
-                    await self._lane.counters.load(counter)
+    # -- the batch -----------------------------------------------------------------------------------------------
 
     def _prepare(self, state: State, at_ms: int) -> Prepared:
-        """Decide on this state and give entries and rows; when it forbids the write now, only the refusal's entry."""
-        entries: list[bytes] = []
-        openings: list[bytes | None] = []
-        counts: list[CountWrite] = []
-        last = self._lane.counters.last_steps()
-        self._denied = ""
-        for plan in self._plans.values():
-            for leaf, opening in self._entries(state, plan, last, counts, at_ms):
-                entries.append(leaf)
-                openings.append(opening)
-        if self._denied:  # nothing is stored, and a refusal that was counted adds 0
-            counts = [count for count in counts if not count.step.amount]
-            self._lane.counters.take(counts)
-            return Prepared(entries=entries, openings=openings, counts=counts)
-        self._lane.counters.take(counts)
-        mark = (*self._mark, msgspec.json.encode(self._versions)) if self._mark else None
+        """Decide on this state and give entries and rows; when it forbids the write now, only the refusal's entry.
+
+        Raises:
+            ItemConflictError: a user was erased since the write was planned: it must be planned again.
+        """
+        wards = self._wards.values()
+        if any(self._gate.is_erased(ward.subject_ref) for ward in wards):
+            raise ItemConflictError([0], reason="subject")
+        counters = self._lane.counters
+        decided = decide_groups(
+            self._gate, state, self._groups.all(), self._asking, last=counters.last_steps(), at_ms=at_ms
+        )
+        self._denied = decided.denied
+        if self._denied:
+            return Prepared(entries=decided.entries, openings=decided.openings)
+        counters.take(decided.counts)
         return Prepared(
-            entries=entries,
-            openings=openings,
-            subjects=self._subjects,
-            keys=self._keys,
+            entries=decided.entries,
+            openings=decided.openings,
+            subjects=[row for ward in wards for row in ward.new_subject()],
+            keys=[row for ward in wards for row in ward.new_keys()],
             writes=self._writes,
             drops=self._drops,
             searches=self._searches,
-            counts=counts,
-            mark=mark,
+            counts=decided.counts,
+            mark=_render_mark(self._gate, self._mark, self._versions) if self._mark else None,
         )
-
-    def _entries(
-        self, state: State, plan: _Plan, last: dict[str, e.Count], counts: list[CountWrite], at_ms: int
-    ) -> list[tuple[bytes, bytes | None]]:
-        """Give the entries of one dataset; sets `_denied` when the charter or a count forbids the write now."""
-        ruling = self._rule(state, plan)
-        if len(ruling.permitted) != len(plan.classes):
-            self._denied = RULES_CHANGED
-        about = e.About(subjects=plan.subjects, records=plan.records, written=plan.written)
-        entries: list[tuple[bytes, bytes | None]] = []
-        for group in group_by_clause(ruling, plan.request, last=last, at_ms=at_ms):
-            if group.step:
-                counts.append(CountWrite(0, group.step))
-            if group.forbidden:
-                self._denied = f"the daily limit of clause `{group.clause}` is reached"
-            entries.append(
-                self._gate.access_entry(
-                    plan.request, dataset=plan.dataset.name, decided=group.decided, about=about, counted=group.step
-                )
-            )
-        if plan.downgraded and not self._denied:
-            entries.append(self._downgrade(ruling, plan, last, counts, at_ms))
-        return entries
-
-    def _downgrade(
-        self, ruling: Ruling, plan: _Plan, last: dict[str, e.Count], counts: list[CountWrite], at_ms: int
-    ) -> tuple[bytes, bytes | None]:
-        """Give the entry of a move out of `protected`; over the clause's daily limit it is the entry of a refusal."""
-        decision = next(d for data_class, d in ruling.permitted.items() if data_class != PROTECTED)
-        counter = downgrade_counter(decision.clause)
-        step = next_step(last_step(last, counter), amount=len(plan.downgraded), at_ms=at_ms)
-        caller = plan.request.caller
-        if step.total > decision.downgrades_per_day_max:
-            self._denied = f"clause `{decision.clause}` lets no more records become less protected today"
-            refusal = e.Refusals(principal=caller.principal, reason="downgrade-limit", requests=1, since_ms=at_ms)
-            return e.render_entry(refusal), None
-        last[counter] = step
-        counts.append(CountWrite(0, step))
-        references = [s for s, key in zip(plan.subjects, plan.records, strict=True) if key in set(plan.downgraded)]
-        opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), e.About(subjects=references, records=plan.downgraded))
-        leaf = e.Downgrade(
-            principal=caller.principal,
-            country=caller.country,
-            purpose=plan.request.purpose,
-            dataset=plan.dataset.name,
-            clause=decision.clause,
-            about=e.commit(opening),
-            counted=step,
-        )
-        return e.render_entry(leaf), opening

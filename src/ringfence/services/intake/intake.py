@@ -22,14 +22,14 @@ from ringfence.core.ports import ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
-from ringfence.services.intake.chunk import Chunk, Progress
-from ringfence.services.intake.entries import (
+from ringfence.services.custody.write_entries import (
     Asking,
     counters_of,
     decide_groups,
     request_of,
     rule_group,
 )
+from ringfence.services.intake.chunk import Chunk, Progress
 from ringfence.services.intake.messages import (
     PRESENT,
     REFUSED,

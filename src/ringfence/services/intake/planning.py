@@ -19,7 +19,6 @@ from itertools import repeat
 from typing import Any, Final
 
 from ringfence.core import entry as e
-from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import PartName, WrappedKey, seal_part
 from ringfence.core.ports import (
     JURISDICTION_DATASET,
@@ -34,8 +33,8 @@ from ringfence.core.ports import (
 )
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.wards import Ward
+from ringfence.services.custody.write_entries import Asking, Group, Groups, leaves_protected
 from ringfence.services.intake.chunk import Chunk
-from ringfence.services.intake.entries import Asking, Group, Groups
 from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
 from ringfence.services.intake.sealing import Nonces, UserSealer, mark_name
 from ringfence.services.subjects import KnownSubject
@@ -188,8 +187,8 @@ class _Planner:
         group.count += 1
         group.subjects.append(reference)
         group.records.append(key)
-        if row.own_class and row.own_class != PROTECTED and row.own_class not in known:
-            group.downgraded.append((reference, key))
+        if leaves_protected(row.own_class, known, [data_class for data_class, _ in row.parts]):
+            group.downgraded.setdefault(row.own_class, []).append((reference, key))
         for data_class, plaintext in row.parts:
             name, version = PartName(dataset, reference, key, data_class), known.pop(data_class, 0) + 1
             cipher = ward.cipher(data_class, self._keys)

@@ -1,10 +1,10 @@
-"""The ledger entries of a chunk: what is written, grouped by dataset, each decided on as any other write is.
+"""The ledger entries of a write: what is written, grouped by dataset, each group decided on by itself.
 
 Rules of this file:
 1. An entry names at most `RECORDS_PER_ENTRY_MAX` records, fewer where the charter's clause says so, and its opening
    stays below `OPENING_SIZE_BYTES_MAX`.
 2. A clause with a daily limit is counted, step by step without gaps, in the order in which batches are written. When
-   the limit is reached or the charter forbids a class, the whole chunk is refused and only that is recorded.
+   the limit is reached or the charter forbids a class, the whole write is refused and only that is recorded.
 3. Moving a record out of `protected` is an entry of its own, counted and limited.
 """
 
@@ -20,7 +20,7 @@ from ringfence.core.charter import PROTECTED, Dataset
 from ringfence.core.ports import CountWrite
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, next_step
+from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, last_step, next_step
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.request import Caller, Request
 
@@ -33,7 +33,7 @@ _LARGEST_RECORD_SIZE: Final = 16 * _WRITTEN_SIZE  # a part of every class, what 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asking:
-    """Who takes a chunk in, what for, and whether it is of one user (`single`) or of several (`bulk`)."""
+    """Who writes, what for, and whether it is of one user (`single`) or of several (`bulk`)."""
 
     caller: Caller
     purpose: str
@@ -44,7 +44,8 @@ class Asking:
 class Group:
     """The records of one entry.
 
-    `count` is how many records are named, without those that this program keeps for itself.
+    `count` is how many records are named, without those that this program keeps for itself. `downgraded` are the
+    records (subject, record key) that leave `protected` for a class.
     """
 
     dataset: Dataset
@@ -54,7 +55,16 @@ class Group:
     subjects: list[bytes] = field(default_factory=list)
     records: list[bytes] = field(default_factory=list)
     written: list[e.Written] = field(default_factory=list)
-    downgraded: list[tuple[bytes, bytes]] = field(default_factory=list)
+    downgraded: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+
+    def add(self, subject_ref: bytes, record_key: bytes, *, written: Iterable[e.Written], count: int = 1) -> None:
+        """Name one record and the parts that the write leaves of it; those that it deletes have version 0."""
+        self.count += count
+        self.subjects.append(subject_ref)
+        self.records.append(record_key)
+        for part in written:
+            self.written.append(part)
+            self.classes.add(part.data_class)
 
     def room(self) -> int:
         """How many more records of one part each fit; 0 or less when it is full."""
@@ -68,7 +78,7 @@ class Group:
 
 
 class Groups:
-    """The groups of a chunk while it is planned."""
+    """The groups of a write while it is planned."""
 
     def __init__(self, gate: Gate, asking: Asking) -> None:
         self._gate = gate
@@ -101,7 +111,7 @@ class Groups:
 
 @dataclass(slots=True)
 class Decided:
-    """What a chunk's entries say on one state; `denied` tells why nothing is stored, "" when it is."""
+    """What a write's entries say on one state; `denied` tells why nothing is stored, "" when it is."""
 
     entries: list[bytes] = field(default_factory=list)
     openings: list[bytes | None] = field(default_factory=list)
@@ -110,13 +120,23 @@ class Decided:
     code: str = ""
 
     def deny(self, words: str, *, code: str) -> None:
-        """Say that the chunk is refused."""
+        """Say that the write is refused."""
         self.denied, self.code = words, code
 
     def add(self, entry: bytes, opening: bytes | None) -> None:
         """Take one entry."""
         self.entries.append(entry)
         self.openings.append(opening)
+
+
+def leaves_protected(own_class: str, known: Iterable[str], written: Iterable[str]) -> bool:
+    """Tell whether a record that is stored in the `known` classes is a downgrade when written in these.
+
+    `own_class` is the class that its own field gives it; "" where a dataset has no such field. A dataset whose fields
+    have fixed classes cannot be downgraded.
+    """
+    known = set(known)
+    return bool(known) and own_class not in ("", PROTECTED) and own_class not in known and own_class in set(written)
 
 
 def rule_group(state: State, group: Group, asking: Asking) -> Ruling:
@@ -148,7 +168,7 @@ def counters_of(state: State, groups: Iterable[Group], asking: Asking) -> set[st
 def decide_groups(
     gate: Gate, state: State, groups: Iterable[Group], asking: Asking, *, last: dict[str, e.Count], at_ms: int
 ) -> Decided:
-    """Give the entries of a chunk's writes; or, when one of them is refused, the one entry that says so.
+    """Give the entries of a write; or, when one of its groups is refused, the one entry that says so.
 
     Args:
         last: the last step of each counter.
@@ -189,38 +209,55 @@ def _decide_group(
                 request, dataset=group.dataset.name, decided=part.decided, about=about, counted=part.step
             )
         )
-    if group.downgraded:
-        _decide_downgrade(decided, ruling, group, asking, last=last, at_ms=at_ms)
+    for clause, moved in _downgrades(ruling, group).items():
+        if not decided.denied:
+            _decide_downgrade(decided, ruling, group, asking, clause=clause, moved=moved, last=last, at_ms=at_ms)
 
 
 def _refused(decided: Decided, principal: int, at_ms: int) -> Decided:
-    """Nothing of the chunk is stored, so no entry may say that something was, and no counter moves."""
+    """Nothing is stored, so no entry may say that something was, and no counter moves."""
     refusal = e.Refusals(principal=principal, reason=decided.code, requests=1, since_ms=at_ms)
     refused = Decided(denied=decided.denied, code=decided.code)
     refused.add(e.render_entry(refusal), None)
     return refused
 
 
+def _downgrades(ruling: Ruling, group: Group) -> dict[str, list[tuple[bytes, bytes]]]:
+    """Give the records that leave `protected`, by the clause that permits the class that they go to."""
+    by_clause: dict[str, list[tuple[bytes, bytes]]] = {}
+    for data_class, records in group.downgraded.items():
+        by_clause.setdefault(ruling.permitted[data_class].clause, []).extend(records)
+    return by_clause
+
+
 def _decide_downgrade(
-    decided: Decided, ruling: Ruling, group: Group, asking: Asking, *, last: dict[str, e.Count], at_ms: int
+    decided: Decided,
+    ruling: Ruling,
+    group: Group,
+    asking: Asking,
+    *,
+    clause: str,
+    moved: list[tuple[bytes, bytes]],
+    last: dict[str, e.Count],
+    at_ms: int,
 ) -> None:
-    decision = next(d for data_class, d in ruling.permitted.items() if data_class != PROTECTED)
-    step = next_step(last[downgrade_counter(decision.clause)], amount=len(group.downgraded), at_ms=at_ms)
+    decision = next(decision for decision in ruling.permitted.values() if decision.clause == clause)
+    step = next_step(last_step(last, downgrade_counter(clause)), amount=len(moved), at_ms=at_ms)
     caller = asking.caller
     if step.total > decision.downgrades_per_day_max:
-        words = f"clause `{decision.clause}` lets no more records become less protected today"
+        words = f"clause `{clause}` lets no more records become less protected today"
         decided.deny(words, code="downgrade-limit")
         return
     last[step.counter] = step
     decided.counts.append(CountWrite(0, step))
-    about = e.About(subjects=[s for s, _ in group.downgraded], records=[key for _, key in group.downgraded])
+    about = e.About(subjects=[subject for subject, _ in moved], records=[key for _, key in moved])
     opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
     leaf = e.Downgrade(
         principal=caller.principal,
         country=caller.country,
         purpose=asking.purpose,
         dataset=group.dataset.name,
-        clause=decision.clause,
+        clause=clause,
         about=e.commit(opening),
         counted=step,
     )
