@@ -18,6 +18,7 @@ from ringfence.legacy.limits import DEFAULT_LIMITS
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
+from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.intake import chunk, person
 from ringfence.services.intake.intake import Intake
 from ringfence.services.intake.messages import Interrupted, Message, Piece
@@ -146,7 +147,7 @@ def test_counts_add_up_over_everything_that_was_found(deployment: Deployment, tm
     assert facts["sources"] == len(taken.reports) == len({report.name for report in taken.reports}) == 7
     assert facts["sources"] == sum(facts[outcome] for outcome in ("taken", "present", "left", "skipped", "refused"))
     assert (facts["taken"], facts["left"], facts["skipped"], facts["refused"]) == (3, 1, 1, 2)
-    assert facts["reasons"] == {"inside": 2, "outside": 1, "contradictory": 0, "missing": 1}
+    assert facts["reasons"] == {"inside": 2, "outside": 1, "contradictory": 0, "missing": 1, "erased": 0}
     assert sum(facts["reasons"].values()) == facts["taken"] + facts["present"] + facts["left"]
     assert facts["records"]["new"] == sum(report.records_new for report in taken.reports)
     assert facts["records"]["new"] == len(
@@ -284,11 +285,36 @@ def test_user_erased_meanwhile_is_not_brought_back(
 
     intake = asyncio.run(run())
     assert erased
-    (refused,) = intake.summary.problems
-    assert refused.reason == "the user was erased while the export was taken in"
+    assert intake.summary.problems == []
+    assert (intake.summary.outcomes["left"], intake.summary.reasons["erased"]) == (1, 1)
     assert stored(deployment) == {}
     assert dump(deployment)["parts"] == []
     verified(deployment, tmp_path / "bundle")
+
+
+def test_user_erased_before_is_not_brought_back_by_an_old_export_but_by_the_app(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    path = write_export(tmp_path / "ada.json", make_export("ada", watched=3))
+    assert take(deployment, path).summary.users_new == 1
+
+    async def erase_and_return(back: bool) -> None:
+        async with open_runtime(deployment) as runtime, runtime.gate(duty="gateway") as gate:
+            caller = Caller(runtime.keeper.state.identities[DEVELOPMENT_ISSUER, "app"], "US")
+            if back:
+                item = WriteItem("ada", "profile", "self", {"userName": "ada"})
+                await write_records(gate, caller, purpose="serve_user", items=[item])
+            else:
+                await erase_user(gate, caller, purpose="user_request", user="ada")
+
+    asyncio.run(erase_and_return(back=False))
+    again = take(deployment, path).summary
+    assert (again.users_new, again.outcomes["left"], again.reasons["erased"], again.records_new) == (0, 1, 1, 0)
+    assert again.records_left > 0
+    assert dump(deployment)["parts"] == []
+
+    asyncio.run(erase_and_return(back=True))
+    assert take(deployment, path).summary.outcomes["taken"] == 1
 
 
 def test_export_that_changes_while_it_is_read_is_refused(

@@ -23,6 +23,8 @@ class Progress:
         user_is_new: whether this export brought the user into the vault.
         waiting: pieces that are not committed yet.
         ended: whether the last piece has come.
+        erased: whether the user was erased; then nothing more of the export is stored.
+        records_left: records that were not stored because of that.
         failure: why the export is refused after all; then what was stored of it stays.
         place: where the failure is.
     """
@@ -37,6 +39,8 @@ class Progress:
     user_is_new: bool = False
     waiting: int = 0
     ended: bool = False
+    erased: bool = False
+    records_left: int = 0
     failure: str = ""
     place: str = ""
 

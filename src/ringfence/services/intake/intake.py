@@ -5,7 +5,7 @@ Rules of this file:
 2. A user is in one chunk at a time: another piece of the same user waits until what came before is committed.
 3. While one chunk is written the next is planned; at most `CHUNKS_AT_ONCE` are on their way.
 4. A chunk that the charter refuses ends the run: nothing of it is stored, and the error says what the charter lacks.
-5. A user who is erased meanwhile is not brought back: the rest of the export is refused.
+5. A user who was erased is not brought back by an export, be it erased before or meanwhile: it is left.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from ringfence.services.custody.write_entries import (
 )
 from ringfence.services.intake.chunk import Chunk, Progress
 from ringfence.services.intake.messages import (
+    ERASED,
+    LEFT,
     PRESENT,
     REFUSED,
     TAKEN,
@@ -49,7 +51,6 @@ from ringfence.services.jobs import Prepared
 CHUNKS_AT_ONCE: Final = 2
 ATTEMPTS_MAX: Final = 8
 USERS_NAMED_IN_REFUSAL_MAX: Final = 1_000
-ERASED: Final = "the user was erased while the export was taken in"
 
 Tell = Callable[[SourceReport], None]
 
@@ -192,7 +193,7 @@ class Intake:
                 caller=self._caller, purpose=self._purpose, shape="bulk" if len(chunk.users) > 1 else "single"
             )
             plan = await plan_chunk(self._gate, chunk, asking)
-            if self._drop_erased(chunk, plan):
+            if await self._leave_erased(chunk, plan):
                 continue
             for user in plan.known_users:
                 chunk.users[user].subject_ref = plan.references[user]
@@ -263,15 +264,19 @@ class Intake:
         if isinstance(rule, e.SubjectErased) and about is not None:
             self._erased.update(about.subjects)
 
-    def _drop_erased(self, chunk: Chunk, plan: Plan) -> bool:
-        """Leave out users who were erased since the run began to store them: rule 5."""
-        gone = [
+    async def _leave_erased(self, chunk: Chunk, plan: Plan) -> bool:
+        """Leave out users who were erased, before or since the run began to store them: rule 5."""
+        index = self._gate.subjects.index
+        unknown = {index(user): user for user in chunk.users if user not in plan.known_users}
+        gone = [chunk.users[unknown[found]] for found in await self._gate.store.erased(list(unknown))]
+        gone += [
             progress
             for user, progress in chunk.users.items()
-            if progress.subject_ref and progress.subject_ref != plan.references[user]
+            if progress not in gone and progress.subject_ref and progress.subject_ref != plan.references[user]
         ]
         for progress in gone:
-            progress.failure, progress.place = ERASED, progress.name
+            progress.erased = True
+            progress.records_left += sum(piece.count_records() for piece in chunk.pieces[progress.user])
             progress.waiting -= len(chunk.pieces[progress.user])
             chunk.drop(progress.user)
             self._conclude_export(progress)
@@ -303,6 +308,8 @@ class Intake:
             records_known=progress.records_known,
             user_is_new=progress.user_is_new,
         )
+        if progress.erased:
+            report = replace(report, outcome=LEFT, reason=ERASED, records_left=progress.records_left)
         if progress.failure:
             report = replace(report, outcome=REFUSED, reason=progress.failure, place=progress.place)
         self._conclude(report)

@@ -10,9 +10,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from ringfence.core.ports import JURISDICTION_DATASET
+
 TAKEN: Final = "taken"
 PRESENT: Final = "present"
 LEFT: Final = "left"
+ERASED: Final = "erased"
+"""Why an export is left although its user is protected: the user was erased."""
 SKIPPED: Final = "skipped"
 REFUSED: Final = "refused"
 OUTCOMES: Final = (TAKEN, PRESENT, LEFT, SKIPPED, REFUSED)
@@ -135,6 +139,11 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     repeated: int
     last: bool
     sealed: SealedUser | None = None
+
+    def count_records(self) -> int:
+        """Give how many records of the export it holds; the evidence is none."""
+        own = sum(1 for row in self.rows if row.dataset != JURISDICTION_DATASET)
+        return own + sum(len(rows.records) for rows in self.many) + self.repeated
 
 
 class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True):

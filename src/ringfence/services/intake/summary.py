@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ringfence.core.jurisdiction import REASONS
-from ringfence.services.intake.messages import LEFT, OUTCOMES, PRESENT, REFUSED, SKIPPED, TAKEN
+from ringfence.services.intake.messages import ERASED, LEFT, OUTCOMES, PRESENT, REFUSED, SKIPPED, TAKEN
 
 PROBLEMS_LISTED_MAX: Final = 1_000
 
@@ -23,11 +23,11 @@ class SourceReport:
     Attributes:
         name: `FILE`, `ARCHIVE!MEMBER` or `FILE:LINE`.
         outcome: one of `messages.OUTCOMES`.
-        reason: the verdict on the jurisdiction, or why the source is skipped or refused.
+        reason: the verdict on the jurisdiction, `ERASED`, or why the source is skipped or refused.
         place: for one that is refused: name and JSON pointer.
         records_new, records_changed, records_known: of an export that was taken or was there already; of a refused
             one they are not 0 only when it became unreadable after a part of it was stored.
-        records_left: of a user outside of the jurisdiction.
+        records_left: of a user outside of the jurisdiction, or erased.
         user_is_new: whether this export brought the user into the vault.
     """
 
@@ -86,7 +86,7 @@ class Summary:
         return {
             "sources": self.outcomes.total(),
             **{outcome: self.outcomes[outcome] for outcome in OUTCOMES},
-            "reasons": {reason: self.reasons[reason] for reason in REASONS},
+            "reasons": {reason: self.reasons[reason] for reason in (*REASONS, ERASED)},
             "users_new": self.users_new,
             "records": {
                 "new": self.records_new,
@@ -108,6 +108,8 @@ class Summary:
             f"{self.records_known} there already; {self.records_left} left",
             "jurisdiction: " + ", ".join(f"{self.reasons[reason]} {reason}" for reason in REASONS),
         ]
+        if self.reasons[ERASED]:
+            lines.append(f"{_several(self.reasons[ERASED], 'export')} left: the user was erased")
         if counts[SKIPPED]:
             lines.append(f"{_several(counts[SKIPPED], 'file')} skipped: no export")
         lines += [f"refused: {item.place or item.name}: {item.reason}" for item in self.problems]
