@@ -12,10 +12,9 @@ from typing import TypeVar
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment, open_deployment
 from ringfence.app.initialise import initialise
-from ringfence.app.runtime import Runtime, clock_ms, open_runtime
+from ringfence.app.runtime import Runtime, clock_ms, make_sequencer, open_runtime
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.ledger.export import export_bundle
-from ringfence.ledger.sequencer import Sequencer
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.synthetic.geography import write_geography
@@ -92,14 +91,7 @@ async def sequence(deployment: Deployment) -> None:
     trust = deployment.read_trust()
     store = deployment.make_store()
     await store.open()
-    sequencer = Sequencer(
-        store,
-        tree_directory=deployment.ledger,
-        key=deployment.signing_key("checkpoint"),
-        origin=trust.origin,
-        clock_ms=clock_ms,
-        genesis_hash=trust.genesis,
-    )
+    sequencer = make_sequencer(deployment, store, trust=trust)
     await sequencer.open()
     while (await sequencer.run_round()).more:
         pass

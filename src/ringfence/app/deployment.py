@@ -3,9 +3,10 @@
 ringfence.yaml    settings
 trust.json        what a verifier pins: give it to the overseer
 keys/custody/     key-encryption keys, index secret, detail key    (gateways)
-keys/lanes/       N.key: a lane's signing key                       (gateways)
-keys/authority.key                                                  (who changes rules)
+keys/lanes/       N.key: a lane's signing key, N.head: what it sealed last   (gateways)
+keys/authority.key, authority.head                                  (who changes rules)
 keys/checkpoint.key                                                 (the sequencer alone)
+keys/shown-checkpoint   the newest checkpoint that was seen         (all of these)
 keys/token.jwk, token-keys.json   development tokens                (only in development mode)
 vault.db          the embedded database
 ledger/           the static tree
@@ -14,6 +15,7 @@ ledger/           the static tree
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,10 +24,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.app.configuration import SQLITE_STORE, Configuration, read_configuration
 from ringfence.core.errors import ConfigurationError, ProofInvalidError
+from ringfence.core.lane import AUTHORITY_LANE, LaneHead
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.signed_note import VerifierKey, parse_vkey
 from ringfence.keys.files import read_key_file
+from ringfence.keys.lane_heads import SUFFIX, LaneHeadFile
 from ringfence.keys.software import open_custody
+from ringfence.ledger.shown import SHOWN, ShownCheckpoint
 from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.sqlite import SqliteStore
 
@@ -78,6 +83,27 @@ class Deployment:
     def signing_key(self, name: str) -> Ed25519PrivateKey:
         """Read one signing key: `authority`, `checkpoint`, or `lanes/N`."""
         return Ed25519PrivateKey.from_private_bytes(read_key_file(self.keys / f"{name}.key"))
+
+    def lane_memory(self, lane: int) -> LaneHeadFile:
+        """Give what remembers the last sealed head of a lane, beside the lane's key."""
+        name = "authority" if lane == AUTHORITY_LANE else f"lanes/{lane}"
+        return LaneHeadFile(self.keys / f"{name}{SUFFIX}", lane=lane)
+
+    def remembered_heads(self) -> Iterator[LaneHead]:
+        """Give the last sealed head of each lane whose key was ever used here.
+
+        Raises:
+            IntegrityError, UnavailableError: one of them cannot be read.
+        """
+        names = [path.stem for path in self.keys.glob(f"lanes/*{SUFFIX}")]
+        for lane in [AUTHORITY_LANE, *sorted(int(name) for name in names if name.isdecimal())]:
+            head = self.lane_memory(lane).read()
+            if head is not None:
+                yield head
+
+    def shown_checkpoint(self, log_key: VerifierKey) -> ShownCheckpoint:
+        """Give the copy of the newest checkpoint that was seen from here."""
+        return ShownCheckpoint(self.keys / SHOWN, log_key=log_key)
 
     def path(self, name: str) -> Path:
         """Give a path of the settings, which is relative to the deployment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import time
 from collections.abc import AsyncIterator
@@ -13,15 +14,18 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.app.deployment import Deployment, Trust
-from ringfence.core.errors import ConfigurationError
+from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.keys.files import write_key_file
 from ringfence.ledger.rollback import verify_not_rolled_back
+from ringfence.ledger.sequencer import Sequencer
+from ringfence.ledger.shown import ShownCheckpoint
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.custody.gate import Gate
 from ringfence.services.governance import Governance
 from ringfence.services.keeper import RuleKeeper
+from ringfence.services.lane_recovery import verify_remembered
 from ringfence.services.subjects import SubjectDirectory
 from ringfence.services.writer import LaneWriter
 
@@ -48,7 +52,25 @@ class Runtime:
     store: Store
     custody: KeyCustody
     keeper: RuleKeeper
+    tree: TreeReader
+    copy: ShownCheckpoint
     _taken: set[int] = field(default_factory=set)
+
+    def keep_shown(self) -> None:
+        """Copy the tree's newest checkpoint to beside the keys: an older database is known by it if the tree is lost.
+
+        Raises:
+            IntegrityError: the tree's checkpoint or the copy is not this log's.
+            UnavailableError: a file cannot be read or written.
+        """
+        note = self.tree.read_checkpoint()
+        if note is not None:
+            try:
+                self.copy.keep(note)
+            except ProofInvalidError as error:
+                raise IntegrityError(
+                    f"the tree directory's checkpoint is not this log's: {error}", place="checkpoint"
+                ) from None
 
     @asynccontextmanager
     async def governance(self) -> AsyncIterator[Governance]:
@@ -71,10 +93,11 @@ class Runtime:
                 lane=AUTHORITY_LANE,
                 key=self.deployment.signing_key("authority"),
                 clock_ms=clock_ms,
+                memory=self.deployment.lane_memory(AUTHORITY_LANE),
             )
             await writer.start()
             try:
-                yield Governance(self.keeper, writer)
+                yield Governance(self.keeper, writer, store=self.store)
             finally:
                 await writer.stop()
         finally:
@@ -129,6 +152,7 @@ class Runtime:
             lane=number,
             key=key,
             clock_ms=clock_ms,
+            memory=self.deployment.lane_memory(number),
         )
 
     @asynccontextmanager
@@ -152,9 +176,29 @@ class Runtime:
             )
 
 
+def make_sequencer(deployment: Deployment, store: Store, *, trust: Trust) -> Sequencer:
+    """Give the sequencer of a deployment on its open store.
+
+    Raises:
+        ConfigurationError: the checkpoint key is not here.
+    """
+    return Sequencer(
+        store,
+        tree_directory=deployment.ledger,
+        key=deployment.signing_key("checkpoint"),
+        origin=trust.origin,
+        clock_ms=clock_ms,
+        genesis_hash=trust.genesis,
+        copy=deployment.shown_checkpoint(trust.log_key),
+    )
+
+
 @asynccontextmanager
-async def open_runtime(deployment: Deployment) -> AsyncIterator[Runtime]:
-    """Open a deployment's store and keys and fold its rules; refuses a database older than what was shown.
+async def open_runtime(deployment: Deployment, *, without_lane: int | None = None) -> AsyncIterator[Runtime]:
+    """Open a deployment's store and keys and fold its rules; refuses a database older than what was shown or sealed.
+
+    Args:
+        without_lane: a lane that is about to be recovered: the store may lack what it is remembered to have sealed.
 
     Raises:
         ConfigurationError, RollbackError, IntegrityError, UnavailableError: as their names say.
@@ -164,9 +208,16 @@ async def open_runtime(deployment: Deployment) -> AsyncIterator[Runtime]:
     store = deployment.make_store()
     await store.open()
     try:
-        await verify_not_rolled_back(store, TreeReader.in_directory(deployment.ledger), log_key=trust.log_key)
+        tree, copy = TreeReader.in_directory(deployment.ledger), deployment.shown_checkpoint(trust.log_key)
+        heads = list(deployment.remembered_heads())  # before the store is asked: it is never behind them
+        await verify_not_rolled_back(store, tree, log_key=trust.log_key, copied=copy.read())
         keeper = RuleKeeper(store, custody, genesis=trust.genesis)
         await keeper.refresh()
-        yield Runtime(deployment, trust, store, custody, keeper)
+        runtime = Runtime(deployment, trust, store, custody, keeper, tree=tree, copy=copy)
+        with contextlib.suppress(UnavailableError):  # whoever only looks may not write there
+            runtime.keep_shown()
+        open_lanes = {number for number, lane in keeper.state.lanes.items() if lane.closed_after is None}
+        await verify_remembered(store, [head for head in heads if head.lane in open_lanes - {without_lane}])
+        yield runtime
     finally:
         await store.close()

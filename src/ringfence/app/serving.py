@@ -16,7 +16,7 @@ from typing import Final
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, read_issuers
-from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError
+from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
 from ringfence.core.receipt import parse_receipt
 from ringfence.core.tiles import parse_tile_path
 from ringfence.gateway.application import Gateway
@@ -53,6 +53,7 @@ class Service:
         self._watches: list[tuple[LaneWriter, LaneWatch]] = []
         self._late = ""
         self._broken = ""
+        self._uncopied = False
         self._reasons: list[str] = []
         self.gateway: Gateway | None = None
 
@@ -129,6 +130,7 @@ class Service:
         """Fold rules that others committed, and look for every lane's batches; gives why not to serve now, or ""."""
         now = time.monotonic()
         late = ""
+        await self._keep_shown(runtime)
         try:
             await runtime.keeper.refresh()
         except IntegrityError:
@@ -145,6 +147,17 @@ class Service:
             except DeviceError as error:
                 late = error.message
         return late
+
+    async def _keep_shown(self, runtime: Runtime) -> None:
+        """Copy the newest checkpoint to beside the keys; where nothing can be written there, say so once."""
+        try:
+            await asyncio.to_thread(runtime.keep_shown)
+        except UnavailableError as error:
+            if not self._uncopied:
+                log.warning("the newest checkpoint is not copied: %s", error.message)
+            self._uncopied = True
+        else:
+            self._uncopied = False
 
     async def _write_refusals(self, gate: Gate) -> None:
         while True:

@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 
 from ringfence.app.deployment import Deployment, open_deployment
-from ringfence.app.runtime import clock_ms, open_runtime
+from ringfence.app.runtime import make_sequencer, open_runtime
 from ringfence.cli.output import deployment_option, json_option, run, say
 from ringfence.core.errors import ConfigurationError, DeviceError
 from ringfence.ledger.export import export_bundle
-from ringfence.ledger.sequencer import Progress, Sequencer
+from ringfence.ledger.sequencer import Progress
 from ringfence.ledger.tree_reader import TreeReader
 
 PARENT_INTERVAL_SECONDS = 0.5
@@ -41,14 +41,7 @@ async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:
     trust = deployment.read_trust()
     store = deployment.make_store()
     await store.open()
-    sequencer = Sequencer(
-        store,
-        tree_directory=deployment.ledger,
-        key=deployment.signing_key("checkpoint"),
-        origin=trust.origin,
-        clock_ms=clock_ms,
-        genesis_hash=trust.genesis,
-    )
+    sequencer = make_sequencer(deployment, store, trust=trust)
     try:
         await sequencer.open()
         if once:
@@ -134,14 +127,15 @@ def checkpoint(*, directory: Path, as_json: bool) -> None:
 @deployment_option
 @json_option
 def recover(lane: int, *, reason: str, directory: Path, as_json: bool) -> None:
-    """Go on without what LANE wrote after its last seal, when its key is lost. Always reported by `verify`."""
+    """Go on without what LANE wrote after its last seal, when its key is lost. Always reported by `verify`.
+
+    What it sealed and the database still has stays; a lane that a running process writes is refused.
+    """
 
     async def work() -> int:
-        async with open_runtime(open_deployment(directory)) as runtime, runtime.governance() as governance:
-            seals = await runtime.store.seals(lane, after_n=0)
-            n = seals[-1].n if seals else 0
-            await governance.recover_lane(lane, n=n, reason=reason)
-            return n
+        deployment = open_deployment(directory)
+        async with open_runtime(deployment, without_lane=lane) as runtime, runtime.governance() as governance:
+            return await governance.recover_lane(lane, reason=reason)
 
     n = run(work())
     say(f"lane {lane} is closed after batch {n}", {"lane": lane, "n": n}, as_json=as_json)

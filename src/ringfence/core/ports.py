@@ -441,3 +441,21 @@ class KeyCustody(Protocol):
         Raises:
             IntegrityError: they are not what was sealed for this batch.
         """
+
+
+class LaneMemory(Protocol):
+    """What a lane sealed last, kept outside the store: so that a store that was set back is seen."""
+
+    def read(self) -> LaneHead | None:
+        """Give the lane's number, `n` and hash of the last head that was written here, or None when none was.
+
+        Raises:
+            IntegrityError: what is kept is not a head of this lane.
+        """
+
+    def write(self, head: LaneHead) -> None:
+        """Keep a head that is sealed in the store.
+
+        Raises:
+            UnavailableError: it cannot be kept.
+        """

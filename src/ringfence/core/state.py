@@ -49,6 +49,7 @@ class Principal:
 class State:
     """Everything that decisions depend on after `epoch` rules.
 
+    `principal_last` is the largest number that any principal ever had: a number is never given to a second one.
     `identities` maps (issuer, subject) to a principal's number, for those whose opening is known.
     `erased` counts erased subjects; `erased_digest` chains their commitments.
     """
@@ -62,6 +63,7 @@ class State:
     charter_digest: bytes = b""
     lanes: Mapping[int, Lane] = field(default_factory=dict)
     principals: Mapping[int, Principal] = field(default_factory=dict)
+    principal_last: int = 0
     identities: Mapping[tuple[str, str], int] = field(default_factory=dict)
     key_epochs: Mapping[str, int] = field(default_factory=dict)
     erased: int = 0
@@ -200,8 +202,13 @@ def _close_lane(state: State, rule: e.LaneRetired | e.LaneRecovered, place: str)
 
 
 def _register(state: State, rule: e.PrincipalRegistered, opening: bytes | None, place: str) -> State:
-    if rule.number < 1 or rule.number in state.principals:
-        raise ProofInvalidError(f"principal {rule.number} is registered twice", place=place)
+    if rule.number <= state.principal_last:
+        raise ProofInvalidError(
+            f"principal {rule.number} is registered twice",
+            place=place,
+            expected=f"a number above {state.principal_last}",
+            found=str(rule.number),
+        )
     if rule.party not in state.rules.parties:
         raise ProofInvalidError("a principal is registered for a party that the charter does not name", place=place)
     identities = state.identities
@@ -211,7 +218,12 @@ def _register(state: State, rule: e.PrincipalRegistered, opening: bytes | None, 
             raise ProofInvalidError("one identity is registered twice", place=place)
         identities = {**identities, (identity.issuer, identity.subject): rule.number}
     principal = Principal(number=rule.number, party=rule.party)
-    return replace(state, principals={**state.principals, rule.number: principal}, identities=identities)
+    return replace(
+        state,
+        principals={**state.principals, rule.number: principal},
+        principal_last=rule.number,
+        identities=identities,
+    )
 
 
 def _withdraw(state: State, rule: e.PrincipalWithdrawn, place: str) -> State:
@@ -237,6 +249,7 @@ def digest_state(state: State) -> bytes:
             for _, lane in sorted(state.lanes.items())
         ],
         "principals": [[who.number, who.party] for _, who in sorted(state.principals.items())],
+        "principal_last": state.principal_last,
         "key_epochs": dict(sorted(state.key_epochs.items())),
         "erased": [state.erased, state.erased_digest.hex()],
     }

@@ -1,8 +1,8 @@
 """A database that is older than what was already shown is refused: serving from it would rewrite history.
 
 Rules of this file:
-1. What was shown is the newest checkpoint: the file `checkpoint` of the tree directory, which never goes back, and
-   what the store itself kept.
+1. What was shown is the newest checkpoint: the file `checkpoint` of the tree directory, which never goes back, the
+   copy of it that lies beside the keys, and what the store itself kept.
 2. The committed head must be a growth of it: the same leaves, and then others. The roots decide, not the sizes alone.
 3. The checkpoint is read before the head. Only committed heads are signed, so a sequencer at work never looks like a
    rollback.
@@ -15,10 +15,10 @@ from typing import Final
 
 from ringfence.core.checkpoint import Checkpoint, open_checkpoint
 from ringfence.core.errors import IntegrityError, ProofInvalidError, RollbackError
-from ringfence.core.merkle import Frontier
+from ringfence.core.merkle import Frontier, verify_consistency
 from ringfence.core.ports import Store, TreeHead
 from ringfence.core.signed_note import VerifierKey
-from ringfence.core.tiles import frontier_from_tiles
+from ringfence.core.tiles import frontier_from_tiles, prove_consistency_from_tiles
 from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.standing import EMPTY, Standing
 from ringfence.ledger.tree_reader import TreeReader
@@ -27,10 +27,16 @@ HASHES_PER_STEP_MAX: Final = 4096
 HINT: Final = "Do not serve from it. Find out who put it back, and restore the newest database."
 
 
-async def verify_not_rolled_back(store: Store, tree: TreeReader, *, log_key: VerifierKey) -> None:
+async def verify_not_rolled_back(
+    store: Store, tree: TreeReader, *, log_key: VerifierKey, copied: Checkpoint | None = None
+) -> None:
     """Check that the store's ledger is a growth of the newest checkpoint that was ever shown. Writes nothing.
 
-    Work: one hash for each leaf that was committed since that checkpoint.
+    Work: one hash for each leaf that was committed since that checkpoint; for every leaf of the ledger when the tree
+    directory has lost what `copied` says that it had.
+
+    Args:
+        copied: the newest checkpoint that was seen, from outside the tree directory.
 
     Raises:
         RollbackError: it is older, or another one: names both sizes.
@@ -39,9 +45,11 @@ async def verify_not_rolled_back(store: Store, tree: TreeReader, *, log_key: Ver
     shown = read_shown(tree, log_key=log_key)
     kept = await read_kept(store, log_key=log_key)
     head = await store.tree_head()
-    for checkpoint in (shown, kept):
+    for checkpoint in (shown, kept, copied):
         if checkpoint is not None:
             check_not_behind(head, checkpoint)
+    if copied is not None and (shown is None or shown.size < copied.size):
+        await verify_growth(store, Frontier(), head=head, shown=copied)
     if shown is None:
         return
     try:
@@ -52,7 +60,27 @@ async def verify_not_rolled_back(store: Store, tree: TreeReader, *, log_key: Ver
         ) from None
     if frontier.root() != shown.root:
         raise IntegrityError("the tree directory's tiles give another root than its checkpoint", place="tile")
+    if copied is not None and copied.size <= shown.size:
+        verify_grown_from(tree, shown, copied)
     await verify_growth(store, frontier, head=head, shown=shown)
+
+
+def verify_grown_from(tree: TreeReader, shown: Checkpoint, copied: Checkpoint) -> None:
+    """Check that a tree directory's checkpoint is a growth of an earlier one.
+
+    Raises:
+        IntegrityError: it is not, or its tiles do not show it.
+    """
+    try:
+        path = prove_consistency_from_tiles(tree.read_tile, old_size=copied.size, new_size=shown.size)
+        verify_consistency(path, old_size=copied.size, old_root=copied.root, new_size=shown.size, new_root=shown.root)
+    except ProofInvalidError as error:
+        raise IntegrityError(
+            f"the tree directory's checkpoint of {shown.size} leaves is not a growth of the one of {copied.size} leaves"
+            f" that was seen before: {error}",
+            place="checkpoint",
+            hint=HINT,
+        ) from None
 
 
 def read_shown(tree: TreeReader, *, log_key: VerifierKey) -> Checkpoint | None:

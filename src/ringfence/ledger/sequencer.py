@@ -35,7 +35,8 @@ from ringfence.ledger.disk import Disk
 from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round
 from ringfence.ledger.resume import restore_edge
-from ringfence.ledger.rollback import check_not_behind, read_kept, verify_growth
+from ringfence.ledger.rollback import check_not_behind, read_kept, verify_grown_from, verify_growth
+from ringfence.ledger.shown import ShownCheckpoint
 from ringfence.ledger.standing import Standing, render_standing
 from ringfence.ledger.tree_reader import CheckedTree
 from ringfence.ledger.tree_writer import TreeWriter
@@ -85,6 +86,7 @@ class Sequencer:
         genesis_hash: leaf hash of the genesis entry (32 bytes) when it is pinned; b"" takes the first that comes.
         limits: how much and how often.
         disk: how files are written.
+        copy: where the newest checkpoint is copied to, away from the tree; None copies it nowhere.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class Sequencer:
         genesis_hash: bytes = b"",
         limits: SequencerLimits | None = None,
         disk: Disk | None = None,
+        copy: ShownCheckpoint | None = None,
     ) -> None:
         self._store = store
+        self._copy = copy
         self._key = key
         self._clock_ms = clock_ms
         self._limits = limits or SequencerLimits()
@@ -219,6 +223,9 @@ class Sequencer:
         note = self._sign(head)
         # A crash before this leaves the older checkpoint, and more tiles than it names.
         await asyncio.to_thread(self._writer.publish, note)
+        # A crash before this leaves an older copy, which the tree is a growth of.
+        if self._copy:
+            await asyncio.to_thread(self._copy.keep, note)
         standing = Standing(head.size, head.root, head.epoch, head.sequenced)
         # A crash before this leaves an older standing: `_load` reads the leaves since then once more.
         await asyncio.to_thread(self._writer.put_standing, render_standing(standing, key=self._key))
@@ -250,15 +257,21 @@ class Sequencer:
         """Stand at the committed head: refuse a rollback, complete and sign the tree, fold the rules."""
         kept = await read_kept(self._store, log_key=self._log_key)
         shown = self._writer.published.checkpoint if self._writer.published else None
+        copied = self._copy.read() if self._copy else None
         head = await self._store.tree_head()
-        for checkpoint in (shown, kept):
+        for checkpoint in (shown, kept, copied):
             if checkpoint is not None:
                 check_not_behind(head, checkpoint)
         self._check_term(head)
         # First all of it is verified, then written: no tile is ever of leaves that the head does not vouch for.
+        if copied is not None and shown is not None and copied.size <= shown.size == self._writer.frontier.size:
+            await asyncio.to_thread(verify_grown_from, self._writer.reader, shown, copied)
         standing, frontier = await asyncio.to_thread(self._writer.read_standing)
-        standing = await verify_growth(self._store, frontier, head=head, shown=shown, standing=standing)
+        newest = copied if copied is not None and (shown is None or shown.size < copied.size) else shown
+        standing = await verify_growth(self._store, frontier, head=head, shown=newest, standing=standing)
         standing.check_head(head)
+        if self._copy and (note := self._writer.reader.read_checkpoint()) is not None:
+            await asyncio.to_thread(self._copy.keep, note)
         written = self._writer.frontier.size
         async for leaves, hashes in _read_steps(self._store, first_leaf=written, size=head.size):
             await asyncio.to_thread(self._writer.write, self._writer.grow(leaves, hashes))

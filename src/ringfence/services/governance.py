@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError, ProofInvalidError
+from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ports import Store
 from ringfence.core.state import State, digest_state, fold
 from ringfence.services.jobs import Prepared
 from ringfence.services.keeper import RuleKeeper
+from ringfence.services.lane_recovery import LaneKey, find_closing_point
 from ringfence.services.writer import LaneWriter
 
 IDENTITY_CHARACTERS_MAX: Final = 255
@@ -29,9 +33,11 @@ class Governance:
     Args:
         keeper: the state that the rules change.
         authority: the writer of lane 0.
+        store: tells where a lane that is to be closed stands.
     """
 
-    def __init__(self, keeper: RuleKeeper, authority: LaneWriter) -> None:
+    def __init__(self, keeper: RuleKeeper, authority: LaneWriter, *, store: Store) -> None:
+        self._store = store
         self._keeper = keeper
         self._authority = authority
 
@@ -68,14 +74,46 @@ class Governance:
         entry = e.LaneCertified(lane=lane, key=key, build=build, duty=duty)
         return await self._write(lambda state: (entry, None))
 
-    async def retire_lane(self, lane: int, *, n: int) -> State:
-        """Close a lane after its batch n."""
-        return await self._write(lambda state: (e.LaneRetired(lane=lane, n=n), None))
+    async def retire_lane(self, lane: int) -> int:
+        """Close a lane that has sealed all that it wrote, after its last batch; gives that batch's number.
 
-    async def recover_lane(self, lane: int, *, n: int, reason: str) -> State:
-        """Go on without whatever a lane wrote after its sealed batch n. `verify` always reports it."""
-        entry = e.LaneRecovered(lane=lane, n=n, reason=reason)
-        return await self._write(lambda state: (entry, None))
+        Raises:
+            ConflictError: the lane is not open, a process writes it, or some of it is not sealed.
+        """
+        async with self._closing(lane) as n:
+            written = (await self._store.lane_head(lane)).n
+            if written != n:
+                raise ConflictError(
+                    f"lane {lane} wrote {written} batches, and only {n} are there as it sealed them",
+                    hint="start its process once more, so that it seals the rest, or recover the lane",
+                )
+            await self._write(lambda state: (e.LaneRetired(lane=lane, n=n), None))
+            return n
+
+    async def recover_lane(self, lane: int, *, reason: str) -> int:
+        """Go on without whatever a lane wrote after what it sealed; gives its last batch. `verify` always reports it.
+
+        Raises:
+            ConflictError: the lane is not open, or a process writes it.
+        """
+        async with self._closing(lane) as n:
+            await self._write(lambda state: (e.LaneRecovered(lane=lane, n=n, reason=reason), None))
+            return n
+
+    @asynccontextmanager
+    async def _closing(self, lane: int) -> AsyncIterator[int]:
+        """Hold a lane that is to be closed, and give the one place where the sequencer can close it."""
+        known = (await self._keeper.refresh()).lanes.get(lane)
+        if known is None or known.closed_after is not None or lane == AUTHORITY_LANE:
+            raise ConflictError(f"the rules do not allow this: lane {lane} is not open, so it cannot be closed")
+        # Held first, looked at then: what a running process seals in between would be in the tree behind its end.
+        if not await self._store.claim_lane(lane):
+            raise ConflictError(f"lane {lane} is being written by a running process", hint="stop that process first")
+        try:
+            origin = self._keeper.state.origin
+            yield await find_closing_point(self._store, lane, key=LaneKey(origin=origin, public_key=known.key))
+        finally:
+            await self._store.release_lane(lane)
 
     async def register(self, *, issuer: str, subject: str, party: str) -> int:
         """Make a caller known as belonging to a party; gives its number.
@@ -98,7 +136,7 @@ class Governance:
                     place="party",
                     hint=f"the charter names {', '.join(state.rules.parties)}",
                 )
-            given[:] = [max(state.principals, default=0) + 1]
+            given[:] = [state.principal_last + 1]
             return e.PrincipalRegistered(number=given[0], party=party, identity=e.commit(opening)), opening
 
         await self._write(make)

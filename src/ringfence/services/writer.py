@@ -42,6 +42,7 @@ from ringfence.core.ports import (
     EpochMovedError,
     ItemConflictError,
     KeyCustody,
+    LaneMemory,
     LaneMovedError,
     Rows,
     Store,
@@ -53,7 +54,7 @@ from ringfence.core.state import State
 from ringfence.services.counters import CounterBook
 from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, release
 from ringfence.services.keeper import RuleKeeper
-from ringfence.services.lane_recovery import read_lane
+from ringfence.services.lane_recovery import LaneKey, read_lane
 
 SEAL_INTERVAL_SECONDS: Final = 0.2
 WAITING_JOBS_MAX: Final = 4096
@@ -74,6 +75,7 @@ class LaneWriter:
         lane: number of a lane that is certified for `key` and was claimed by this process.
         key: the lane's signing key.
         clock_ms: gives milliseconds since 1970 UTC.
+        memory: remembers outside the store what the lane sealed last; None remembers nothing.
     """
 
     def __init__(
@@ -86,8 +88,10 @@ class LaneWriter:
         lane: int,
         key: Ed25519PrivateKey,
         clock_ms: Callable[[], int],
+        memory: LaneMemory | None = None,
     ) -> None:
         self._store = store
+        self._memory = memory
         self._origin = origin
         self._keeper = keeper
         self._custody = custody
@@ -113,9 +117,17 @@ class LaneWriter:
         """Take the lane up where it stands, seal what an earlier process left unsealed, and start writing.
 
         Raises:
-            IntegrityError: the store holds batches of this lane that this lane's key did not write.
+            IntegrityError: the store holds batches or seals of this lane that this lane's key did not write.
+            RollbackError: the store stands before what this lane is remembered to have sealed.
         """
-        self.sealed, self.head, self.head_epoch = await read_lane(self._store, self.lane, secret=self._secret)
+        public_key = self._key.public_key().public_bytes_raw()
+        self.sealed, self.head, self.head_epoch = await read_lane(
+            self._store,
+            self.lane,
+            key=LaneKey(origin=self._origin, public_key=public_key, secret=self._secret),
+            remembered=self._memory.read() if self._memory else None,
+        )
+        self._remember(self.sealed)
         await self.seal()
         self._task = asyncio.create_task(self._run(), name=f"lane {self.lane}")
         self._sealer = asyncio.create_task(self._seal_regularly(), name=f"seal lane {self.lane}")
@@ -257,7 +269,7 @@ class LaneWriter:
             self.counters.commit(transaction.counts)
             release(jobs, batch, rows)
             if transaction.rule:
-                self.sealed = batch.head
+                self._remember(batch.head)
                 await self._keeper.refresh()
 
     def _assemble(self, jobs: Sequence[Job], epoch: int, at_ms: int) -> tuple[Transaction, BuiltBatch]:
@@ -355,7 +367,7 @@ class LaneWriter:
         self._advance(batch, epoch)
         release(jobs, batch, Rows([], [], []))
         if any(job.prepared and job.prepared.rule for job in jobs):
-            self.sealed = batch.head
+            self._remember(batch.head)
             await self._keeper.refresh()
 
     async def _find_until_answered(self, jobs: Sequence[Job], n: int) -> StoredBatch | None:
@@ -397,8 +409,14 @@ class LaneWriter:
                 await self._store.put_seal(StoredSeal(lane=self.lane, n=head.n, epoch=epoch, leaf=leaf))
             except CommitUnknownError as error:  # the same seal is put again
                 raise UnavailableError("the seal of the lane could not be stored", hint="try again") from error
-            self.sealed = head
+            self._remember(head)
             self.sealed_at_ms = self._clock_ms()
+
+    def _remember(self, head: LaneHead) -> None:
+        """Note what is sealed in the store. A crash before this leaves an older memory, which the store is ahead of."""
+        self.sealed = head
+        if self._memory:
+            self._memory.write(head)
 
 
 def _unanswered() -> UnavailableError:
