@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,22 @@ def test_each_opening_stands_at_its_leaf(run: Any, exported: LedgerWriter, tmp_p
     for leaf, opening in zip(leaves, openings, strict=True):
         framing = isinstance(e.parse_entry(leaf), e.Batch | e.Seal)
         assert opening == (b"" if framing else opening_of(leaf))
+
+
+def test_openings_are_for_their_owner_alone_and_the_rest_is_for_everybody(
+    run: Any, exported: LedgerWriter, tmp_path: Path
+) -> None:
+    before = os.umask(0o022)
+    try:
+        bundle = export(run, exported, tmp_path, detail=True)
+    finally:
+        os.umask(before)
+    openings = [path for path in (bundle / "detail").rglob("*") if path.is_file()]
+    assert openings
+    assert {stat.S_IMODE(path.stat().st_mode) for path in openings} == {0o600}
+    assert stat.S_IMODE((bundle / "detail").stat().st_mode) == 0o700
+    others = [path for path in bundle.rglob("*") if path.is_file() and path not in openings]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in others} == {0o644}
 
 
 def test_progress_reaches_the_whole(run: Any, exported: LedgerWriter, tmp_path: Path) -> None:

@@ -11,14 +11,17 @@
 Rules of this file:
 1. Tiles are made anew from the leaves and held against the checkpoint, so a bundle that is written verifies.
 2. `checkpoint` is written last: without it a bundle is not one, whatever else a crash left.
-3. Memory is bounded by one step of bundles, whatever the ledger's size.
+3. Openings are readable by their owner alone: files of mode 0600 in a directory of mode 0700.
+4. Memory is bounded by one step of bundles, whatever the ledger's size.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +40,7 @@ from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
 CHECKPOINTS_MAX: Final = 1000
 CHECKPOINTS_PER_PULL_MAX: Final = 1000
 RULES_PER_PULL_MAX: Final = 64
+DETAIL: Final = "detail"
 CHARTER_PREFIX: Final = b'{"kind":"rule.charter"'
 
 ReportProgress = Callable[[int, int], None]
@@ -230,8 +234,11 @@ class _LeafCursor:
 
 
 def _write_detail(target: Path, index: int, openings: list[bytes]) -> None:
+    """Write openings for their owner alone: they say who each entry is about."""
     path = Tile(ENTRIES_LEVEL, index, len(openings)).path.removeprefix("tile/entries/")
-    _write(target / "detail" / path, encode_bundle(openings))
+    with _named(Path(path)):
+        (target / DETAIL).mkdir(mode=0o700, exist_ok=True)
+    _write(target / DETAIL / path, encode_bundle(openings), mode=0o600)
 
 
 def _open(note: bytes, *, log_key: VerifierKey, place: str) -> Checkpoint:
@@ -241,10 +248,18 @@ def _open(note: bytes, *, log_key: VerifierKey, place: str) -> Checkpoint:
         raise IntegrityError(f"a checkpoint is not this log's: {error}", place=place) from None
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
+def _write(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+    with _named(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(
             f"the bundle's file {path.name} cannot be written: {error.strerror}",
