@@ -67,15 +67,16 @@ class Requests:
     def draw(self, number: int) -> Drawn:
         """Give the next entry, about a user that no other entry is about; one in 50 in bulk, and counted."""
         chance = self._chance
-        opening = e.render_opening(number.to_bytes(16, "big"), e.About(subjects=[chance.randbytes(16)]))
         if chance.random() >= BULK_SHARE:
-            return msgspec.structs.replace(chance.choice(self._kinds), about=e.commit(opening)), opening
+            kind = chance.choice(self._kinds)
+            opening = e.render_opening(number.to_bytes(16, "big"), self._about(kind))
+            return msgspec.structs.replace(kind, about=e.commit(opening)), opening
+        opening = e.render_opening(number.to_bytes(16, "big"), e.About(subjects=[chance.randbytes(16)]))
         flow, records = self._bulk, chance.randint(2, 50)
         access, _ = self._ledger.access(
             principal=self._numbers[flow.who[0]],
             verb="read",
             dataset=flow.datasets[0],
-            classes=flow.classes[:1],
             country=flow.countries[0],
             purpose=flow.purposes[0],
             shape="bulk",
@@ -87,15 +88,34 @@ class Requests:
     def _draw_kind(self, flow: Flow, charter: Charter) -> e.Access:
         chance = self._chance
         by_the_flow = chance.random() < 0.8
+        verb = chance.choice(flow.verbs)
+        datasets = [name for name in flow.datasets if verb != "find" or charter.datasets[name].fields]
+        dataset = chance.choice(datasets)
         access, _ = self._ledger.access(
             principal=self._numbers[chance.choice(flow.who if by_the_flow else sorted(charter.parties))],
-            verb=chance.choice(flow.verbs),
-            dataset=chance.choice(flow.datasets),
-            classes=sorted(chance.sample(sorted(charter.classes), chance.randint(1, 2))),
+            verb=verb,
+            dataset=dataset,
+            classes=[self._field(dataset)[1]] if verb == "find" else None,
             country=chance.choice(("US", "SG")),
             purpose=chance.choice(flow.purposes),
         )
         return access
+
+    def _field(self, dataset: str) -> tuple[str, str]:
+        """Give a field of a dataset and its class."""
+        return next(iter(self._ledger.state.rules.datasets[dataset].field_classes.items()))
+
+    def _about(self, access: e.Access) -> e.About:
+        """Tell of a user and a record that no other entry is about, and of what a write left of it."""
+        chance = self._chance
+        if access.verb == "find":
+            return e.About(
+                searched=[f"{access.dataset}.{self._field(access.dataset)[0]}".encode(), chance.randbytes(16)]
+            )
+        subject, key = chance.randbytes(16), chance.randbytes(16)
+        given = all(clause and clause[0] != "!" for clause in access.decided.values())
+        written = [e.Written(key, name, 1, chance.randbytes(32)) for name in access.decided] if given else []
+        return e.About(subjects=[subject], records=[key], written=written if access.verb == "write" else [])
 
 
 def make_ledger(entries: int) -> Ledger:

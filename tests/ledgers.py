@@ -17,6 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core import entry as e
+from ringfence.core.catalog import classes_of
 from ringfence.core.checkpoint import Checkpoint, add_cosignatures, cosign, parse_note, render_vkey, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, leaf_hash, seal_head
@@ -47,11 +48,13 @@ regions: {home: {country: US, holds: [protected, public]}}
 classes: {protected: secret, public: published}
 datasets:
   person: {records: one, sources: [[Person]], fields: {id: public, country: protected}}
+  posts: {records: many, sources: [[Post]], fields: {who: record, text: record},
+          record_class: {field: who, values: {Everyone: public}}}
   rest: {records: many, catch_all: true, fields: {}}
 purposes: {serve: to serve}
 flows:
   - {name: serving, words: One., who: [app], from: [US], purposes: [serve], verbs: [read, write, find],
-     datasets: [person], classes: [protected, public], downgrades_per_day_max: 3,
+     datasets: [person, posts], classes: [protected, public], downgrades_per_day_max: 3,
      bulk: {records_max: 50, records_per_day_max: 100}}
   - {name: erasing, words: Two., who: [app], from: [US], purposes: [serve], verbs: [erase], datasets: ["*"],
      classes: ["*"]}
@@ -72,6 +75,23 @@ def opening_of(value: e.About | e.Identity) -> bytes:
 def about(*subjects: bytes) -> bytes:
     """Give the opening of an access to these subjects."""
     return opening_of(e.About(subjects=list(subjects)))
+
+
+def record_of(subject: bytes) -> bytes:
+    """Give the key of a subject's one record."""
+    return hashlib.sha256(subject).digest()[:16]
+
+
+def told_by(verb: str, subjects: Sequence[bytes], decided: Mapping[str, str]) -> e.About:
+    """Give what an access of this kind tells: whom it is about, what was looked for, what was written first."""
+    if verb == "find":
+        return e.About(searched=[b"person.country" if "protected" in decided else b"person.id", bytes(16)])
+    if verb != "write" or not all(clause and clause[0] != "!" for clause in decided.values()):
+        return e.About(subjects=list(subjects))
+    subjects = list(dict.fromkeys(subjects))
+    keys = [record_of(subject) for subject in subjects]
+    written = [e.Written(key, data_class, 1, bytes(32)) for key in keys for data_class in decided]
+    return e.About(subjects=list(subjects), records=keys, written=written)
 
 
 @dataclass
@@ -193,7 +213,7 @@ class Ledger:
         *subjects: bytes,
         principal: int = APP,
         verb: str = "read",
-        classes: Sequence[str] = ("protected", "public"),
+        classes: Sequence[str] | None = None,
         dataset: str = "person",
         country: str = "US",
         purpose: str = "serve",
@@ -201,8 +221,15 @@ class Ledger:
         records: int = 1,
         decided: Mapping[str, str] | None = None,
         counted: e.Count | None = None,
+        told: e.About | None = None,
     ) -> tuple[e.Access, bytes]:
-        """Give an access entry with its opening, decided as the state has it unless told otherwise."""
+        """Give an access entry with its opening, decided as the state has it unless told otherwise.
+
+        `told` is what it is about, where that does not follow from the rest.
+        """
+        if classes is None:
+            named = self.state.rules.datasets.get(dataset)
+            classes = ("public",) if verb == "find" else classes_of(named) if named else ("protected",)
         if decided is None:
             decided = rule_access(
                 self.state,
@@ -215,7 +242,7 @@ class Ledger:
                 shape=shape,
                 records=records,
             ).decided
-        opening = about(*(subjects or (ALICE,)))
+        opening = opening_of(told or told_by(verb, subjects or (ALICE,), decided))
         access = e.Access(
             verb=verb,
             principal=principal,
@@ -232,7 +259,7 @@ class Ledger:
 
     def bulk(self, records: int, *, refused: bool = False, **count: int) -> tuple[e.Access, bytes]:
         """Give a bulk read under `serving`, counted, or refused for its limit; `count` as in `step`."""
-        decided = {"public": "!serving"} if refused else None
+        decided = {"protected": "!serving", "public": "!serving"} if refused else None
         return self.bulk_of(records, decided=decided, **{"by": 0} if refused else {}, **count)
 
     def bulk_of(
@@ -240,9 +267,8 @@ class Ledger:
     ) -> tuple[e.Access, bytes]:
         """Give a bulk read that says what it is told."""
         counted = self.step("bulk/serving", count.pop("by", records), **count)
-        return self.access(
-            ALICE, BOB, shape="bulk", records=records, classes=("public",), counted=counted, decided=decided
-        )
+        subjects = (ALICE, BOB) if records > 1 else (ALICE,)
+        return self.access(*subjects, shape="bulk", records=records, counted=counted, decided=decided)
 
     def step(self, counter: str, by: int, /, *, before: int | None = None, **given: int) -> e.Count:
         """Give the next step of a counter within one day; `before` is the total that it adds to."""
@@ -259,9 +285,9 @@ class Ledger:
         self.ordinals[f"{counter} total"] = values["total"]
         return e.Count(counter=counter, **values)
 
-    def downgrade(self, **count: int) -> tuple[e.Downgrade, bytes]:
+    def downgrade(self, *, told: e.About | None = None, **count: int) -> tuple[e.Downgrade, bytes]:
         """Give a downgrade of one record under `serving`; it must follow a write."""
-        opening = about(ALICE)
+        opening = opening_of(told or e.About(subjects=[ALICE], records=[record_of(ALICE)]))
         downgrade = e.Downgrade(
             principal=APP,
             country="US",

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.entry import render_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey
+from ringfence.core.tiles import encode_bundle
 from ringfence.verify import REFUTED, UNREADABLE, parse_trust, verify_bundle
 from ringfence.verify.bundle import ENTRIES_FILE_SIZE_BYTES_MAX, Bundle
 from tests.attacks.bundles import require_refuted, require_verified
-from tests.ledgers import GATEWAY, Ledger, render_trust, started, whole
+from tests.ledgers import GATEWAY, Ledger, render_trust, started, whole, write_files
 
 
 @pytest.fixture
@@ -32,10 +35,10 @@ def bundle(tmp_path: Path) -> tuple[Path, Ledger]:
         ".hidden",
         "tile/0/001",
         "tile/0/000",
-        "tile/0/000.p/7",
         "tile/1/000.p/1",
         "tile/8/000",
-        "tile/entries/000.p/7",
+        "tile/0/000.p/53",
+        "tile/entries/000.p/53",
         "tile/entries/x000/000",
         "tile/entries/0",
         "checkpoints/07",
@@ -56,6 +59,37 @@ def test_file_that_is_no_part_of_the_bundle_is_refuted(bundle: tuple[Path, Ledge
     extra.parent.mkdir(parents=True, exist_ok=True)
     extra.write_bytes(b"x")
     require_refuted(verify_bundle(directory, trust=ledger.trust()), "no part of a bundle")
+
+
+@pytest.mark.parametrize(
+    ("path", "width"), [("tile/0/000.p/7", 7), ("tile/entries/000.p/7", 7), ("tile/entries/000.p/51", 51)]
+)
+def test_earlier_form_of_a_file_must_be_its_beginning(bundle: tuple[Path, Ledger], path: str, width: int) -> None:
+    """A published tree keeps them, for readers of an earlier checkpoint."""
+    directory, ledger = bundle
+    hashes = b"".join(leaf_hash(leaf) for leaf in ledger.leaves[:width])
+    right = hashes if path.startswith("tile/0/") else encode_bundle(ledger.leaves[:width])
+    (directory / path).write_bytes(right)
+    require_verified(verify_bundle(directory, trust=ledger.trust()))
+    for wrong in (right[:-1], right[:-1] + b"x", b"", right + right):
+        (directory / path).write_bytes(wrong)
+        require_refuted(verify_bundle(directory, trust=ledger.trust()), "")
+
+
+@pytest.mark.parametrize("size", [2**16, 2**36, 2**62])
+def test_tree_that_claims_more_leaves_than_it_has_is_refuted_without_looking_for_them(
+    tmp_path: Path, size: int
+) -> None:
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access())
+    require_verified(verify_bundle(ledger.write(tmp_path / "honest"), trust=ledger.trust()))
+    claim = Checkpoint(ledger.origin, size, bytes(32))
+    seconds = ledger.now_ms // 1000 + 5
+    note = sign_checkpoint(claim, name=ledger.origin, key=ledger.log_key, time_seconds=seconds)
+    bare = {"checkpoint": note, "vkey": ledger.files()["vkey"]}
+    write_files(tmp_path / "forged", bare)
+    refutation = require_refuted(verify_bundle(tmp_path / "forged", trust=None), "is missing")
+    assert refutation.place == "tile/entries/000"
 
 
 @pytest.mark.parametrize("target", ["inside", "outside", "nowhere"])
@@ -235,7 +269,7 @@ def test_trust_file_of_any_content_is_refused(data: bytes) -> None:
 
 def test_leaf_as_long_as_may_be_is_read(tmp_path: Path) -> None:
     ledger = started()
-    access, opening = ledger.access(decided={"x" * 7_500: ""})
+    access, opening = ledger.access(dataset="x" * 7_500)
     assert len(render_entry(access)) < 8_192
     ledger.batch(GATEWAY, (access, opening))
     require_verified(verify_bundle(ledger.write(tmp_path), trust=ledger.trust()))

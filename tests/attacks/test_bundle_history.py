@@ -9,7 +9,7 @@ import pytest
 from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.lane import leaf_hash
 from ringfence.core.merkle import EMPTY_ROOT, root_of
-from ringfence.verify import verify_bundle
+from ringfence.verify import UNREADABLE, verify_bundle
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import BOB, GATEWAY, ORIGIN, Ledger, cosigned_by, key_of, started, whole, write_files
 
@@ -182,8 +182,19 @@ def test_kept_checkpoint_of_another_log_is_refuted(tmp_path: Path) -> None:
     other.log_key = key_of("other log")
     directory = ledger.write(tmp_path)
     require_refuted(verify_bundle(directory, trust=ledger.trust(), since=other.sign()), "")
-    require_refuted(verify_bundle(directory, trust=ledger.trust(), since=b"no note"), "")
     require_verified(verify_bundle(directory, trust=ledger.trust(), since=next(iter(ledger.checkpoints.values()))))
+
+
+@pytest.mark.parametrize("kept", [b"", b"no note", b"\xff" * 40, b"a\n1\n\n\xe2\x80\x94 name sig\n"])
+def test_kept_file_that_is_no_checkpoint_is_unreadable_and_says_nothing_of_the_bundle(
+    tmp_path: Path, kept: bytes
+) -> None:
+    ledger = grown()
+    directory = ledger.write(tmp_path)
+    verdict = verify_bundle(directory, trust=ledger.trust(), since=kept)
+    assert (verdict.outcome, verdict.refutations) == (UNREADABLE, ())
+    assert "--since is no checkpoint" in verdict.problem
+    require_verified(verify_bundle(directory, trust=ledger.trust(), since=ledger.sign(seconds_later=1)))
 
 
 def test_two_ledgers_mixed_into_one_bundle_are_refuted(tmp_path: Path) -> None:

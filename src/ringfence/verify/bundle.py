@@ -3,8 +3,11 @@
 Rules of this file:
 1. Only regular files inside the directory are read: no symbolic link, device or pipe, and never more than the limit
    of that kind of file.
-2. The bundle has exactly the files that its size calls for; one more, one less or one of another name is refused.
-3. Two kinds of failure: `ProofInvalidError` when what is there is not what a bundle has, `InvalidInputError` when the
+2. The bundle has exactly the files that its size calls for; one more, one less or one of another name is refused. One
+   kind of file may be there too, for a published tree keeps it: an earlier, shorter form of a tile or file of leaves,
+   which must be a beginning of the one that is.
+3. What is missing is seen in the listing, so that no work is done that the files do not call for.
+4. Two kinds of failure: `ProofInvalidError` when what is there is not what a bundle has, `InvalidInputError` when the
    machine does not let it be read at all.
 """
 
@@ -13,7 +16,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +43,9 @@ DEPTH_MAX: Final = 12
 ENTRIES_FILE_SIZE_BYTES_MAX: Final = TILE_WIDTH * (2 + ENTRY_SIZE_BYTES_MAX)
 DETAIL_FILE_SIZE_BYTES_MAX: Final = TILE_WIDTH * (2 + OPENING_SIZE_BYTES_MAX)
 
+TILE_LEVELS_MAX: Final = 8
+
+_DETAIL_LEVEL: Final = -2  # counted like a level of tiles
 _ENTRIES_PREFIX: Final = "tile/entries/"
 _DETAIL_PREFIX: Final = "detail/"
 _CHECKPOINT: Final = re.compile(r"checkpoints/(0|[1-9][0-9]{0,18})")
@@ -142,25 +149,28 @@ class Bundle:
         return parse_bundle(data, width=tile.width, place=path)
 
     def list_files(self, *, size: int) -> Listing:
-        """List the directory against what a bundle of `size` leaves has (rule 2). Missing tiles show when read.
+        """List the directory against what a bundle of `size` leaves has (rules 2 and 3).
 
         Raises:
-            ProofInvalidError: something is there that is no part of such a bundle.
+            ProofInvalidError: something is there that is no part of such a bundle, or a file is missing.
             InvalidInputError: a directory cannot be read.
         """
         checkpoints: list[int] = []
         blobs: set[bytes] = set()
-        detail = False
+        there: Counter[int] = Counter()
         for path in self._walk("", depth=0):
             if _CHECKPOINT.fullmatch(path):
                 checkpoints.append(int(path.partition("/")[2]))
             elif _BLOB.fullmatch(path):
                 blobs.add(bytes.fromhex(path.partition("/")[2]))
             elif path.startswith(_DETAIL_PREFIX):
-                detail = True
                 _require_place(path, _ENTRIES_PREFIX + path.removeprefix(_DETAIL_PREFIX), size=size)
+                there[_DETAIL_LEVEL] += 1
             elif path not in ("checkpoint", "vkey"):
-                _require_place(path, path, size=size)
+                if earlier := _require_place(path, path, size=size, earlier=True):
+                    self._require_beginning(path, earlier)
+                else:
+                    there[parse_tile_path(path).level] += 1
         if len(checkpoints) > CHECKPOINTS_MAX:
             raise ProofInvalidError(
                 "too many earlier checkpoints",
@@ -168,7 +178,32 @@ class Bundle:
                 expected=f"<= {CHECKPOINTS_MAX}",
                 found=str(len(checkpoints)),
             )
-        return Listing(tuple(sorted(checkpoints)), frozenset(blobs), detail)
+        self._require_all(there, size=size)
+        return Listing(tuple(sorted(checkpoints)), frozenset(blobs), there[_DETAIL_LEVEL] > 0)
+
+    def _require_all(self, there: Mapping[int, int], *, size: int) -> None:
+        """Refuse a directory in which a file is missing; those that are there were counted, each of them once."""
+        levels = [ENTRIES_LEVEL, *range(TILE_LEVELS_MAX)]
+        if there.get(_DETAIL_LEVEL):
+            levels.append(_DETAIL_LEVEL)
+        for level in levels:
+            nodes = size >> TILE_HEIGHT * max(level, 0)
+            wanted = -(-nodes // TILE_WIDTH)
+            if there.get(level, 0) == wanted:
+                continue
+            for index in range(wanted):  # one more at most than there are
+                tile = Tile(max(level, ENTRIES_LEVEL), index, min(TILE_WIDTH, nodes - index * TILE_WIDTH))
+                path = detail_path(tile) if level == _DETAIL_LEVEL else tile.path
+                if not (self.directory / path).is_file():
+                    raise ProofInvalidError("a file of the bundle is missing", place=path)
+
+    def _require_beginning(self, path: str, tile: Tile) -> None:
+        """Refuse an earlier form of a file that is not the beginning of the one that is there (rule 2)."""
+        earlier = self.read(path, size_bytes_max=ENTRIES_FILE_SIZE_BYTES_MAX)
+        if not earlier or not self.read(tile.path, size_bytes_max=ENTRIES_FILE_SIZE_BYTES_MAX).startswith(earlier):
+            raise ProofInvalidError(f"this earlier file is not the beginning of {tile.path}", place=_show(path))
+        parse = parse_bundle if tile.level == ENTRIES_LEVEL else parse_tile
+        parse(earlier, width=parse_tile_path(path).width, place=_show(path))
 
     def _walk(self, folder: str, *, depth: int) -> Iterator[str]:
         """Give every file's path, sorted; refuse what is neither a file nor a directory with something in it."""
@@ -211,14 +246,22 @@ def place_of_leaf(leaf: int) -> str:
     return f"leaf {leaf} (number {number} of {Tile(ENTRIES_LEVEL, index).path})"
 
 
-def _require_place(shown: str, path: str, *, size: int) -> None:
+def _require_place(shown: str, path: str, *, size: int, earlier: bool = False) -> Tile | None:
+    """Refuse a file that a tree of this size does not have.
+
+    With `earlier`, one may be shorter than the one that belongs there: gives that one then, else None.
+    """
     try:
         tile = parse_tile_path(path)
     except ProofInvalidError:
         raise ProofInvalidError("this file is no part of a bundle", place=_show(shown)) from None
     there = size >> TILE_HEIGHT * max(tile.level, 0)
-    if tile.width != min(TILE_WIDTH, there - tile.index * TILE_WIDTH):
-        raise ProofInvalidError(f"this file is no part of a bundle of {size} leaves", place=_show(shown))
+    width = min(TILE_WIDTH, there - tile.index * TILE_WIDTH)
+    if tile.width == width:
+        return None
+    if earlier and tile.width < width:
+        return Tile(tile.level, tile.index, width)
+    raise ProofInvalidError(f"this file is no part of a bundle of {size} leaves", place=_show(shown))
 
 
 def _mode_of(path: Path) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, parse_checkpoint, parse_note
-from ringfence.core.errors import ProofInvalidError
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.signed_note import KEY_TYPE_ED25519, VerifierKey, parse_vkey, render_vkey
 from ringfence.verify.bundle import Bundle
 from ringfence.verify.trust import Trust
@@ -95,7 +95,11 @@ def open_newest(bundle: Bundle, trust: Trust | None) -> Notes:
 def open_earlier(
     bundle: Bundle, notes: Notes, trust: Trust | None, *, sizes: Sequence[int], since: bytes | None, findings: Findings
 ) -> Notes:
-    """Check the signatures of the earlier checkpoints, and of the one that the reader kept; roots come later."""
+    """Check the signatures of the earlier checkpoints, and of the one that the reader kept; roots come later.
+
+    Raises:
+        InvalidInputError: what the reader kept is no checkpoint at all.
+    """
     earlier: list[Earlier] = []
     floor_seconds = 0
     for size in sizes:
@@ -113,6 +117,7 @@ def open_earlier(
             earlier.append(item)
             floor_seconds = signed.time_seconds
     if since is not None:
+        _require_checkpoint(since)
         try:
             kept = Earlier("the checkpoint given by --since", _open(since, notes, None, place="--since"), is_kept=True)
         except ProofInvalidError as error:
@@ -164,6 +169,18 @@ def _open(note: bytes, notes: Notes, trust: Trust | None, *, place: str) -> Sign
         strict=trust is not None,
         place=place,
     )
+
+
+def _require_checkpoint(note: bytes) -> None:
+    """Refuse a file of the reader's own that is no checkpoint: that says nothing against the bundle."""
+    try:
+        parse_checkpoint(parse_note(note, place="--since").text, place="--since")
+    except ProofInvalidError as error:
+        raise InvalidInputError(
+            f"the file given by --since is no checkpoint: {error.message}",
+            place="--since",
+            hint="give a checkpoint that you kept, whole as it was",
+        ) from None
 
 
 def _decode(data: bytes, *, place: str) -> str:

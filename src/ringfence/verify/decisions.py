@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ringfence.core.catalog import classes_of
 from ringfence.core.entry import Access, Count, Downgrade, SubjectErased
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ruling import Ruling, is_given, rule_access, rule_erasure
@@ -39,10 +40,11 @@ _REFUSED: Final = Checked(False)
 class Decider:
     """Checks entries against one state after another."""
 
-    __slots__ = ("_agreed", "_erasures", "_state")
+    __slots__ = ("_agreed", "_classes", "_erasures", "_state")
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._classes: dict[str, frozenset[str]] = {}
         self._agreed: dict[tuple[object, ...], Checked] = {}
         self._erasures: dict[tuple[int, str, str], Ruling] = {}
 
@@ -51,9 +53,44 @@ class Decider:
         old, self._state = self._state, state
         same_rules = (old.engine, old.charter_digest) == (state.engine, state.charter_digest)
         same_principals = old.principals is state.principals or old.principals == state.principals
+        if not same_rules:
+            self._classes.clear()
         if not (same_rules and same_principals):
             self._agreed.clear()
             self._erasures.clear()
+
+    def classes_asked(self, entry: Access) -> frozenset[str] | None:
+        """Give the classes that an access must be decided on; None where what was written tells, or nothing does.
+
+        A read or an export asks for every class of its dataset; a look-up for that of its field, which is one of them.
+        """
+        if entry.verb not in ("read", "export"):
+            return None
+        known = self._classes.get(entry.dataset)
+        if known is None:
+            dataset = self._state.rules.datasets.get(entry.dataset)
+            if dataset is None:
+                return None
+            known = self._classes[entry.dataset] = frozenset(classes_of(dataset))
+        return known
+
+    def check_field(self, entry: Access, label: bytes) -> None:
+        """Check that a look-up was decided on the class of the field that it looked for, as `dataset.field`.
+
+        Raises:
+            ProofInvalidError: the dataset has no such field, or it is of another class.
+        """
+        dataset = self._state.rules.datasets.get(entry.dataset)
+        prefix = f"{entry.dataset}.".encode()
+        data_class = None
+        if dataset is not None and label.startswith(prefix):
+            data_class = dataset.field_classes.get(label.removeprefix(prefix).decode("utf-8", "replace"))
+        if data_class is None or [data_class] != [*entry.decided]:
+            raise ProofInvalidError(
+                "a look-up is decided on another class than its field's",
+                expected=data_class or "a field of the dataset",
+                found=_show(entry.decided),
+            )
 
     def check_access(self, entry: Access, *, at_ms: int) -> Checked:
         """Decide again on an access.
@@ -148,6 +185,8 @@ class Decider:
 
     def _check_uncounted(self, entry: Access) -> Checked:
         ruling = self._rule(entry)
+        if not entry.decided or (entry.verb == "find" and len(entry.decided) != 1):
+            raise ProofInvalidError("an access is decided on no class, or a look-up on several")
         _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
         if not entry.dataset and entry.records and set(ruling.permitted) == set(ruling.decided):
             raise ProofInvalidError("an erasure that the charter permits must be a rule of its own")

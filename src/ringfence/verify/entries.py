@@ -3,7 +3,8 @@
 Rules of this file:
 1. An entry that cannot be read, or says something else than the charter, is refuted with its place; the others are
    still checked.
-2. What nobody can derive again (country, time, class, who the token was for) is counted as asserted, by source.
+2. What was refused, or left out, is found where the entries of one request are held against each other (`requests`).
+3. What nobody can derive again (country, time, class, who the token was for) is counted as asserted, by source.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ringfence.core.entry import (
+    About,
     Access,
     AnyLeaf,
     Batch,
@@ -29,7 +31,15 @@ from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.counters import Run, Runs, run_of
 from ringfence.verify.decisions import Decider
-from ringfence.verify.openings import Openings, check_opening
+from ringfence.verify.openings import (
+    Openings,
+    check_access_about,
+    check_downgrade_about,
+    open_about,
+    withheld_of,
+)
+from ringfence.verify.outcomes import OutcomeBook
+from ringfence.verify.requests import Requests
 from ringfence.verify.scope import Scope
 from ringfence.verify.verdict import Findings, Tally
 
@@ -49,8 +59,11 @@ class EntryChecker:
         counters: dict[tuple[int, str], list[Run]],
         tally: Tally,
         findings: Findings,
+        outcomes: OutcomeBook,
     ) -> None:
         self._scope = scope
+        self._outcomes = outcomes
+        self._requests = Requests(findings)
         self._state = state
         self._decider = Decider(state)
         self._openings = Openings(scope.bundle, size=scope.size) if scope.detail else None
@@ -84,24 +97,24 @@ class EntryChecker:
         counts = self._counts
         counts["batches"] += 1
         counts["entries"] += len(entries)
-        write: Access | None = None
+        self._requests.begin(self._state.charter)
+        self._outcomes.take_batch(header, entries, first=first)
         for leaf, data in enumerate(entries, start=first):
             try:
                 if leaf < self._scope.from_leaf:
-                    self._pass_over(data, leaf, epoch=header.epoch)
+                    self._pass_over(data, leaf, in_full=first + len(entries) > self._scope.from_leaf)
                     continue
                 entry = parse_entry(data)
                 if type(entry) is Access:
-                    given = self._check_access(entry, leaf, at_ms=header.at_ms)
-                    if given and entry.verb == "write":
-                        self._builds[build] += 1
-                    write = entry
+                    self._check_access(entry, leaf, header=header, build=build)
+                elif type(entry) is Downgrade:
+                    self._check_downgrade(entry, leaf, header=header)
                 else:
-                    given = self._check_other(entry, write, header, leaf)
-                if self._openings is not None:
-                    self._check_opening(entry, self._openings.of(leaf), given=given, epoch=header.epoch)
+                    self._requests.close()
+                    self._check_other(entry, header, leaf)
             except ProofInvalidError as error:
                 self._findings.refute_error(error, leaf=leaf)
+        self._requests.close()
 
     def check_rule(self, rule: Rule, leaf: int) -> None:
         """Check a rule before it is folded: an erasure is decided again, and the opening is held against the rule."""
@@ -112,7 +125,7 @@ class EntryChecker:
         if self._openings is None:
             return
         try:
-            self._check_opening(rule, self._openings.of(leaf), given=False, epoch=0)
+            self._open(rule, leaf)
         except ProofInvalidError as error:
             self._findings.refute_error(error, leaf=leaf)
 
@@ -135,53 +148,76 @@ class EntryChecker:
         self._countries[rule.country_from] += 1
         self._principals["registered"] += 1
 
-    def _check_access(self, entry: Access, leaf: int, *, at_ms: int) -> bool:
+    def _check_access(self, entry: Access, leaf: int, *, header: Batch, build: str) -> None:
         counts = self._counts
-        checked = self._decider.check_access(entry, at_ms=at_ms)
+        checked = self._decider.check_access(entry, at_ms=header.at_ms)
         counts["accesses_given" if checked.given else "accesses_refused"] += 1
         counts["decisions"] += 1
         self._countries[entry.country_from] += 1
         self._principals["registered" if entry.principal in self._state.principals else "unknown"] += 1
+        if checked.given and entry.verb == "write":
+            self._builds[build] += 1
         if checked.step:
             self._count(checked.step, leaf)
-        return checked.given
+        about = self._open(entry, leaf)
+        self._requests.take_access(entry, about, leaf=leaf, needed=self._decider.classes_asked(entry))
+        if about is not None:
+            check_access_about(entry, about, given=checked.given, epoch=header.epoch, erased=self._scope.erased)
+            if entry.verb == "find":
+                self._decider.check_field(entry, about.searched[0])
 
-    def _check_other(self, entry: AnyLeaf, write: Access | None, header: Batch, leaf: int) -> bool:
+    def _check_downgrade(self, entry: Downgrade, leaf: int, *, header: Batch) -> None:
+        checked = self._decider.check_downgrade(entry, self._requests.write_before(), at_ms=header.at_ms)
+        self._counts["downgrades"] += 1
+        self._counts["decisions"] += 1
+        if checked.step:
+            self._count(checked.step, leaf)
+        about = self._open(entry, leaf)
+        self._requests.take_downgrade(about)
+        if about is not None:
+            check_downgrade_about(entry, about, epoch=header.epoch, erased=self._scope.erased)
+
+    def _check_other(self, entry: AnyLeaf, header: Batch, leaf: int) -> None:
         counts = self._counts
-        if isinstance(entry, Downgrade):
-            checked = self._decider.check_downgrade(entry, write, at_ms=header.at_ms)
-            counts["downgrades"] += 1
-            counts["decisions"] += 1
-            if checked.step:
-                self._count(checked.step, leaf)
-            return True
         if isinstance(entry, Refusals):
             if entry.requests < 1:
                 raise ProofInvalidError("an entry of refusals counts none", found=str(entry.requests))
             counts["refusals"] += 1
             counts["requests_refused"] += entry.requests
         elif isinstance(entry, Outcome):
-            if not 1 <= entry.n <= header.n or entry.position < 0:
+            if not 1 <= entry.n < header.n or entry.position < 0:
                 raise ProofInvalidError("an outcome names no earlier access of its lane", found=f"batch {entry.n}")
             counts["outcomes"] += 1
+            self._outcomes.take(entry, lane=header.lane, leaf=leaf)
         else:
             raise ProofInvalidError(f"a leaf of kind {type(entry).__name__} may not stand in a batch with others")
-        return False
+        self._open(entry, leaf)
 
-    def _check_opening(self, entry: AnyLeaf, opening: bytes, *, given: bool, epoch: int) -> None:
-        withheld = check_opening(entry, opening, given=given, epoch=epoch, erased=self._scope.erased)
-        if withheld:
-            self._withheld[withheld] += 1
-        elif opening:
+    def _open(self, entry: AnyLeaf, leaf: int) -> About | None:
+        """Give what an entry is about; None when there is nothing to open, or it is withheld, which is counted."""
+        if self._openings is None:
+            return None
+        opening = self._openings.of(leaf)
+        if opening:
+            about = open_about(entry, opening)
             self._counts["openings"] += 1
+            return about
+        if withheld := withheld_of(entry):
+            self._withheld[withheld] += 1
+        return None
 
-    def _pass_over(self, data: bytes, leaf: int, *, epoch: int) -> None:
-        """Take an entry before `from_leaf`: only its place and its counter's step are checked."""
+    def _pass_over(self, data: bytes, leaf: int, *, in_full: bool) -> None:
+        """Take an entry before `from_leaf`: only its place and its counter's step are checked.
+
+        `in_full` when entries of its batch follow that are checked: they may belong to its request.
+        """
         if data.startswith(_NOT_ENTRIES):
             raise ProofInvalidError("a header, a seal or a rule stands among the entries of a batch")
         self._withheld[PASSED_OVER] += 1
-        if _COUNTED in data:
+        if in_full or _COUNTED in data:
             entry = parse_entry(data)
+            if in_full and isinstance(entry, Access):
+                self._requests.take_access(entry, None, leaf=leaf, needed=self._decider.classes_asked(entry))
             if isinstance(entry, Access | Downgrade) and entry.counted:
                 self._count(entry.counted, leaf)
 

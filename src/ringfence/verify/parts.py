@@ -34,11 +34,11 @@ from ringfence.verify.lanes import (
     check_seal,
     refute_unsealed,
 )
+from ringfence.verify.outcomes import BATCH_PREFIX, OutcomeBook, Outcomes
 from ringfence.verify.rules import LEAVES_PER_PART, TILES_PER_PART, PartStart, fold_rule
 from ringfence.verify.scope import Scope
 from ringfence.verify.verdict import Findings, Refutation, Tally
 
-BATCH_PREFIX: Final = b'{"kind":"batch"'
 SEAL_PREFIX: Final = b'{"kind":"seal"'
 HEAD_PREFIXES: Final = (BATCH_PREFIX, SEAL_PREFIX)
 
@@ -64,6 +64,7 @@ class PartReport:
     epoch: int = 0
     lanes: Assumed = field(default_factory=Assumed)
     counters: dict[tuple[int, str], list[Run]] = field(default_factory=dict)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     tally: Tally = field(default_factory=Tally)
     refutations: tuple[Refutation, ...] = ()
     refutations_more: bool = False
@@ -148,7 +149,8 @@ class _Walk:
         self._findings = findings
         self._tracks = report.lanes.tracks
         self._batches: Counter[str] = Counter()
-        self._entries = EntryChecker(scope, state, report.counters, report.tally, findings)
+        outcomes = OutcomeBook(report.outcomes, findings)
+        self._entries = EntryChecker(scope, state, report.counters, report.tally, findings, outcomes)
         self._position = max(start.leaf, leaves.first)
         self._stopped = False
         self._quiet = iter([size for size in scope.times.sizes if size >= self._position])
@@ -221,6 +223,9 @@ class _Walk:
         if is_rule and header.count == 1:
             self._walk_rule(entries[0], header, first)
         else:
+            if lane.duty == "authority":
+                what = "the authority's lane holds rules alone, each in a batch of its own"
+                self._findings.refute(place_of_leaf(position), what, leaf=position)
             self._entries.check_batch(header, entries, first=first, build=lane.build)
 
     def _lane_of(self, number: int, epoch: int, *, header: Batch | None = None) -> Lane:

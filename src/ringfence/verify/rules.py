@@ -78,7 +78,7 @@ def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -
         for leaf, data, header in _rule_leaves(bundle, size=size):
             _start_parts(book, until=leaf, size=size, rule_leaf=rule_leaf)
             rule_leaf = leaf
-            _take(book, bundle, data, header, leaf=leaf, openings=openings)
+            _take(book, bundle, data, header, leaf=leaf, openings=openings, findings=findings)
     except ProofInvalidError as error:
         broken = True
         findings.refute_error(error, leaf=max(rule_leaf, 0))
@@ -122,7 +122,16 @@ def _start_parts(book: RuleBook, *, until: int, size: int, rule_leaf: int, broke
         book.starts.append(PartStart(rule_leaf + 2 if inside_rule else first, None if broken else book.state))
 
 
-def _take(book: RuleBook, bundle: Bundle, data: bytes, header: bytes, *, leaf: int, openings: Openings | None) -> None:
+def _take(
+    book: RuleBook,
+    bundle: Bundle,
+    data: bytes,
+    header: bytes,
+    *,
+    leaf: int,
+    openings: Openings | None,
+    findings: Findings,
+) -> None:
     place = place_of_leaf(leaf)
     rule = parse_entry(data, place=place)
     batch = parse_entry(header, place=place_of_leaf(leaf - 1)) if header else None
@@ -142,7 +151,8 @@ def _take(book: RuleBook, bundle: Bundle, data: bytes, header: bytes, *, leaf: i
         if not subjects:
             raise ProofInvalidError("an erasure's opening names no subject", place=place)
         for subject in subjects:
-            book.erased.setdefault(subject, book.state.epoch)
+            if book.erased.setdefault(subject, book.state.epoch) != book.state.epoch:
+                findings.refute(place, "a subject is erased that was erased before", found=subject.hex(), leaf=leaf)
 
 
 def _verify_opening(rule: Rule, opening: bytes, *, place: str) -> None:

@@ -11,7 +11,8 @@ The main path; each number stands again at its code.
      5. The rules, folded in order. They give the state that each part of the ledger starts from. The charters are
         there, by digest, and no other file is.
      6. The parts, side by side: leaves and tiles; batches, seals, epochs, times; every decision made again; openings.
-     7. The joints: each part goes on where the one before ended, lane by lane, counter by counter.
+     7. The joints: each part goes on where the one before ended, lane by lane, counter by counter, each
+        outcome to its access.
      8. The tree above: every tile is what the level below hashes to, and every signed root, old and new, follows.
      9. The end: all that is published is sealed.
     10. The verdict: with pins, verified or refuted; without, at best self-consistent. What was asserted and what was
@@ -32,6 +33,7 @@ from ringfence.verify.checkpoints import Notes, open_earlier, open_newest, time_
 from ringfence.verify.conclusion import conclude, unreadable
 from ringfence.verify.counters import CounterBook
 from ringfence.verify.lanes import LaneBook
+from ringfence.verify.outcomes import OutcomeLedger
 from ringfence.verify.parts import PartReport
 from ringfence.verify.processes import check_parts, require_jobs
 from ringfence.verify.rules import RuleBook, read_rules
@@ -166,6 +168,7 @@ class _Joints:
         self._counters = CounterBook(findings)
         self.lanes = LaneBook(findings)
         self.tally = Tally()
+        self._outcomes = OutcomeLedger(bundle, size=size, tally=self.tally, findings=findings)
 
     def take(self, report: PartReport) -> None:
         """Join one part to those before it."""
@@ -183,6 +186,7 @@ class _Joints:
         if self._walked:
             self.lanes.take(report.lanes)
             self._counters.take(report.counters)
+            self._outcomes.take(report.outcomes, start=report.start, end=report.end)
         self._walked = self._walked and report.walked
         self._end = report.end
 
@@ -196,7 +200,14 @@ class _Joints:
                 self._findings.refute_error(error)
         if self._walked:
             self._counters.close()
+            self._close_outcomes()
             self.lanes.close()  # 9
+
+    def _close_outcomes(self) -> None:
+        try:
+            self._outcomes.close()
+        except ProofInvalidError as error:
+            self._findings.refute_error(error)
 
     def _take_hashes(self, report: PartReport) -> None:
         try:
