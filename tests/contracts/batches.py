@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from ringfence.core.entry import Access, Snapshot, render_entry
-from ringfence.core.envelope import PartName, WrappedKey
+from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName, WrappedKey
 from ringfence.core.lane import LaneHead, build_batch
 from ringfence.core.ports import KeyRow, NewKey, NewSubject, PartWrite, Rows, Store, Transaction
 
@@ -40,14 +40,20 @@ def rule_entry(number: int = 0) -> bytes:
 
 
 class Writer:
-    """A lane's head and the batches that follow it."""
+    """A lane's head and the batches that follow it.
+
+    Rows of a subject that no batch added before come with the subject, unless `alone`.
+    """
 
     def __init__(self, lane: int = LANE) -> None:
         self.head = LaneHead(lane)
         self.epoch = 0
+        self.subjects: set[bytes] = set()
 
-    def build(self, *, entries: int = 1, rule: bool = False, **rows: Any) -> Transaction:
+    def build(self, *, entries: int = 1, rule: bool = False, alone: bool = False, **rows: Any) -> Transaction:
         """Give the next batch; the head stays until `commit` took it."""
+        if not alone:
+            rows["subjects"] = self._with_subjects(**rows)
         leaves = [rule_entry()] if rule else [access_entry(number) for number in range(entries)]
         batch = build_batch(self.head, epoch=self.epoch, at_ms=START_MS + self.head.n, entries=leaves)
         if rule:
@@ -61,7 +67,19 @@ class Writer:
         result = await store.transact(transaction)
         self.head = transaction.batch.head
         self.epoch += rule
+        self.subjects |= {subject.subject_ref for subject in transaction.subjects}
+        self.subjects -= {erasure.subject_ref for erasure in transaction.erasures}
         return result
+
+    def _with_subjects(self, **rows: Any) -> list[NewSubject]:
+        subjects = [*rows.get("subjects", ())]
+        known = self.subjects | {subject.subject_ref for subject in subjects}
+        needed = [write.name.subject_ref for write in rows.get("writes", ())]
+        needed += [search.subject_ref for search in rows.get("searches", ()) if search.token]
+        for subject_ref in dict.fromkeys(needed):
+            if subject_ref not in known and len(subject_ref) == REFERENCE_SIZE_BYTES:
+                subjects.append(NewSubject(0, subject_ref, index_of(subject_ref)))
+        return subjects
 
 
 def index_of(subject_ref: bytes) -> bytes:

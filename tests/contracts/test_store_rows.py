@@ -255,6 +255,30 @@ async def test_subject_without_keys_is_there_too(store: Store) -> None:
     assert await store.resolve([index_of(ALICE)]) == [Subject(ALICE, index_of(ALICE), ())]
 
 
+@pytest.mark.parametrize("parts", [1, MANY])
+async def test_part_needs_its_subject(store: Store, parts: int) -> None:
+    writer = Writer()
+    await writer.commit(store, **new_subject(ALICE))
+    mine = [write(part_name(record_key=b"%016d" % number), item=number) for number in range(parts)]
+    late = write(part_name(BOB), item=parts)
+    await expect_conflict(store, writer, [parts], "subject", writes=[*mine, late], alone=True)
+    await writer.commit(store, writes=mine, alone=True)
+    await writer.commit(store, writes=[late], subjects=[NewSubject(0, BOB, index_of(BOB))], alone=True)
+
+
+async def test_nothing_is_written_of_a_subject_behind_its_erasure(store: Store) -> None:
+    writer = Writer()
+    await writer.commit(store, **new_subject(ALICE), writes=[write()], searches=[search(ALICE, b"token")])
+    await writer.commit(store, **new_subject(BOB), writes=[write(part_name(BOB))])
+    await writer.commit(store, rule=True, erasures=[SubjectErasure(0, ALICE)])
+    for rows in ({"writes": [write(item=3)]}, {"searches": [search(ALICE, b"token")._replace(item=3)]}):
+        await expect_conflict(store, writer, [3], "subject", alone=True, **rows)
+    await expect_conflict(store, writer, [3], "version", alone=True, writes=[write(version=2, item=3)])
+    both = [write(part_name(BOB, OTHER_RECORD), item=1), write(item=2)]
+    await expect_conflict(store, writer, [2], "subject", alone=True, writes=both)
+    await writer.commit(store, alone=True, writes=both[:1], searches=[search(ALICE, None), search(BOB, b"token")])
+
+
 # --- look-up ---------------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +308,15 @@ async def test_find_gives_key_and_identity_of_each_subject_with_the_token(store:
     rows = await writer.commit(store, finds=wanted, reads=[alice.identity.name])
     assert rows.found == [[alice, bob], [], [alice], []]
     assert rows.parts == [alice.identity[1:]]
+
+
+async def test_find_gives_nobody_whose_subject_is_gone(database: Database, store: Store) -> None:
+    writer = Writer()
+    await add_findable(store, writer, ALICE, b"same")
+    bob = await add_findable(store, writer, BOB, b"same")
+    first = "SELECT subject_ref FROM TABLES.subjects ORDER BY subject_ref LIMIT 1"
+    await database.execute(f"DELETE FROM TABLES.subjects WHERE subject_ref = ({first})")  # ALICE
+    assert (await writer.commit(store, finds=[find(b"same")])).found == [[bob]]
 
 
 async def test_token_of_a_record_is_replaced_and_removed(store: Store) -> None:
@@ -425,9 +458,9 @@ async def test_read_that_cannot_be_asked_is_a_conflict_without_items(store: Stor
 async def test_scans_give_every_row_once_in_order(store: Store) -> None:
     writer = Writer()
     names = [part_name(ref, b"%016d" % number) for ref in (CAROL, ALICE) for number in range(3)]
-    await writer.commit(store, writes=[write(name) for name in names])
     for subject_ref in (BOB, CAROL, ALICE):
         await writer.commit(store, **new_subject(subject_ref, classes=("protected", "public")))
+    await writer.commit(store, writes=[write(name) for name in names])
     pages = [list(page) async for page in store.scan_parts(rows_max=4)]
     assert [len(page) for page in pages] == [4, 2]
     assert [part.name for page in pages for part in page] == sorted(names, key=lambda name: name[1:3])

@@ -51,7 +51,7 @@ class ItemConflictError(DeviceError):
 
     Attributes:
         items: indexes of the items at fault, as given in their rows' `item`.
-        reason: `version` (the stored version differs), `subject` (another first write won), `request` (the request
+        reason: `version` (the stored version differs), `subject` (another first write won, or it is gone), `request` (the request
             key is already there), `count` (the counter moved), `data` (the database refuses the row). With no items
             the device cannot tell which: split the batch.
     """
@@ -128,7 +128,10 @@ class SubjectErasure(NamedTuple):
 
 
 class PartWrite(NamedTuple):
-    """A part to store as `version`; conflicts (`version`) unless `version - 1` is stored (1: nothing is)."""
+    """A part to store as `version`; conflicts (`version`) unless `version - 1` is stored (1: nothing is).
+
+    Conflicts (`subject`) when its subject is not there.
+    """
 
     item: int
     name: PartName
@@ -145,7 +148,10 @@ class PartDrop(NamedTuple):
 
 
 class SearchWrite(NamedTuple):
-    """The tokens of one record under one searchable field: replaces what was there; None removes it."""
+    """The tokens of one record under one searchable field: replaces what was there; None removes it.
+
+    A token conflicts (`subject`) when its subject is not there.
+    """
 
     item: int
     field: str

@@ -4,7 +4,8 @@ Rules of this file:
 1. A part is written or dropped at most once in a transaction: the later item of two conflicts, on every device alike.
 2. The steps of one counter follow one another; the device compares the first of them with what is stored and keeps
    the last.
-3. Entries are kept as one blob in the form of an entry bundle (C2SP tlog-tiles), so that a batch is one row.
+3. A part or a token is stored only under a subject that is there, so that nothing outlives an erasure.
+4. Entries are kept as one blob in the form of an entry bundle (C2SP tlog-tiles), so that a batch is one row.
 """
 
 from __future__ import annotations
@@ -124,6 +125,23 @@ def last_searches(searches: Sequence[SearchWrite]) -> list[SearchWrite]:
     """Give the last write of each record and field, by key."""
     last = {(write.subject_ref, write.field, write.record_key): write for write in searches}
     return [last[key] for key in sorted(last)]
+
+
+def subjects_needed(transaction: Transaction) -> list[tuple[bytes, tuple[int, ...]]]:
+    """Give the subjects that must be there for the rows that are stored, with the items that store them: rule 3.
+
+    Those that the transaction adds itself are left out: it adds them, or is refused for it.
+    """
+    t = transaction
+    added = {subject.subject_ref for subject in t.subjects}
+    needed: dict[bytes, set[int]] = {}
+    for item, name, _, _ in t.writes:
+        if name.subject_ref not in added:
+            needed.setdefault(name.subject_ref, set()).add(item)
+    for item, _, subject_ref, _, token in t.searches:
+        if token is not None and subject_ref not in added:
+            needed.setdefault(subject_ref, set()).add(item)
+    return [(subject_ref, tuple(sorted(needed[subject_ref]))) for subject_ref in sorted(needed)]
 
 
 def unstorable_items(transaction: Transaction) -> list[int]:

@@ -362,6 +362,20 @@ BEGIN
     RETURN true;
 END $$;
 
+-- A subject cannot go between this and the commit: erasing one is a rule, which waits for the shared rule lock.
+CREATE FUNCTION ringfence.require_subjects(p_after boolean, p_subjects bytea[])
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    missing bigint[];
+BEGIN
+    SELECT array_agg(g.place) INTO missing FROM unnest(p_subjects) WITH ORDINALITY AS g (s, place)
+    WHERE NOT EXISTS (SELECT FROM ringfence.subjects t WHERE t.subject_ref = g.s);
+    IF missing IS NOT NULL THEN
+        PERFORM ringfence.refuse('RF019', missing);
+    END IF;
+    RETURN true;
+END $$;
+
 CREATE FUNCTION ringfence.add_requests(
     p_after boolean, p_keys bytea[], p_digests bytea[], p_lanes bigint[], p_ns bigint[], p_positions integer[],
     p_answers bytea[], p_times bigint[]

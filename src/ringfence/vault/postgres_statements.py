@@ -22,7 +22,14 @@ from ringfence.core.ports import (
     PartWrite,
     Transaction,
 )
-from ringfence.vault.batch_rows import chain_counts, check_parts_once, last_searches, pack_entries, previous_of
+from ringfence.vault.batch_rows import (
+    chain_counts,
+    check_parts_once,
+    last_searches,
+    pack_entries,
+    previous_of,
+    subjects_needed,
+)
 
 COPIED_PARTS_MIN: Final = 500
 PART_COLUMNS: Final = ("dataset", "subject_ref", "record_key", "data_class", "version", "sealed")
@@ -46,6 +53,7 @@ FROM unnest($1::text[], $2::bytea[], $3::bigint[]) WITH ORDINALITY AS g (f, t, m
 CROSS JOIN LATERAL (
     SELECT s.subject_ref, k.key_epoch, k.wrapped, k.commitment, p.record_key, p.version, p.sealed
     FROM (SELECT DISTINCT subject_ref FROM ringfence.searches WHERE field = g.f AND token = g.t) s
+    JOIN ringfence.subjects u ON u.subject_ref = s.subject_ref
     JOIN ringfence.subject_keys k ON k.subject_ref = s.subject_ref AND k.data_class = 'protected'
     JOIN ringfence.parts p ON p.subject_ref = s.subject_ref AND p.dataset = $4 AND p.data_class = 'protected'
     ORDER BY s.subject_ref LIMIT g.m
@@ -115,6 +123,9 @@ def build_statement(transaction: Transaction, *, copy: bool) -> Statement:
     if t.searches:
         rows = [(s.subject_ref, s.field, s.record_key, s.token) for s in last_searches(t.searches)]
         statement.add("put_searches", *map(list, zip(*rows, strict=True)))
+    if needed := subjects_needed(t):
+        statement.add("require_subjects", [subject_ref for subject_ref, _ in needed])
+        statement.refusals["RF019"] = ("subject", [items for _, items in needed])
     statement.add_rows("add_requests", "RF017", "request", [(r.item, r[1:]) for r in t.requests])
     return statement
 

@@ -52,6 +52,7 @@ _LIST_PARTS: Final = (
 _FIND: Final = """
 SELECT s.subject_ref, k.key_epoch, k.wrapped, k.commitment, p.record_key, p.version, p.sealed
 FROM (SELECT DISTINCT subject_ref FROM searches WHERE field = ?1 AND token = ?2) s
+JOIN subjects USING (subject_ref)
 JOIN subject_keys k ON k.subject_ref = s.subject_ref AND k.data_class = 'protected'
 JOIN parts p ON p.subject_ref = s.subject_ref AND p.dataset = ?4 AND p.data_class = 'protected'
 ORDER BY s.subject_ref LIMIT ?3

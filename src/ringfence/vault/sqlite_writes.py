@@ -3,7 +3,8 @@
 Rules of this file:
 1. Every kind of row is written in one order: erasures, subjects, keys, counters, drops, parts, searches, requests.
 2. Rows of one kind go in together; if any is refused, they are undone and written one by one to learn which.
-3. A conflict raises with the items at fault; the caller rolls everything back.
+3. Parts and tokens are stored only under subjects that are there once all of them are in.
+4. A conflict raises with the items at fault; the caller rolls everything back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import chain
 from typing import Any, Final
 
 from ringfence.core.ports import ItemConflictError, Transaction
-from ringfence.vault.batch_rows import CountSteps, chain_counts, check_parts_once, last_searches
+from ringfence.vault.batch_rows import CountSteps, chain_counts, check_parts_once, last_searches, subjects_needed
 from ringfence.vault.sqlite_device import DATA_ERRORS
 
 _Row = tuple[int, tuple[Any, ...]]
@@ -86,6 +87,7 @@ def apply_writes(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
     changed = [(w.item, (*w.name, w.version, w.sealed)) for w in t.writes if w.version != 1]
     _put(cursor, _CHANGE_PART, changed, "version")
     _put_searches(cursor, t)
+    _require_subjects(cursor, t)
     _put(cursor, _ADD_REQUEST, [(r.item, tuple(r[1:])) for r in t.requests], "request")
 
 
@@ -171,6 +173,19 @@ def _put_counts(cursor: sqlite3.Cursor, chains: Sequence[CountSteps]) -> None:
             refused.extend(items)
     if refused:
         raise ItemConflictError(refused, reason="count")
+
+
+def _require_subjects(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
+    """Refuse parts and tokens of a subject that is not there: another process may have erased it meanwhile."""
+    sql = "SELECT 1 FROM subjects WHERE subject_ref = ?"
+    missing = [
+        item
+        for subject_ref, items in subjects_needed(transaction)
+        if cursor.execute(sql, (subject_ref,)).fetchone() is None
+        for item in items
+    ]
+    if missing:
+        raise ItemConflictError(sorted(set(missing)), reason="subject")
 
 
 def _put_searches(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
