@@ -15,6 +15,7 @@ from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.listing import list_records
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
+from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.vault.audit import audit_vault
 from tests.services.world import EXAMPLE, World, in_world, make_deployment, verified
@@ -197,3 +198,25 @@ def test_write_may_not_delete_a_part_of_a_class_that_the_caller_may_not_write(tm
         return await differences(world)
 
     assert in_world(deployment, work) == []
+
+
+def test_field_that_is_withheld_cannot_be_guessed_by_a_look_up(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text()
+    start = text.index("name: serve-users")
+    end = text.index("classes:", start)
+    charter = text[:end] + "withhold: [profile.emailAddress]\n    " + text[end:]
+    charter = re.sub(
+        r"(name: serve-users.*?)\n    withhold: \[(?!profile.emailAddress)[^]]*\]", r"\1", charter, flags=re.S
+    )
+    deployment = make_deployment(tmp_path / "deployment", charter=charter.encode())
+
+    async def work(world: World) -> list[str]:
+        item = WriteItem("ada", "profile", "self", {"userName": "ada", "emailAddress": "ada@example.com"})
+        await write_records(world.gate, world.caller("app"), purpose="serve_user", items=[item])
+        ask = {"dataset": "profile", "field": "emailAddress", "value": "ada@example.com"}
+        with pytest.raises(DeniedError, match="withholds"):
+            await find_users(world.gate, world.caller("app"), purpose="serve_user", **ask)
+        return (await find_users(world.gate, world.caller("staff"), purpose="support_user", **ask)).users
+
+    assert in_world(deployment, work) == ["ada"]
+    assert verified(deployment, tmp_path / "bundle").outcome == "verified"

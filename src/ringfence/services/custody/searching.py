@@ -53,7 +53,7 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
 
     Raises:
         InvalidInputError: the charter does not let this field be searched.
-        DeniedError: the charter does not permit this caller to find by it.
+        DeniedError: the charter does not permit this caller to find by it, or withholds it.
         IntegrityError, UnavailableError: as for reading.
     """
     gate.check_purpose(purpose)
@@ -80,8 +80,14 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
             records=FOUND_MAX,
         )
 
+    def is_withheld() -> bool:
+        """A field that may not be read may not be guessed either."""
+        return any(field in decision.withheld for decision in ruling[0].permitted.values())
+
     def prepare(state: State, at_ms: int) -> Prepared:
         ruling[:] = [rule(state)]
+        if is_withheld():
+            return Prepared(entries=[gate.limit_refusal(request, "withheld-field", at_ms=at_ms)], openings=[None])
         leaf, opening = gate.access_entry(request, dataset=dataset, decided=dict(ruling[0].decided), about=about)
         finds = [Find(label, token, FOUND_MAX)] if ruling[0].permitted else []
         return Prepared(entries=[leaf], openings=[opening], finds=finds)
@@ -92,6 +98,9 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     receipt = committed.receipt_text
     if not ruling[0].permitted:
         raise DeniedError(RULES_CHANGED, receipt=receipt)
+    if is_withheld():
+        clause = ruling[0].permitted[data_class].clause
+        raise DeniedError(f"clause `{clause}` withholds {label}: it cannot be searched", clause=clause, receipt=receipt)
     try:
         gate.check_time(committed)
         return FindAnswer([_user(gate, found) for found in committed.found[0]], receipt)
