@@ -246,8 +246,10 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Written(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One stored part: its record key (16 bytes), class, version (0 = deleted) and SHA-256 of the sealed bytes.
+    """One stored part: its record key (16 bytes), class, version and SHA-256 of the sealed bytes.
 
+    A part that the write deleted has the version that it had with its sign changed, and an empty digest: so that the
+    entries about a part are one chain, whichever lanes wrote them. (0 deletes without saying which version.)
     `dataset` is "" for the dataset of the entry, else one that this program keeps for itself, such as `@jurisdiction`.
     """
 

@@ -98,11 +98,21 @@ class KeyRow(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """A subject of the vault with its keys."""
+    """A subject of the vault with its keys, and its sealed user id where it has one; scans leave that out."""
 
     subject_ref: bytes
     user_index: bytes
     keys: tuple[KeyRow, ...]
+    identity: StoredPart | None = None
+
+
+class StoredSearch(NamedTuple):
+    """The blind-index token (16 bytes) of one record under one searchable field ("dataset.field")."""
+
+    subject_ref: bytes
+    field: str
+    record_key: bytes
+    token: bytes
 
 
 class NewSubject(NamedTuple):
@@ -320,10 +330,10 @@ class Store(Protocol):
         """The number of rules committed."""
 
     async def resolve(self, user_indexes: Sequence[bytes]) -> list[Subject | None]:
-        """Subjects by blind index, in the same order."""
+        """Subjects by blind index, in the same order, each with its sealed user id."""
 
     async def subject(self, subject_ref: bytes) -> Subject | None:
-        """One subject by reference."""
+        """One subject by reference, with its sealed user id."""
 
     async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
         """Those of these blind indexes whose user was ever erased, even if the user came back since."""
@@ -409,6 +419,12 @@ class Store(Protocol):
 
     def scan_subjects(self, *, rows_max: int) -> AsyncIterator[Sequence[Subject]]:
         """Every subject with its keys, in order of reference, `rows_max` at a time."""
+
+    def scan_keys(self, *, rows_max: int) -> AsyncIterator[Sequence[KeyRow]]:
+        """Every wrapped key, of subjects that are there and of others, in the order of the primary key."""
+
+    def scan_searches(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredSearch]]:
+        """Every token of the look-up, in the order of the primary key, `rows_max` at a time."""
 
     async def count_parts(self) -> int:
         """How many parts are stored; for progress."""

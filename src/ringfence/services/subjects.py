@@ -1,7 +1,10 @@
 """From the app's user ids to subjects and their opened keys: a bounded, time-limited cache over the store.
 
-What a stale entry could do: nothing that the store does not check. An erased subject's rows are gone when the
-transaction looks for them, and its entry here goes with the rule that erased it.
+Rules of this file:
+1. What the database says of whose a subject is counts only if the subject's own sealed user id says so too: it is
+   opened once for each subject that is looked up, so that a swapped row never serves one user another's data.
+2. What a stale entry could do: nothing that the store does not check. An erased subject's rows are gone when the
+   transaction looks for them, and its entry here goes with the rule that erased it.
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core import entry as e
+from ringfence.core.charter import PROTECTED
+from ringfence.core.envelope import open_part
 from ringfence.core.errors import IntegrityError, RingfenceError
 from ringfence.core.ports import KeyCustody, KeyRow, Store, Subject
+from ringfence.core.record import parse_stored_record
 
 SUBJECTS_CACHED_MAX: Final = 100_000
 CACHED_SECONDS_MAX: Final = 300.0
 LOOKUPS_PER_QUERY_MAX: Final = 256
+AUDIT_HINT: Final = "the database was changed behind the program: run `ringfence vault audit`"
 
 
 class KnownSubject:
@@ -48,6 +55,25 @@ class KnownSubject:
                 raise IntegrityError("a stored part has no key", place=place)
             cipher = self._ciphers[data_class] = AESGCM(custody.unwrap(row))
         return cipher
+
+
+def open_subject(user: str, subject: Subject, custody: KeyCustody, *, expires_at: float) -> KnownSubject:
+    """Give a subject that was found for a user: rule 1.
+
+    Raises:
+        IntegrityError: it is not this user's, or nothing shows that it is.
+    """
+    known = KnownSubject(subject, expires_at=expires_at)
+    part = subject.identity
+    place = f"subject {subject.subject_ref.hex()}"
+    if part is None:
+        raise IntegrityError("a stored subject has no user id of its own", place=place, hint=AUDIT_HINT)
+    plaintext = open_part(known.cipher(PROTECTED, custody), part.name, version=part.version, sealed=part.sealed)
+    if parse_stored_record(plaintext).record != user:
+        raise IntegrityError(
+            "a stored subject is found as a user whom it does not belong to", place=place, hint=AUDIT_HINT
+        )
+    return known
 
 
 class SubjectDirectory:
@@ -86,6 +112,10 @@ class SubjectDirectory:
         Args:
             user: the app's user id.
             fresh: ask the store even if the cache knows the user.
+
+        Raises:
+            IntegrityError: the subject that the store gives is not this user's.
+            UnavailableError: the store does not answer.
         """
         if fresh:
             self.drop(user)
@@ -112,11 +142,15 @@ class SubjectDirectory:
                     future.exception()
                 continue
             for (user, future), subject in zip(asked, subjects, strict=True):
-                future.set_result(self._remember(user, subject) if subject else None)
+                try:
+                    future.set_result(self._remember(user, subject) if subject else None)
+                except RingfenceError as error:
+                    future.set_exception(error)
+                    future.exception()
         self._asking = None
 
     def _remember(self, user: str, subject: Subject) -> KnownSubject:
-        known = KnownSubject(subject, expires_at=self._clock() + CACHED_SECONDS_MAX)
+        known = open_subject(user, subject, self._custody, expires_at=self._clock() + CACHED_SECONDS_MAX)
         self.drop(user)
         self._known[user] = known
         self._users[known.subject_ref] = user

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from ringfence.core.charter import PROTECTED
 from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName, WrappedKey
 from ringfence.core.errors import ConfigurationError, UnavailableError
@@ -32,6 +33,7 @@ from ringfence.core.ports import (
     Rows,
     StoredMark,
     StoredPart,
+    StoredSearch,
     Subject,
     Transaction,
 )
@@ -55,13 +57,27 @@ _RETRIED: Final = frozenset({"40001", "40P01", "55P03"})
 _FAILURES: Final = (*LOST, asyncpg.PostgresError, asyncio.CancelledError)
 
 _SUBJECTS: Final = """
-SELECT s.subject_ref, s.user_index, k.data_class, k.key_epoch, k.wrapped, k.commitment
+SELECT s.subject_ref, s.user_index, k.data_class, k.key_epoch, k.wrapped, k.commitment, NULL, NULL
 FROM ringfence.subjects s LEFT JOIN ringfence.subject_keys k USING (subject_ref)
+"""
+_IDENTIFIED: Final = """
+SELECT s.subject_ref, s.user_index, k.data_class, k.key_epoch, k.wrapped, k.commitment, p.version, p.sealed
+FROM ringfence.subjects s LEFT JOIN ringfence.subject_keys k USING (subject_ref)
+LEFT JOIN ringfence.parts p ON p.subject_ref = s.subject_ref AND p.dataset = '@identity'
+    AND p.record_key = s.subject_ref AND p.data_class = 'protected'
 """
 _SCAN_PARTS: Final = """
 SELECT dataset, subject_ref, record_key, data_class, version, sealed FROM ringfence.parts
 WHERE (subject_ref, dataset, record_key, data_class) > ($1, $2, $3, $4)
 ORDER BY subject_ref, dataset, record_key, data_class LIMIT $5
+"""
+_SCAN_KEYS: Final = """
+SELECT subject_ref, data_class, key_epoch, wrapped, commitment FROM ringfence.subject_keys
+WHERE (subject_ref, data_class) > ($1, $2) ORDER BY subject_ref, data_class LIMIT $3
+"""
+_SCAN_SEARCHES: Final = """
+SELECT subject_ref, field, record_key, token FROM ringfence.searches
+WHERE (subject_ref, field, record_key) > ($1, $2, $3) ORDER BY subject_ref, field, record_key LIMIT $4
 """
 _VERSIONS: Final = """
 SELECT g.place, t.data_class, t.version
@@ -168,13 +184,13 @@ class PostgresStore(PostgresLedger):
 
     async def resolve(self, user_indexes: Sequence[bytes]) -> list[Subject | None]:
         """Give subjects by blind index, in the same order."""
-        rows = await self._fetch(f"{_SUBJECTS} WHERE s.user_index = ANY ($1) ORDER BY 1, 3", list(user_indexes))
+        rows = await self._fetch(f"{_IDENTIFIED} WHERE s.user_index = ANY ($1) ORDER BY 1, 3", list(user_indexes))
         subjects = {subject.user_index: subject for subject in _subjects_of(rows)}
         return [subjects.get(user_index) for user_index in user_indexes]
 
     async def subject(self, subject_ref: bytes) -> Subject | None:
         """Give one subject by reference."""
-        subjects = _subjects_of(await self._fetch(f"{_SUBJECTS} WHERE s.subject_ref = $1 ORDER BY 3", subject_ref))
+        subjects = _subjects_of(await self._fetch(f"{_IDENTIFIED} WHERE s.subject_ref = $1 ORDER BY 3", subject_ref))
         return subjects[0] if subjects else None
 
     async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
@@ -231,6 +247,20 @@ class PostgresStore(PostgresLedger):
             subjects = _subjects_of(rows)
             yield subjects
             after = subjects[-1].subject_ref
+
+    async def scan_keys(self, *, rows_max: int) -> AsyncIterator[Sequence[KeyRow]]:
+        """Give every wrapped key, by subject and class, `rows_max` at a time."""
+        after: tuple[bytes, str] = (b"", "")
+        while rows := await self._fetch(_SCAN_KEYS, *after, rows_max):
+            yield [_key_row(*row) for row in rows]
+            after = (rows[-1][0], rows[-1][1])
+
+    async def scan_searches(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredSearch]]:
+        """Give every token of the look-up, by subject, field and record, `rows_max` at a time."""
+        after: tuple[bytes, str, bytes] = (b"", "", b"")
+        while rows := await self._fetch(_SCAN_SEARCHES, *after, rows_max):
+            yield [StoredSearch(*row) for row in rows]
+            after = (rows[-1][0], rows[-1][1], rows[-1][2])
 
     async def count_parts(self) -> int:
         """Give how many parts are stored."""
@@ -306,10 +336,16 @@ async def _find(link: LaneLink, wanted: Sequence[Find]) -> list[list[Found]]:
 def _subjects_of(rows: Sequence[Any]) -> list[Subject]:
     """Group rows of `_SUBJECTS`, which come in order of subject and class."""
     subjects: list[Subject] = []
-    for reference, user_index, data_class, key_epoch, wrapped, commitment in rows:
+    for reference, user_index, data_class, key_epoch, wrapped, commitment, version, sealed in rows:
         if not subjects or subjects[-1].subject_ref != reference:
-            subjects.append(Subject(reference, user_index, ()))
+            name = PartName(IDENTITY_DATASET, reference, reference, PROTECTED)
+            identity = None if version is None else StoredPart(name, version, sealed)
+            subjects.append(Subject(reference, user_index, (), identity))
         if data_class is not None:
             key = KeyRow(reference, data_class, key_epoch, WrappedKey(wrapped, commitment))
             subjects[-1] = subjects[-1]._replace(keys=(*subjects[-1].keys, key))
     return subjects
+
+
+def _key_row(subject_ref: bytes, data_class: str, key_epoch: int, wrapped: bytes, commitment: bytes) -> KeyRow:
+    return KeyRow(subject_ref, data_class, key_epoch, WrappedKey(wrapped, commitment))

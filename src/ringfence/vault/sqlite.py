@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from ringfence.core.charter import PROTECTED
 from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName, WrappedKey
 from ringfence.core.lane import NO_PREVIOUS
@@ -31,6 +32,7 @@ from ringfence.core.ports import (
     Rows,
     StoredMark,
     StoredPart,
+    StoredSearch,
     Subject,
     Transaction,
 )
@@ -61,6 +63,10 @@ _SCAN_PARTS: Final = (
     "SELECT dataset, subject_ref, record_key, data_class, version, sealed FROM parts"
     " WHERE (subject_ref, dataset, record_key, data_class) > (?, ?, ?, ?)"
     " ORDER BY subject_ref, dataset, record_key, data_class LIMIT ?"
+)
+_SCAN_SEARCHES: Final = (
+    "SELECT subject_ref, field, record_key, token FROM searches WHERE (subject_ref, field, record_key) > (?, ?, ?)"
+    " ORDER BY subject_ref, field, record_key LIMIT ?"
 )
 _KEYS: Final = "SELECT subject_ref, data_class, key_epoch, wrapped, commitment FROM subject_keys"
 
@@ -93,13 +99,13 @@ class SqliteStore(SqliteLedger):
         subjects: list[Subject | None] = []
         for user_index in user_indexes:
             rows = self._read("SELECT subject_ref FROM subjects WHERE user_index = ?", (user_index,))
-            subjects.append(Subject(rows[0][0], user_index, self._keys(rows[0][0])) if rows else None)
+            subjects.append(self._subject(rows[0][0], user_index) if rows else None)
         return subjects
 
     async def subject(self, subject_ref: bytes) -> Subject | None:
         """Give one subject by reference."""
         rows = self._read("SELECT user_index FROM subjects WHERE subject_ref = ?", (subject_ref,))
-        return Subject(subject_ref, rows[0][0], self._keys(subject_ref)) if rows else None
+        return self._subject(subject_ref, rows[0][0]) if rows else None
 
     async def erased(self, user_indexes: Sequence[bytes]) -> set[bytes]:
         """Give those of these blind indexes whose user was ever erased."""
@@ -153,16 +159,34 @@ class SqliteStore(SqliteLedger):
             yield [Subject(reference, user_index, self._keys(reference)) for reference, user_index in rows]
             after = rows[-1][0]
 
+    async def scan_keys(self, *, rows_max: int) -> AsyncIterator[Sequence[KeyRow]]:
+        """Give every wrapped key, by subject and class, `rows_max` at a time."""
+        after: tuple[bytes, str] = (b"", "")
+        while rows := self._read(
+            f"{_KEYS} WHERE (subject_ref, data_class) > (?, ?) ORDER BY 1, 2 LIMIT ?", (*after, rows_max)
+        ):
+            yield [_key_row(*row) for row in rows]
+            after = rows[-1][:2]
+
+    async def scan_searches(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredSearch]]:
+        """Give every token of the look-up, by subject, field and record, `rows_max` at a time."""
+        after: tuple[bytes, str, bytes] = (b"", "", b"")
+        while rows := self._read(_SCAN_SEARCHES, (*after, rows_max)):
+            yield [StoredSearch(*row) for row in rows]
+            after = rows[-1][:3]
+
     async def count_parts(self) -> int:
         """Give how many parts are stored."""
         return int(self._read("SELECT count(*) FROM parts")[0][0])
 
+    def _subject(self, subject_ref: bytes, user_index: bytes) -> Subject:
+        name = PartName(IDENTITY_DATASET, subject_ref, subject_ref, PROTECTED)
+        rows = self._read(_READ_PART, name)
+        return Subject(subject_ref, user_index, self._keys(subject_ref), StoredPart(name, *rows[0]) if rows else None)
+
     def _keys(self, subject_ref: bytes) -> tuple[KeyRow, ...]:
         rows = self._read(f"{_KEYS} WHERE subject_ref = ? ORDER BY data_class", (subject_ref,))
-        return tuple(
-            KeyRow(reference, data_class, key_epoch, WrappedKey(wrapped, commitment))
-            for reference, data_class, key_epoch, wrapped, commitment in rows
-        )
+        return tuple([_key_row(*row) for row in rows])
 
 
 def _move_lane(cursor: sqlite3.Cursor, transaction: Transaction, previous: bytes) -> None:
@@ -245,3 +269,7 @@ def _find(cursor: sqlite3.Cursor, wanted: Find) -> list[Found]:
             _FIND, (*wanted, IDENTITY_DATASET)
         )
     ]
+
+
+def _key_row(subject_ref: bytes, data_class: str, key_epoch: int, wrapped: bytes, commitment: bytes) -> KeyRow:
+    return KeyRow(subject_ref, data_class, key_epoch, WrappedKey(wrapped, commitment))

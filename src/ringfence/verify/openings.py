@@ -179,7 +179,7 @@ def _check_written(entry: Access, about: About) -> None:
     seen: set[tuple[bytes, str, str]] = set()
     for part in about.written:
         name = (part.record_key, part.data_class, part.dataset)
-        if name in seen or part.record_key not in records or part.version < 0:
+        if name in seen or part.record_key not in records or (part.version > 0) != bool(part.digest):
             raise ProofInvalidError("a part was written twice, or of a record that the write does not name")
         if part.dataset and not part.dataset.startswith("@"):
             raise ProofInvalidError("a part was written into another dataset than the write's", found=part.dataset[:80])

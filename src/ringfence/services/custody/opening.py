@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from ringfence.core.envelope import PartName, open_part
-from ringfence.core.errors import IntegrityError
 from ringfence.core.ports import KeyCustody
+from ringfence.core.record import parse_stored_record
 from ringfence.core.view import Decision
 from ringfence.services.subjects import KnownSubject
 
@@ -39,12 +39,6 @@ class ReadRecord(msgspec.Struct, frozen=True):
         return found
 
 
-class _Stored(msgspec.Struct, frozen=True):
-    record: str
-    fields: msgspec.Raw
-
-
-_decode_stored = msgspec.json.Decoder(_Stored).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -60,10 +54,7 @@ def decode_name(plaintext: bytes) -> str:
     Raises:
         IntegrityError: it is not a record.
     """
-    try:
-        return _decode_stored(plaintext).record
-    except msgspec.DecodeError:
-        raise IntegrityError("a part holds something that this program does not write") from None
+    return parse_stored_record(plaintext).record
 
 
 def open_record(
@@ -93,10 +84,7 @@ def open_record(
             continue
         version, sealed = part
         plaintext = open_part(subject.cipher(name.data_class, keys), name, version=version, sealed=sealed)
-        try:
-            stored = _decode_stored(plaintext)
-        except msgspec.DecodeError:
-            raise IntegrityError("a part holds something that this program does not write") from None
+        stored = parse_stored_record(plaintext)
         record = stored.record
         opened.append((name.data_class, stored.fields))
     if not opened:

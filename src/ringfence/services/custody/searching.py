@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +13,7 @@ from ringfence.core.envelope import open_part
 from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError
 from ringfence.core.ports import Find, Found
 from ringfence.core.ruling import Ruling, rule_access
+from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.opening import decode_name
@@ -23,7 +22,6 @@ from ringfence.services.jobs import Prepared
 
 FOUND_MAX: Final = 10
 VALUE_SIZE_BYTES_MAX: Final = 1024
-_NOT_DIGITS: Final = re.compile(r"[^0-9+]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +30,6 @@ class FindAnswer:
 
     users: list[str]
     receipt: str
-
-
-def normalize(value: str, how: str) -> str:
-    """Bring a value to the form that is indexed, so that spellings of one address or number meet.
-
-    Args:
-        how: `none`, `email` (case and surrounding space do not count) or `phone` (digits and `+` alone count).
-    """
-    text = unicodedata.normalize("NFKC", value).strip()
-    if how == "email":
-        return text.casefold()
-    if how == "phone":
-        return _NOT_DIGITS.sub("", text)
-    return text
 
 
 async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, field: str, value: str) -> FindAnswer:

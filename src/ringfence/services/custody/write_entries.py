@@ -58,7 +58,7 @@ class Group:
     downgraded: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
 
     def add(self, subject_ref: bytes, record_key: bytes, *, written: Iterable[e.Written], count: int = 1) -> None:
-        """Name one record and the parts that the write leaves of it; those that it deletes have version 0."""
+        """Name one record and the parts that the write leaves of it; deleted ones have their version negated."""
         self.count += count
         self.subjects.append(subject_ref)
         self.records.append(record_key)

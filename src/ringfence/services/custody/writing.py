@@ -33,11 +33,11 @@ from ringfence.core.ports import (
     SearchWrite,
 )
 from ringfence.core.receipt import Receipt, render_receipt
+from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.opening import RecordName, render_plaintext
 from ringfence.services.custody.request import Caller
-from ringfence.services.custody.searching import normalize
 from ringfence.services.custody.wards import Ward, find_wards
 from ringfence.services.custody.write_entries import (
     Asking,
@@ -256,7 +256,7 @@ class _Writing:
             written.append(e.Written(key, data_class, version, hashlib.sha256(sealed).digest()))
         for data_class, old in known.items():
             self._drops.append(PartDrop(0, PartName(item.dataset, ward.subject_ref, key, data_class), old))
-            written.append(e.Written(key, data_class, 0, b""))
+            written.append(e.Written(key, data_class, -old, b""))
         group.add(ward.subject_ref, key, written=written)
         self._versions.append(version)
         self._plan_searches(item, key, ward)

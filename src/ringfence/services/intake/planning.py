@@ -37,7 +37,7 @@ from ringfence.services.custody.write_entries import Asking, Group, Groups, leav
 from ringfence.services.intake.chunk import Chunk
 from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
 from ringfence.services.intake.sealing import Nonces, UserSealer, mark_name
-from ringfence.services.subjects import KnownSubject
+from ringfence.services.subjects import open_subject
 
 ROWS_PER_TURN: Final = 500
 _new: Any = tuple.__new__
@@ -135,7 +135,7 @@ class _Planner:
         """Plan the pieces of a user of whom something is stored."""
         self._plan.references[user] = subject.subject_ref
         self._plan.known_users.add(user)
-        ward = Ward(user, subject.user_index, KnownSubject(subject, expires_at=math.inf))
+        ward = Ward(user, subject.user_index, open_subject(user, subject, self._keys, expires_at=math.inf))
         sealer = self._sealer(ward)
         for piece in pieces:
             await self._plan_known_rows(ward, sealer, piece.rows)
@@ -198,7 +198,7 @@ class _Planner:
             group.classes.add(data_class)
         for data_class, version in known.items():
             plan.drops.append(PartDrop(0, PartName(dataset, reference, key, data_class), version))
-            group.written.append(e.Written(key, data_class, 0, b"", own))
+            group.written.append(e.Written(key, data_class, -version, b"", own))
             group.classes.add(data_class)
         for label, text in row.searched:
             token = self._keys.index(label, text.encode("utf-8", "surrogatepass")) if text else None

@@ -16,8 +16,8 @@ from ringfence.core.catalog import class_of_record, classify_record
 from ringfence.core.charter import PROTECTED, Charter, Dataset, Searchable
 from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
+from ringfence.core.searchable import normalize
 from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.custody.searching import normalize
 from ringfence.services.intake.messages import Row
 from ringfence.services.intake.naming import DIGEST_SIZE_BYTES, RecordNamer, digest_content, render_content
 
