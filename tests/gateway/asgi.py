@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
 from ringfence.app.serving import _tree_files
 from ringfence.app.surroundings import make_country_finder
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
@@ -22,7 +22,7 @@ from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.custody.gate import Gate
-from tests.services.world import make_deployment, open_world
+from tests.services.world import make_deployment, open_world, sequence
 
 
 @dataclass
@@ -34,6 +34,12 @@ class Stage:
     gate: Gate
     tokens: dict[str, str]
     reasons: list[str]
+    deployment: Deployment
+
+    def sequence(self) -> None:
+        """Have everything that was written so far put under a signed checkpoint."""
+        self.runner.run(self.gate.singles.seal())
+        self.runner.run(sequence(self.deployment))
 
     def request(self, method: str, path: str, *, name: str = "app", **options: Any) -> httpx.Response:
         """Call as a registered caller in the U.S.; an exception of the application is the caller's."""
@@ -99,5 +105,5 @@ def open_stage(directory: Path) -> Iterator[Stage]:
             tree_file=_tree_files(deployment.ledger),
             prove=prove,
         )
-        yield Stage(runner, application, world.gate, tokens, reasons)
+        yield Stage(runner, application, world.gate, tokens, reasons, deployment)
         runner.run(stack.aclose())

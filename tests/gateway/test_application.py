@@ -116,6 +116,35 @@ def test_request_id_is_held_to_its_limit(stage: Stage) -> None:
     assert write("é" * 101) == 400
 
 
+@pytest.mark.parametrize("name", ["parent", "app"])
+def test_list_does_not_tell_a_user_without_records_from_nobody(stage: Stage, name: str) -> None:
+    user = f"lea of {name}"
+    stage.request("PUT", f"/v1/records/autofill/{user}/self", params=SERVE, content=b'{"PhoneNumber":"+12025550143"}')
+    asked = {"purpose": "show_public_content" if name == "parent" else "serve_user"}
+    known, unknown = (
+        stage.request("GET", f"/v1/records/posts/{of}", name=name, params=asked) for of in (user, "nobody-at-all")
+    )
+    assert (known.status_code, known.json()) == (200, {"records": [], "after": ""})
+    assert (unknown.status_code, unknown.json()) == (200, {"records": [], "after": ""})
+    assert set(known.headers) == set(unknown.headers)
+    stage.request("PUT", f"/v1/records/posts/{user}/one", params=SERVE, content=b'{"WhoCanView":"Everyone"}')
+    filled = stage.request("GET", f"/v1/records/posts/{user}", name=name, params=asked)
+    assert [record["record"] for record in filled.json()["records"]] == ["one"]
+
+
+def test_receipt_that_was_made_up_is_the_callers_fault_and_raises_no_alarm(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = stage.request("PUT", "/v1/records/profile/rita/self", params=SERVE, content=b'{"userName":"rita"}')
+    lane, n, position, digest = answer.headers["ringfence-receipt"].split("-")
+    stage.sequence()
+    assert stage.request("GET", f"/v1/receipts/{lane}-{n}-{position}-{digest}").status_code == 200
+    for made_up in (f"{lane}-{n}-{position}-{'0' * 64}", f"{lane}-{n}-200-{digest}", f"{lane}-99999-0-{digest}"):
+        assert stage.request("GET", f"/v1/receipts/{made_up}").status_code in (404, 503)
+    assert problem(stage.request("GET", f"/v1/receipts/{lane}-{n}-{position}-{'0' * 64}")) == (404, "not-found")
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
 def test_body_over_its_limit_is_refused_by_name(stage: Stage) -> None:
     answer = stage.request("PUT", "/v1/records/profile/ada/big", params=SERVE, content=b" " * (8 * 1024 * 1024 + 1))
     assert problem(answer) == (413, "limit-exceeded")

@@ -80,8 +80,10 @@ def test_proof_by_another_log_is_refused(sequenced: Sequenced) -> None:
 
 
 def test_no_proof_is_made_for_an_entry_that_the_ledger_does_not_have(sequenced: Sequenced) -> None:
-    with pytest.raises(IntegrityError, match="another entry"):
-        sequenced.prove(receipt_of(300)._replace(entry_hash=bytes(32)))
+    sequenced.prove(receipt_of(300))
+    for forged in (receipt_of(300)._replace(entry_hash=bytes(32)), receipt_of(300)._replace(position=250)):
+        with pytest.raises(NotFoundError, match="another entry"):
+            sequenced.prove(forged)
     with pytest.raises(NotFoundError):
         sequenced.prove(receipt_of(300)._replace(n=71))
 

@@ -25,7 +25,6 @@ async def send_export(gate: Gate, caller: Caller, *, purpose: str, user: str, se
 
     Raises:
         DeniedError: of no dataset anything may be exported.
-        NotFoundError: the user is not in the vault.
     """
     started = False
     denied: DeniedError | None = None

@@ -21,9 +21,10 @@ async def prove_receipt(store: Store, tree: TreeReader, receipt: Receipt, *, log
     """Give the proof file (tlog-proof) of a receipt's entry under the newest checkpoint.
 
     Raises:
-        NotFoundError: the store has no such batch.
+        NotFoundError: the store has no such batch, or the signed tree has another entry at that place: nobody was given
+            such a receipt. Whoever holds a true one shows a changed ledger by any proof of that place.
         UnavailableError: the entry is not under a signed checkpoint yet; it is within a second of being sealed.
-        IntegrityError: the ledger has another entry at that place, or the tree's files are not what was signed.
+        IntegrityError: the tree's files are not what was signed.
     """
     place = f"lane {receipt.lane} batch {receipt.n} entry {receipt.position}"
     first_leaf = await store.placement(receipt.lane, receipt.n)
@@ -31,9 +32,10 @@ async def prove_receipt(store: Store, tree: TreeReader, receipt: Receipt, *, log
         if await store.find_batch(receipt.lane, receipt.n) is None:
             raise NotFoundError(f"the ledger has no batch {receipt.n} of lane {receipt.lane}")
         raise _not_yet(place)
-    return prove_leaf(
-        tree, index=first_leaf + 1 + receipt.position, leaf_hash=receipt.entry_hash, log_key=log_key, place=place
-    )
+    found, proof = _prove(tree, index=first_leaf + 1 + receipt.position, log_key=log_key, place=place)
+    if found != receipt.entry_hash:
+        raise NotFoundError(f"the ledger has another entry than this receipt's at {place}")
+    return proof
 
 
 def prove_leaf(tree: TreeReader, *, index: int, leaf_hash: bytes, log_key: VerifierKey, place: str) -> bytes:
@@ -50,6 +52,14 @@ def prove_leaf(tree: TreeReader, *, index: int, leaf_hash: bytes, log_key: Verif
         UnavailableError: the newest checkpoint is of a smaller tree.
         IntegrityError: the tree has another leaf there, or its files are not what was signed.
     """
+    found, proof = _prove(tree, index=index, log_key=log_key, place=place)
+    if found != leaf_hash:
+        raise IntegrityError(f"the ledger has another entry at leaf {index}", place=place)
+    return proof
+
+
+def _prove(tree: TreeReader, *, index: int, log_key: VerifierKey, place: str) -> tuple[bytes, bytes]:
+    """Give the hash of the leaf at this place, and the proof that it is there."""
     try:
         note = tree.read_checkpoint()
         if note is None:
@@ -63,9 +73,7 @@ def prove_leaf(tree: TreeReader, *, index: int, leaf_hash: bytes, log_key: Verif
         verify_inclusion(found, path, index=index, size=size, root=root)
     except ProofInvalidError as error:
         raise IntegrityError(f"the tree's files are not what was signed: {error}", place=error.place) from None
-    if found != leaf_hash:
-        raise IntegrityError(f"the ledger has another entry at leaf {index}", place=place)
-    return render_proof(InclusionProof(index=index, hashes=path, checkpoint=note))
+    return found, render_proof(InclusionProof(index=index, hashes=path, checkpoint=note))
 
 
 def _read_leaf_hash(tree: TreeReader, *, index: int, size: int) -> bytes:

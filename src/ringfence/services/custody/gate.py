@@ -158,7 +158,7 @@ class Gate:
             purpose=request.purpose,
             verb=request.verb,
             dataset=dataset.name,
-            classes=classes_of(dataset),
+            classes=classes_of(state.rules.datasets.get(dataset.name, dataset)),  # it may have changed meanwhile
             shape=request.shape,
             records=request.records,
         )
