@@ -15,6 +15,7 @@ from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
 from ringfence.app.serving import _tree_files
 from ringfence.app.surroundings import make_country_finder
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
+from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.receipt import parse_receipt
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker, read_issuer
@@ -99,7 +100,7 @@ def open_stage(directory: Path) -> Iterator[Stage]:
         application = Gateway(
             world.gate,
             tokens=TokenChecker({DEVELOPMENT_ISSUER: issuer}, clock_seconds=lambda: world.gate.clock_ms() / 1000),
-            countries=make_country_finder(deployment),
+            countries=make_country_finder(deployment, mode=DEVELOPMENT),
             readiness=lambda: reasons,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(deployment.ledger),

@@ -94,6 +94,25 @@ def test_ipv4_address_in_ipv6_form_is_the_ipv4_address(finder: CountryFinder) ->
     assert finder.find(f"::ffff:{OUTSIDE}", US.encode()) == ("SG", "connection")
 
 
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_loopback_counts_as_a_country_where_development_says_so(peer: str) -> None:
+    developing = CountryFinder(lambda address: COUNTRIES.get(address, ""), {}, loopback="US")
+    assert developing.find(peer, b"") == ("US", "development")
+    assert developing.find(peer, SG.encode()) == ("US", "development")
+    assert make_finder().find(peer, b"") == (OTHER, "connection")
+
+
+def test_development_country_is_of_nobody_but_loopback_speaking_for_itself() -> None:
+    networks = {"edge": ipaddress.ip_network("127.0.0.1/32"), "far": ipaddress.ip_network("198.51.100.0/24")}
+    developing = CountryFinder(lambda address: COUNTRIES.get(address, ""), networks, loopback="US")
+    assert developing.find("127.0.0.1", b"") == ("US", "development")
+    assert developing.find("127.0.0.1", SG.encode()) == ("SG", "proxy edge")
+    assert developing.find("127.0.0.1", b"unknown") == (OTHER, "proxy edge")
+    assert developing.find(PROXY, b"127.0.0.5") == (OTHER, "proxy far")
+    assert developing.find(PROXY, b"") == (OTHER, "proxy far")
+    assert developing.find(OUTSIDE, b"127.0.0.1") == ("SG", "connection")
+
+
 def test_peer_without_an_address_is_in_no_country(finder: CountryFinder) -> None:
     for peer in ("", "/run/gateway.sock", "localhost"):
         assert finder.find(peer, US.encode()) == (OTHER, "connection")

@@ -92,7 +92,7 @@ def _check_surroundings(deployment: Deployment, *, mode: str) -> Iterator[Findin
     except ConfigurationError as error:
         yield Finding("issuers", "wrong", error.message, error.hint)
     try:
-        make_country_finder(deployment)
+        make_country_finder(deployment, mode=mode)
     except ConfigurationError as error:
         yield Finding("geography", "wrong", error.message, error.hint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ringfence.core.countries import COUNTRIES
 from ringfence.core.errors import ConfigurationError
 
 FILE: Final = "ringfence.yaml"
@@ -40,13 +42,14 @@ class ListenSettings(Settings):
 
 
 class Configuration(Settings):
-    """The whole file."""
+    """The whole file. `development_country` is where loopback counts as being, in development mode alone."""
 
     store: str = SQLITE_STORE
     region: str
     geography: str = ""
     listen: ListenSettings = ListenSettings()
     trusted_proxies: dict[str, str] = {}
+    development_country: str = ""
     issuers: dict[str, IssuerSettings] = {}
     keys: Literal["software"] = "software"
 
@@ -58,6 +61,13 @@ class Configuration(Settings):
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
+        return value
+
+    @field_validator("development_country")
+    @classmethod
+    def _known_country(cls, value: str) -> str:
+        if value and value not in COUNTRIES:
+            raise ValueError("not an ISO 3166 alpha-2 country, such as US")
         return value
 
     @field_validator("store")
@@ -113,8 +123,6 @@ def _wrong_settings(where: str, error: ValidationError) -> ConfigurationError:
 
 def render_configuration(configuration: Configuration) -> str:
     """Give the settings as a file that a person can edit."""
-    import io
-
     stream = io.StringIO()
     yaml = YAML()
     yaml.dump(configuration.model_dump(), stream)

@@ -41,13 +41,15 @@ async def initialise(
     Raises:
         CharterInvalidError: the charter has problems.
         ConfigurationError: the directory is not empty, or something cannot be written.
-        InvalidInputError: the region is not one of the charter.
+        InvalidInputError: the region is not one of the charter, or a production deployment has a development country.
     """
     charter = parse_charter(charter_text, file=charter_file)
     if configuration.region not in charter.regions:
         raise InvalidInputError(
             f"there is no region {configuration.region!r:.80}", hint=f"the charter names {', '.join(charter.regions)}"
         )
+    if configuration.development_country and mode != e.DEVELOPMENT:
+        raise InvalidInputError("a production deployment has no development country", hint="leave one of the two out")
     verifier_key_of(Ed25519PrivateKey.generate(), name=origin)  # refuses a name that no key can have
     if configuration.geography and not Path(configuration.geography).is_file():
         raise ConfigurationError(f"there is no file {configuration.geography}", hint="name an MMDB file")

@@ -73,11 +73,12 @@ class Service:
         async def prove(text: str) -> bytes:
             return await prove_receipt(runtime.store, tree, parse_receipt(text), log_key=runtime.trust.log_key)
 
-        issuers = read_issuers(self._deployment, mode=runtime.keeper.state.mode)
+        mode = runtime.keeper.state.mode
+        issuers = read_issuers(self._deployment, mode=mode)
         self.gateway = Gateway(
             gate,
             tokens=TokenChecker(issuers, clock_seconds=time.time),
-            countries=make_country_finder(self._deployment),
+            countries=make_country_finder(self._deployment, mode=mode),
             readiness=self.reasons,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(self._deployment.ledger),

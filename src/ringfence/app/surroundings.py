@@ -5,14 +5,13 @@ from __future__ import annotations
 import ipaddress
 import ssl
 
-import maxminddb
-
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
 from ringfence.app.tokens import PUBLIC_FILE
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
 from ringfence.gateway.authentication import Issuer, read_issuer
 from ringfence.gateway.country import CountryFinder
+from ringfence.legacy.evidence import AddressBook
 
 
 def read_issuers(deployment: Deployment, *, mode: str) -> dict[str, Issuer]:
@@ -32,34 +31,23 @@ def read_issuers(deployment: Deployment, *, mode: str) -> dict[str, Issuer]:
     return issuers
 
 
-def make_country_finder(deployment: Deployment) -> CountryFinder:
+def make_country_finder(deployment: Deployment, *, mode: str) -> CountryFinder:
     """Give the finder of countries that the settings describe.
 
     Raises:
-        ConfigurationError: the geography file cannot be read.
+        ConfigurationError: the geography file cannot be read, or loopback has a country in production.
     """
     configuration = deployment.configuration
     networks = {name: ipaddress.ip_network(text) for name, text in configuration.trusted_proxies.items()}
-    if not configuration.geography:
-        return CountryFinder(lambda address: "", networks)
-    path = deployment.path(configuration.geography)
-    try:
-        database = maxminddb.open_database(str(path))
-    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+    loopback = configuration.development_country
+    if loopback and mode != DEVELOPMENT:
         raise ConfigurationError(
-            f"the geography file {path} cannot be read: {error}", hint="name an MMDB file under `geography`"
-        ) from None
-
-    def locate(address: str) -> str:
-        try:
-            found = database.get(address)
-        except ValueError:  # an IPv6 address, and a file of IPv4 alone
-            return ""
-        country = found.get("country") if isinstance(found, dict) else None
-        code = country.get("iso_code") if isinstance(country, dict) else None
-        return code if isinstance(code, str) else ""
-
-    return CountryFinder(locate, networks)
+            "`development_country` is set, but this deployment is in production", hint="remove it from ringfence.yaml"
+        )
+    if not configuration.geography:
+        return CountryFinder(lambda address: "", networks, loopback=loopback)
+    addresses = AddressBook(deployment.path(configuration.geography))
+    return CountryFinder(lambda address: addresses.locate(address).country, networks, loopback=loopback)
 
 
 def verify_certificate(deployment: Deployment) -> None:

@@ -26,6 +26,13 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint="name a charter's file") from None
 
 
+def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    named = dict(item.partition("=")[::2] for item in given)
+    if not all(named.values()) or len(named) < len(given):
+        raise click.BadParameter("give each as NAME=NETWORK, such as edge=192.0.2.0/24", ctx=context, param=option)
+    return named
+
+
 @click.command()
 @click.argument("directory", type=_FILE)
 @click.option("--charter", "charter_file", type=_FILE, required=True, help="The agreement to put in force.")
@@ -34,6 +41,17 @@ def _read(path: Path) -> bytes:
 @click.option("--store", default=SQLITE_STORE, show_default=True, help="`sqlite`, or a postgresql:// address.")
 @click.option("--geography", default="", help="An MMDB file that places addresses in countries.")
 @click.option("--production", is_flag=True, help="Make no development tokens, for ever.")
+@click.option(
+    "--development-country", default="", help="Where calls from this machine count as coming from, such as US."
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="NAME=NETWORK",
+    callback=_proxies,
+    help="A network whose word is taken, in X-Forwarded-For, on where a call comes from. May be repeated.",
+)
 @json_option
 def init(
     directory: Path,
@@ -44,11 +62,17 @@ def init(
     store: str,
     geography: str,
     production: bool,
+    development_country: str,
+    proxies: dict[str, str],
     as_json: bool,
 ) -> None:
     """Make a deployment in DIRECTORY: keys, database, the ledger's first entries, and trust.json."""
     configuration = make_configuration(
-        store=store, region=region, geography=str(Path(geography).resolve()) if geography else ""
+        store=store,
+        region=region,
+        geography=str(Path(geography).resolve()) if geography else "",
+        development_country=development_country,
+        trusted_proxies=proxies,
     )
     charter = run(
         initialise(

@@ -10,6 +10,7 @@ from ringfence.core.view import OTHER
 
 ADDRESSES_CACHED_MAX: Final = 50_000
 FORWARDED_SIZE_BYTES_MAX: Final = 1_024
+DEVELOPMENT_SOURCE: Final = "development"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -20,15 +21,19 @@ class CountryFinder:
     Args:
         locate: gives the ISO 3166 alpha-2 country of an address, or "" when it is not known.
         trusted_proxies: name to network; only these may speak for others, through `X-Forwarded-For`.
+        loopback: in development, the country of a connection from this machine that speaks for nobody else; "": none.
     """
 
-    def __init__(self, locate: Callable[[str], str], trusted_proxies: Mapping[str, Network]) -> None:
+    def __init__(
+        self, locate: Callable[[str], str], trusted_proxies: Mapping[str, Network], *, loopback: str = ""
+    ) -> None:
         self._locate = locate
+        self._loopback = loopback
         self._trusted = dict(trusted_proxies)
         self._known: dict[tuple[str, bytes], tuple[str, str]] = {}
 
     def find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
-        """Give the country (`OTHER` when not known) and its source: `connection`, or `proxy NAME`."""
+        """Give the country (`OTHER` when not known) and its source: `connection`, `proxy NAME` or `development`."""
         known = self._known.get((peer, forwarded_for))
         if known is None:
             # What a stranger says of itself, and a word that is too long, would only fill the memory.
@@ -41,6 +46,8 @@ class CountryFinder:
 
     def _find(self, peer: str, forwarded_for: bytes) -> tuple[str, str]:
         proxy = self._proxy(peer)
+        if self._loopback and _is_loopback(peer) and (proxy is None or not forwarded_for):
+            return self._loopback, DEVELOPMENT_SOURCE
         if proxy is None:
             return self._country(peer), "connection"
         if not forwarded_for or len(forwarded_for) > FORWARDED_SIZE_BYTES_MAX:
@@ -73,3 +80,8 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return mapped or parsed
+
+
+def _is_loopback(address: str) -> bool:
+    parsed = _parse(address)
+    return parsed is not None and parsed.is_loopback
