@@ -12,13 +12,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from ruamel.yaml import YAML
 
 from ringfence.gateway.connections import STATE_KEY, ConnectionGuard, ConnectionLimits
 from ringfence.gateway.protocol import GatheringProtocol
+from tests.faults.serving import Server
+from tests.services.world import make_deployment
 
 HEAD = 4096
 SHORT = 0.2
@@ -253,3 +257,25 @@ def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     guard.leave("192.0.2.1")
     assert guard.admit("192.0.2.1") == "192.0.2.1"
     assert guard.admit("") == ""
+
+
+@pytest.mark.parametrize("proxies", [{}, {"edge": "127.0.0.1/32"}])
+def test_settings_of_a_served_deployment_hold(tmp_path: Path, proxies: dict[str, str]) -> None:
+    make_deployment(tmp_path / "deployment")
+    path, yaml = tmp_path / "deployment" / "ringfence.yaml", YAML()
+    settings = yaml.load(path.read_text("utf-8"))
+    settings["listen"]["connections_per_address_max"] = 2
+    settings["trusted_proxies"] = proxies
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(settings, file)
+    server = Server(tmp_path / "deployment")
+    server.start()
+    address = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    alive = GET.replace(b"GET /", b"GET /healthz")
+    held = [connect(address) for _ in range(3)]
+    answers = [status_of(ask(connection, alive)) for connection in held[:2]]
+    third = status_of(ask(held[2], alive)) if proxies else status_of(read_all(held[2]))
+    for connection in held:
+        connection.close()
+    assert server.stop() == 0
+    assert (answers, third) == ([200, 200], 200 if proxies else 429)

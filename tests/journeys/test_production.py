@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
 from ruamel.yaml import YAML
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, LOCAL_ISSUER, open_deployment
 from ringfence.app.tokens import create_token_key
 from ringfence.client.client import Client
 from ringfence.core.errors import DeniedError, UnauthenticatedError
@@ -149,12 +149,13 @@ def test_token_of_the_development_issuer_is_refused_although_its_key_and_subject
         client.read("profile", "ada", purpose=PURPOSE)
 
 
-def test_settings_that_name_the_development_issuer_are_refused(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [DEVELOPMENT_ISSUER, LOCAL_ISSUER, "Ringfence:other"])
+def test_settings_that_name_an_issuer_of_our_own_are_refused(server: Server, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "deployment"
     shutil.copytree(server.deployment, copy)
     path, yaml = copy / "ringfence.yaml", YAML()
     settings = yaml.load(path.read_text("utf-8"))
-    settings["issuers"][DEVELOPMENT_ISSUER] = {"keys": "keys/token-keys.json"}
+    settings["issuers"][name] = {"keys": "keys/token-keys.json"}
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(settings, file)
 

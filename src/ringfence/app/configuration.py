@@ -33,12 +33,16 @@ class IssuerSettings(Settings):
 
 
 class ListenSettings(Settings):
-    """Where the gateway listens. Without certificate and key it speaks plain HTTP, for loopback or behind a proxy."""
+    """Where the gateway listens. Without certificate and key it speaks plain HTTP, for loopback or behind a proxy.
+
+    `connections_per_address_max` holds for each process and for any address but those of `trusted_proxies`.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8340
     certificate: str = ""
     key: str = ""
+    connections_per_address_max: Annotated[int, Field(ge=1, le=4096)] = 256
 
 
 class Configuration(Settings):

@@ -15,12 +15,13 @@ from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
-from ringfence.app.surroundings import make_country_finder, read_issuers
+from ringfence.app.surroundings import make_country_finder, make_guard, read_issuers
 from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
 from ringfence.core.receipt import parse_receipt
 from ringfence.core.tiles import parse_tile_path
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker
+from ringfence.gateway.connections import STATE_KEY
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
@@ -208,6 +209,7 @@ def make_application() -> Callable[..., object]:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
+            scope["state"][STATE_KEY] = make_guard(deployment)
             await _live(service, receive, send)
         elif service.gateway is not None:
             await service.gateway(scope, receive, send)
