@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.app.ingesting import verify_geography
 from ringfence.app.runtime import Runtime, open_runtime
 from ringfence.app.surroundings import make_country_finder, read_issuers, verify_certificate
+from ringfence.core.charter import Charter
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.ledger.tree_reader import TreeReader
@@ -85,7 +87,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _check_surroundings(deployment: Deployment, *, mode: str) -> Iterator[Finding]:
+def _check_surroundings(deployment: Deployment, *, mode: str, rules: Charter) -> Iterator[Finding]:
     try:
         issuers = read_issuers(deployment, mode=mode)
         yield Finding("issuers", "good", f"{len(issuers)} trusted: {', '.join(issuers) or 'nobody can call'}")
@@ -95,26 +97,37 @@ def _check_surroundings(deployment: Deployment, *, mode: str) -> Iterator[Findin
         make_country_finder(deployment, mode=mode)
     except ConfigurationError as error:
         yield Finding("geography", "wrong", error.message, error.hint)
+        return
+    yield _check_geography(deployment.configuration.geography, rules)
+
+
+def _check_geography(geography: str, rules: Charter) -> Finding:
+    """Without geography no caller is placed; and where logins count as evidence, nothing can be taken in."""
+    if geography:
+        return Finding("geography", "good", geography)
+    try:
+        verify_geography(rules, geography)
+    except ConfigurationError as error:
+        return Finding("geography", "wrong", error.message, error.hint)
+    return Finding(
+        "geography",
+        "note",
+        "no address is placed in a country, so only `from: *` flows permit",
+        "name an MMDB file under `geography`",
+    )
 
 
 async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     state = runtime.keeper.state
     if state.mode == DEVELOPMENT:
         yield Finding("mode", "note", "development: anyone with the keys directory can make tokens")
-    for finding in _check_surroundings(runtime.deployment, mode=state.mode):
+    for finding in _check_surroundings(runtime.deployment, mode=state.mode, rules=state.rules):
         yield finding
-    if not runtime.deployment.configuration.geography:
-        yield Finding(
-            "geography",
-            "note",
-            "no address is placed in a country, so only `from: *` flows permit",
-            "name an MMDB file under `geography`",
-        )
     signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)
     head = await runtime.store.tree_head()
     if signed is None:
         yield Finding(
-            "ledger", "wrong", "nothing was published yet", "run `ringfence serve` or `ringfence ledger sequence`"
+            "ledger", "note", "nothing was published yet", "run `ringfence serve` or `ringfence ledger sequence`"
         )
     else:
         age = int(time.time()) - signed.time_seconds

@@ -17,6 +17,7 @@ from typing import Final
 from ringfence.app.deployment import LOCAL_ISSUER, Deployment
 from ringfence.app.ingest_reader import LEAVE_OPEN, SEAL, ReadingJob, read_all
 from ringfence.app.runtime import Runtime
+from ringfence.core.charter import Charter
 from ringfence.core.errors import ConfigurationError, UnavailableError
 from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
 from ringfence.services.custody.request import Caller
@@ -33,10 +34,14 @@ class SourceFeed:
         runtime: gives the charter in force and where addresses are placed.
         paths: directories and files.
         limits: of one export and one archive.
+
+    Raises:
+        ConfigurationError: the charter tells protected users by their logins too, and no geography is set.
     """
 
     def __init__(self, runtime: Runtime, paths: Sequence[Path], *, limits: ReadLimits = DEFAULT_LIMITS) -> None:
         geography = runtime.deployment.configuration.geography
+        verify_geography(runtime.keeper.state.rules, geography)
         self._job = ReadingJob(
             paths=tuple(str(path) for path in paths),
             charter=runtime.keeper.state.rules,
@@ -82,6 +87,20 @@ class SourceFeed:
             await loop.run_in_executor(None, process.join, END_SECONDS_MAX)
             self._pipe = None
             ours.close()
+
+
+def verify_geography(charter: Charter, geography: str) -> None:
+    """Check that logins can be placed, when the charter tells protected users by them: else these are left outside.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    if charter.jurisdiction.login_ip and not geography:
+        raise ConfigurationError(
+            "`geography` is not set, and the charter tells whose data is protected by login addresses too: "
+            "users who are protected by these alone would be left outside",
+            hint="name an MMDB file under `geography` in ringfence.yaml",
+        )
 
 
 def local_caller(runtime: Runtime, *, tool: str = TOOL) -> Caller:
