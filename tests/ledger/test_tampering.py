@@ -329,7 +329,7 @@ def set_the_epoch_back(administrator: Administrator) -> None:
 def test_head_that_would_have_leaves_sequenced_twice_is_refused(
     run: Any, administrator: Administrator, tmp_path: Path, tamper: Callable[[Administrator], None], kept: str
 ) -> None:
-    standing = tmp_path / "tree/.standing"
+    standing = tmp_path / "tree-work/standing"
     if kept == "no standing":
         standing.unlink()
     if kept == "forged standing":

@@ -9,7 +9,8 @@ keys/checkpoint.key                                                 (the sequenc
 keys/shown-checkpoint   the newest checkpoint that was seen         (all of these)
 keys/token.jwk, token-keys.json   development tokens                (only in development mode)
 vault.db          the embedded database
-ledger/           the static tree
+ledger/           the static tree, for anyone to read and copy
+ledger-work/      what the sequencer keeps beside it
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -25,7 +26,7 @@ from ringfence.gateway.connections import STATE_KEY
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
-from ringfence.ledger.tree_reader import TreeReader, read_directory
+from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader, read_directory
 from ringfence.ledger.watch import LaneWatch
 from ringfence.services.custody.gate import Gate
 from ringfence.services.jobs import Prepared
@@ -38,6 +39,8 @@ FORGET_INTERVAL_SECONDS: Final = 600.0
 REFUSALS_PER_JOB: Final = 200
 GARBAGE_THRESHOLD: Final = 20_000
 REFUSALS_PER_JOB_MAX: Final = 200
+
+BLOB: Final = re.compile(r"blobs/[0-9a-f]{64}")
 
 log = logging.getLogger("ringfence.serving")
 
@@ -188,11 +191,11 @@ async def _flush_refusals(gate: Gate) -> None:
 
 
 def _tree_files(directory: Path) -> Callable[[str], bytes | None]:
-    """Give a reader of the public tree: its checkpoint and tiles, and nothing else of the disk."""
+    """Give a reader of the public tree: its checkpoint, key, tiles and charters, and nothing else of the disk."""
     read_file = read_directory(directory)
 
     def read(path: str) -> bytes | None:
-        if path != "checkpoint":
+        if path not in (CHECKPOINT, VKEY) and not BLOB.fullmatch(path):
             try:
                 parse_tile_path(path)
             except ProofInvalidError:

@@ -13,11 +13,21 @@ Order of leaves:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import RULE_TYPES, AnyLeaf, Genesis, LaneRecovered, LaneRetired, Rule, parse_entry
+from ringfence.core.entry import (
+    RULE_TYPES,
+    AnyLeaf,
+    CharterEnacted,
+    Genesis,
+    LaneRecovered,
+    LaneRetired,
+    Rule,
+    parse_entry,
+)
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.lane import LaneHead, leaf_hash
 from ringfence.core.ports import Store, StoredRule
@@ -245,6 +255,21 @@ def fold_rule(state: State, rule: Rule, stored: StoredRule, *, place: str) -> St
         return fold(state, rule, lane=stored.batch.lane, blob=stored.blob or None, place=place)
     except ProofInvalidError as error:
         raise IntegrityError(f"the database holds a rule that cannot be: {error}", place=place) from None
+
+
+def is_named(stored: StoredRule) -> bool:
+    """Tell whether a stored rule names the file that is stored with it.
+
+    Raises:
+        IntegrityError: it names another one.
+    """
+    rule = _peek_rule(stored)
+    if not isinstance(rule, CharterEnacted):
+        return False
+    if hashlib.sha256(stored.blob).digest() != rule.digest:
+        place = f"lane {stored.batch.lane} batch {stored.batch.n}"
+        raise IntegrityError("the database holds another file than the one that a rule names", place=place)
+    return True
 
 
 def _last_of_epoch(lane: int, closing: StoredRule | None) -> int:

@@ -33,7 +33,7 @@ from ringfence.core.ports import CommitUnknownError, Store, TreeHead
 from ringfence.core.signed_note import render_vkey
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.leaves import read_placed_batches
-from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round
+from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round, is_named
 from ringfence.ledger.resume import restore_edge
 from ringfence.ledger.rollback import check_not_behind, read_kept, verify_grown_from, verify_growth
 from ringfence.ledger.shown import ShownCheckpoint
@@ -43,6 +43,7 @@ from ringfence.ledger.tree_writer import TreeWriter
 
 LEAVES_PER_STEP_MAX: Final = 8192
 RETRY_SECONDS: Final = 1.0
+RULES_PER_PULL_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ class Sequencer:
         self._log_key = log_key
         self._writer = TreeWriter(tree_directory, log_key=log_key, disk=disk)
         self._term = 0
+        self._blobs_epoch = 0
         self._head: TreeHead | None = None
         self._edge: Edge | None = None
 
@@ -220,6 +222,7 @@ class Sequencer:
     async def _publish(self, head: TreeHead) -> None:
         """The second half of step 4, and step 5."""
         await asyncio.to_thread(self._writer.complete)
+        await self._put_blobs(head)
         note = self._sign(head)
         # A crash before this leaves the older checkpoint, and more tiles than it names.
         await asyncio.to_thread(self._writer.publish, note)
@@ -231,6 +234,17 @@ class Sequencer:
         await asyncio.to_thread(self._writer.put_standing, render_standing(standing, key=self._key))
         # A crash before this leaves the checkpoint shown and not kept: `_load` keeps it.
         await self._store.put_checkpoint(head.size, note)
+
+    async def _put_blobs(self, head: TreeHead) -> None:
+        """Put the charters of the tree's rules beside its tiles, so that a copy of the tree can be verified whole."""
+        while self._blobs_epoch < head.epoch:
+            rules = await self._store.rules(after_epoch=self._blobs_epoch, rules_max=RULES_PER_PULL_MAX)
+            rules = [rule for rule in rules if rule.batch.epoch < head.epoch]
+            if not rules:
+                raise IntegrityError(f"rule {self._blobs_epoch + 1} of the tree is missing", place="rules")
+            blobs = [rule.blob for rule in rules if rule.blob and is_named(rule)]
+            await asyncio.to_thread(self._writer.put_blobs, blobs)
+            self._blobs_epoch = rules[-1].batch.epoch + 1
 
     def _sign(self, head: TreeHead) -> bytes:
         """Sign a committed head as a checkpoint; this is where witnesses' cosignatures are to be added.
@@ -270,6 +284,7 @@ class Sequencer:
         newest = copied if copied is not None and (shown is None or shown.size < copied.size) else shown
         standing = await verify_growth(self._store, frontier, head=head, shown=newest, standing=standing)
         standing.check_head(head)
+        self._blobs_epoch = standing.epoch if self._writer.has_blobs() else 0
         if self._copy and (note := self._writer.reader.read_checkpoint()) is not None:
             await asyncio.to_thread(self._copy.keep, note)
         written = self._writer.frontier.size
@@ -279,6 +294,7 @@ class Sequencer:
             await self._publish(head)
         elif written < head.size:  # nothing new to sign: the tiles of what was shown were lost, and are made anew
             await asyncio.to_thread(self._writer.complete)
+        await self._put_blobs(head)
         try:
             tree = CheckedTree(self._writer.reader, size=head.size, root=head.root)
         except ProofInvalidError as error:

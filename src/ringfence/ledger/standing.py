@@ -25,7 +25,7 @@ from ringfence.core.merkle import EMPTY_ROOT
 from ringfence.core.ports import TreeHead
 from ringfence.ledger.leaves import PlacedBatch
 
-STANDING: Final = ".standing"
+STANDING: Final = "standing"
 _CONTEXT: Final = b"ringfence standing v1\n"
 
 

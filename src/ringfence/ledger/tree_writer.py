@@ -6,11 +6,14 @@ Rules of this file:
 3. Partial tiles stay until their full tile is there, so that a reader of an older checkpoint finds them.
 4. One writer a directory, by a lock file; the lock goes with its process.
 5. A crash at any step leaves a tree that is right for its `checkpoint`, and that the next run completes.
+6. The directory holds what is published and nothing else: files on their way, the lock and the standing are in a
+   directory beside it, on the same file system, for a rename leads from there into the tree.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +29,10 @@ from ringfence.ledger.growth import Growth
 from ringfence.ledger.standing import EMPTY, STANDING, Standing, parse_standing
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
 
-LOCK: Final = ".lock"
-INCOMING: Final = ".incoming"
+WORK_SUFFIX: Final = "-work"
+LOCK: Final = "lock"
+INCOMING: Final = "incoming"
+BLOBS: Final = "blobs"
 FILES_AT_ONCE_MAX: Final = 128
 
 
@@ -35,7 +40,8 @@ class TreeWriter:
     """The one writer of a tree directory.
 
     Args:
-        directory: where the tree lies; made if missing.
+        directory: where the tree lies; made if missing. Beside it a directory of the same name with `WORK_SUFFIX`
+            is made for what is not published.
         log_key: the log's public key (type 0x01); its name is the origin.
         disk: how files are written.
     """
@@ -44,6 +50,8 @@ class TreeWriter:
         self.reader = TreeReader.in_directory(directory)
         self.published: SignedCheckpoint | None = None
         self._directory = directory
+        whole = directory.resolve()
+        self._work = whole.with_name(whole.name + WORK_SUFFIX)
         self._log_key = log_key
         self._disk = disk or Disk()
         self._growth = Growth()
@@ -96,7 +104,7 @@ class TreeWriter:
 
     def write(self, full: Sequence[tuple[Tile, bytes]]) -> None:
         """Write full tiles and bundles. A crash leaves some: no checkpoint names them yet."""
-        self._place([(tile.path, data) for tile, data in full])
+        self._place([(self._directory / tile.path, data) for tile, data in full])
         # A crash before this leaves a full tile beside its partial ones: the next run fills the same tile again.
         self._sync_directories()
         for tile, _ in full:
@@ -104,7 +112,7 @@ class TreeWriter:
 
     def complete(self) -> None:
         """Write the partial tiles of the present size. A crash leaves some: they count for no checkpoint yet."""
-        self._place([(tile.path, data) for tile, data in self._growth.partials()])
+        self._place([(self._directory / tile.path, data) for tile, data in self._growth.partials()])
         self._sync_directories()
 
     def publish(self, note: bytes) -> None:
@@ -124,13 +132,13 @@ class TreeWriter:
                 f"a checkpoint of size {tree.size} would follow one of {self.published.checkpoint.size}",
                 place=CHECKPOINT,
             )
-        self._place([(CHECKPOINT, note)])
+        self._place([(self._directory / CHECKPOINT, note)])
         self._sync_directories()
         self.published = signed
 
     def read_standing(self) -> tuple[Standing, Frontier]:
         """Give the newest standing that the tree's own files bear out, and its right edge; without one, the empty."""
-        path = self._directory / STANDING
+        path = self._work / STANDING
         data = path.read_bytes() if path.is_file() else b""
         standing = parse_standing(data, public_key=self._log_key.public_key)
         if standing is None or standing.size > self._growth.frontier.size:
@@ -143,18 +151,27 @@ class TreeWriter:
 
     def put_standing(self, data: bytes) -> None:
         """Keep a standing. A crash before the rename leaves an older one, from which more leaves are read again."""
-        self._place([(STANDING, data)])
+        self._place([(self._work / STANDING, data)])
         self._sync_directories()
 
-    def _place(self, files: Sequence[tuple[str, bytes]]) -> None:
+    def has_blobs(self) -> bool:
+        """Tell whether files that rules name were put into the tree before."""
+        return (self._directory / BLOBS).is_dir()
+
+    def put_blobs(self, blobs: Sequence[bytes]) -> None:
+        """Put files that rules name into the tree. A crash leaves some: the checkpoint that needs them comes after."""
+        targets = [(self._directory / BLOBS / hashlib.sha256(blob).hexdigest(), blob) for blob in blobs]
+        self._place([(path, blob) for path, blob in targets if not path.is_file() or path.read_bytes() != blob])
+        self._sync_directories()
+
+    def _place(self, files: Sequence[tuple[Path, bytes]]) -> None:
         """Write files beside the tree and rename them into place, in order; durable after `_sync_directories`."""
-        incoming = self._directory / INCOMING
+        incoming = self._work / INCOMING
         self._make_parents(incoming)
         for at in range(0, len(files), FILES_AT_ONCE_MAX):
             chunk = files[at : at + FILES_AT_ONCE_MAX]
             self._disk.write_all([(incoming / str(number), data) for number, (_, data) in enumerate(chunk)])
-            for number, (path, _) in enumerate(chunk):
-                target = self._directory / path
+            for number, (target, _) in enumerate(chunk):
                 self._make_parents(target.parent)
                 self._disk.rename(incoming / str(number), target)
                 self._unsynced.add(target.parent)
@@ -176,7 +193,8 @@ class TreeWriter:
             return
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self._directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._work.mkdir(exist_ok=True)
+            lock = os.open(self._work / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise UnavailableError(f"the tree directory cannot be opened: {error.strerror}") from error
         try:
@@ -198,5 +216,5 @@ class TreeWriter:
                 "the tree directory is of a log with another key", hint="Give the sequencer the key of this ledger."
             )
         if not found:
-            self._place([(VKEY, wanted)])
+            self._place([(path, wanted)])
             self._sync_directories()

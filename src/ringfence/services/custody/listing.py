@@ -36,8 +36,7 @@ async def list_records(
 ) -> Page:
     """Give a page of one user's records in one dataset.
 
-    For a user who is not in the vault it is empty, as for one of whom there is nothing that may be read: whether
-    somebody is a user is not told either.
+    For a user who is not in the vault it is empty, as for one of whom nothing may be read: which it is, is not told.
 
     Args:
         verb: `read` or `export`.
