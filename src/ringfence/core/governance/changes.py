@@ -70,18 +70,18 @@ class Grant(Change, frozen=True, kw_only=True, tag="grant"):
     kind: str
     person: int
     purpose: str
-    verbs: list[str]
-    datasets: list[str]
-    classes: list[str]
+    verbs: tuple[str, ...]
+    datasets: tuple[str, ...]
+    classes: tuple[str, ...]
     records_max: int
     lasts_ms: int
     subjects_any: bool = False
     bulk: bool = False
-    withhold: list[str] = []
+    withhold: tuple[str, ...] = ()
 
 
 class ApproveBuild(Change, frozen=True, kw_only=True, tag="approve-build"):
-    """Let a build of a party's service get credentials; `digest` is SHA-256 of what is built, `name` says what it is."""
+    """Let a build of a party's service get credentials; `digest` is SHA-256 of what is built, `name` in words."""
 
     name: str
     party: str
@@ -166,8 +166,8 @@ class NarrowGrant(Change, frozen=True, kw_only=True, tag="narrow-grant"):
     """Leave less of a grant: fewer datasets and classes (what is named stays), fewer records, less time from now."""
 
     grant: int
-    datasets: list[str]
-    classes: list[str]
+    datasets: tuple[str, ...]
+    classes: tuple[str, ...]
     records_max: int
     lasts_ms: int
 
