@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ringfence.core.charter_check import check_references, names_in_file
 from ringfence.core.charter_document import parse_document, sorted_problems
+from ringfence.core.charter_governance import Governance
 from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape, parse_shape
 from ringfence.core.charter_terms import ANY, PROTECTED, RECORD
 from ringfence.core.errors import CharterInvalidError
@@ -128,6 +129,9 @@ class Flow:
         withhold: fields that are left out of what is given.
         bulk: limits of bulk requests; None when only one user at a time may be asked for.
         downgrades_per_day_max: records a UTC day that a write may move to a less protected class.
+        duties: only people who hold one of these may use it; empty = it asks for no duty.
+        needs: only under a grant of one of these kinds, of `charter_governance.GRANT_KINDS`; empty = without a grant.
+        builds: `approved` when only services with an approved build may use it, else "".
     """
 
     name: str
@@ -141,6 +145,14 @@ class Flow:
     withhold: tuple[FieldReference, ...]
     bulk: Bulk | None
     downgrades_per_day_max: int
+    duties: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    builds: str = ""
+
+    @property
+    def is_governed(self) -> bool:
+        """Tell whether it asks for more than a party: a duty, a grant or an approved build."""
+        return bool(self.duties or self.needs or self.builds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +210,7 @@ class Charter:
         purposes: words of each purpose by name.
         flows: in the order of the file, which is the order of decision.
         identity: the field that holds the app's user id.
+        governance: what is said of people; None when the charter says nothing of them.
         memo: answers that an engine has worked out, by engine; they follow from the rest and change nothing.
     """
 
@@ -215,7 +228,16 @@ class Charter:
     flows: tuple[Flow, ...]
     searchable: tuple[Searchable, ...]
     invariants: tuple[Invariant, ...]
+    governance: Governance | None = None
     memo: dict[str, dict[Any, Any]] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def requires_governance(self) -> bool:
+        """Tell whether a flow asks for a duty, a grant or an approved build.
+
+        An engine that knows nothing of these would permit too much: such a charter may not be enacted under it.
+        """
+        return any(flow.is_governed for flow in self.flows)
 
     def catch_all(self) -> Dataset:
         """Give the dataset that takes whatever no source matches."""
