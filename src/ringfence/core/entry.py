@@ -18,6 +18,17 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.entries import (
+    Approved,
+    Carried,
+    Declined,
+    Founder,
+    Ordered,
+    PeopleRecorded,
+    Proposed,
+    Signed,
+)
+from ringfence.core.leaf import Leaf
 
 ENTRY_SIZE_BYTES_MAX: Final = 8 * 1024
 OPENING_SIZE_BYTES_MAX: Final = 60 * 1024
@@ -26,10 +37,6 @@ HASH_SIZE_BYTES: Final = 32
 
 DEVELOPMENT: Final = "development"
 PRODUCTION: Final = "production"
-
-
-class Leaf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
-    """Common base of every leaf."""
 
 
 class Batch(Leaf, frozen=True, kw_only=True, tag="batch"):
@@ -126,7 +133,13 @@ class Outcome(Leaf, frozen=True, kw_only=True, tag="outcome"):
 
 
 class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
-    """The first entry. `authority` is the Ed25519 public key of lane 0, `log_key` the checkpoint key as a vkey."""
+    """The first entry. `authority` is the Ed25519 public key of lane 0, `log_key` the checkpoint key as a vkey.
+
+    A ledger with `founders` is governed: rules change by their quorum, and by those whom they appoint. Then `founding`
+    commits to the founding document with the signature of each of them, `charter` is the digest of the charter that is
+    enacted next, `build` that of the custodian's build (32 bytes each), and `services` are the parties of the services
+    that are known from the start, numbered on from the last founder.
+    """
 
     origin: str
     mode: str
@@ -134,6 +147,11 @@ class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     authority: bytes
     log_key: str
     at_ms: int
+    founders: tuple[Founder, ...] = ()
+    services: tuple[str, ...] = ()
+    founding: bytes = b""
+    charter: bytes = b""
+    build: bytes = b""
 
 
 class CharterEnacted(Leaf, frozen=True, kw_only=True, tag="rule.charter"):
@@ -218,6 +236,12 @@ Rule: TypeAlias = (
     | KeyEpochOpened
     | SubjectErased
     | Snapshot
+    | PeopleRecorded
+    | Proposed
+    | Approved
+    | Declined
+    | Carried
+    | Ordered
 )
 AccessEntry: TypeAlias = Access | Downgrade | Refusals | Outcome
 Entry: TypeAlias = Rule | AccessEntry
@@ -234,6 +258,12 @@ RULE_TYPES: Final = (
     KeyEpochOpened,
     SubjectErased,
     Snapshot,
+    PeopleRecorded,
+    Proposed,
+    Approved,
+    Declined,
+    Carried,
+    Ordered,
 )
 RULE_PREFIX: Final = b'{"kind":"rule.'
 
@@ -275,11 +305,12 @@ class About(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     searched: list[bytes] = []
 
 
-_Value = TypeVar("_Value", About, Identity)
+_Value = TypeVar("_Value", About, Identity, Signed)
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder: msgspec.json.Decoder[AnyLeaf] = msgspec.json.Decoder(AnyLeaf)
 _decoder_about = msgspec.json.Decoder(About)
 _decoder_identity = msgspec.json.Decoder(Identity)
+_decoder_signed = msgspec.json.Decoder(Signed)
 
 render_entry = _encoder.encode
 """Give a leaf as canonical JSON bytes. Mappings must be built in sorted order (`decided` is)."""
@@ -309,7 +340,7 @@ def commit(opening: bytes) -> bytes:
     return hashlib.sha256(opening).digest()
 
 
-def render_opening(salt: bytes, value: About | Identity) -> bytes:
+def render_opening(salt: bytes, value: About | Identity | Signed) -> bytes:
     """Give the opening of a commitment: 16 bytes of salt, then the value as JSON."""
     return salt + _encoder.encode(value)
 
@@ -332,6 +363,15 @@ def parse_identity(opening: bytes, *, place: str = "") -> Identity:
     return _parse_opening(_decoder_identity, opening, place)
 
 
+def parse_signed(opening: bytes, *, place: str = "") -> Signed:
+    """Read the opening of a proposal, an approval, a refusal or an order.
+
+    Raises:
+        ProofInvalidError: it is not one.
+    """
+    return _parse_opening(_decoder_signed, opening, place)
+
+
 def _parse_opening(decoder: msgspec.json.Decoder[_Value], opening: bytes, place: str) -> _Value:
     if not SALT_SIZE_BYTES < len(opening) <= OPENING_SIZE_BYTES_MAX:
         raise ProofInvalidError("an opening has a wrong length", place=place, found=f"{len(opening)} bytes")
@@ -347,4 +387,10 @@ def commitment_of(entry: AnyLeaf) -> bytes | None:
         return entry.about
     if isinstance(entry, PrincipalRegistered):
         return entry.identity
+    if isinstance(entry, Proposed | Ordered):
+        return entry.statement
+    if isinstance(entry, Approved | Declined):
+        return entry.signature
+    if isinstance(entry, Genesis):
+        return entry.founding or None
     return None

@@ -1,0 +1,185 @@
+"""Standing: what governance has come to after some number of rules. Values only; `folding` changes them.
+
+Rules of this file:
+1. History stays: a key that was revoked, a grant that ended and a member who left are still here, marked with the epoch.
+2. What is known without openings is all here but for `register`, which is None from the first fact that was withheld.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from immutables import Map
+
+from ringfence.core.charter import Charter
+from ringfence.core.charter_governance import Operation
+from ringfence.core.governance.changes import AnyChange, Grant
+from ringfence.core.governance.people import Register
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """A duty that a member holds: since which epoch, and who proposed it (0: a founding)."""
+
+    duty: str
+    epoch: int
+    proposer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person who was admitted.
+
+    Attributes:
+        number: the person's number, in the register and as a principal.
+        party: the party that the person works for.
+        duties: what the person holds, by duty.
+        until_ms: from when on the person has no authority; 0 while no end is known.
+        suspended: whether an independence rule stands against the person; holds until a new admission.
+        dismissed: whether everything was taken from the person.
+    """
+
+    number: int
+    party: str
+    duties: Map[str, Appointment] = field(default_factory=Map)
+    until_ms: int = 0
+    suspended: bool = False
+    dismissed: bool = False
+
+    def is_active(self, at_ms: int) -> bool:
+        """Tell whether the person has any authority at this time."""
+        return not (self.suspended or self.dismissed) and (self.until_ms == 0 or at_ms < self.until_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that a person signs with: public, in OpenSSH's wire format. `revoked` is the epoch of its end, or 0."""
+
+    number: int
+    person: int
+    key: bytes
+    epoch: int
+    revoked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's agreement to a proposal."""
+
+    person: int
+    key: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that was asked for and is neither carried nor declined nor forgotten yet.
+
+    Attributes:
+        number: from 1, in order.
+        by: the person who asked.
+        operation: what the charter in force when it was proposed asks for; its own name and rules are kept with it.
+        at_ms, epoch: when it was proposed.
+        subjects: the users that a grant is to be limited to; None where the statement is withheld.
+        identity: (issuer, subject) that the statement names; None where it names none or is withheld.
+        statement: the exact bytes that were signed; b"" where they are withheld.
+        charter: the charter to enact, with its file's text.
+    """
+
+    number: int
+    by: int
+    change: AnyChange
+    operation: Operation
+    at_ms: int
+    epoch: int
+    expires_ms: int
+    approvals: tuple[Approval, ...] = ()
+    subjects: frozenset[bytes] | None = None
+    identity: tuple[str, str] | None = None
+    statement: bytes = b""
+    charter: Charter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenGrant:
+    """A grant and what has become of it.
+
+    Attributes:
+        grant: as it was given, or as it was narrowed since.
+        subjects: the users that it is limited to; None where any may be looked at, or the statement is withheld.
+        given_ms, until_ms: its time; `until_ms` is excluded.
+        epoch: the rule that gave it.
+        ended: the epoch of its revocation, or 0.
+        review_until_ms: until when it must be reviewed; 0 when it need not be.
+        reviewed: the epoch of its review, or 0.
+    """
+
+    number: int
+    grant: Grant
+    subjects: frozenset[bytes] | None
+    given_ms: int
+    until_ms: int
+    epoch: int
+    proposal: int = 0
+    ended: int = 0
+    review_until_ms: int = 0
+    reviewed: int = 0
+
+    def is_live(self, at_ms: int) -> bool:
+        """Tell whether it can be used at this time."""
+        return self.ended == 0 and at_ms < self.until_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that may have credentials. `withdrawn` is the epoch of its end, or 0."""
+
+    digest: bytes
+    name: str
+    party: str
+    epoch: int
+    withdrawn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Something that is stopped: a flow, a party or everything. `lifted` is the epoch of its end, or 0."""
+
+    number: int
+    scope: str
+    name: str
+    epoch: int
+    by: int
+    lifted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that governance adds to the state.
+
+    Attributes:
+        register: the people and their relations; None where facts are withheld.
+        members: those who were admitted, by number.
+        keys, grants, suspensions, builds: by number (builds by digest), those that ended too.
+        proposals: those that are open, by number.
+        issuers: digest of each trusted issuer's keys, by name.
+        statements: digests of the statements that were used, each once for ever.
+        recoveries: lanes that may be recovered, each after this batch.
+        stopped: (scope, name) of every suspension that holds.
+        withheld: signatures and facts that could not be checked because their openings are not there.
+    """
+
+    register: Register | None
+    founding_charter: bytes
+    members: Map[int, Member] = field(default_factory=Map)
+    keys: Map[int, SigningKey] = field(default_factory=Map)
+    proposals: Map[int, Proposal] = field(default_factory=Map)
+    grants: Map[int, GivenGrant] = field(default_factory=Map)
+    builds: Map[bytes, Build] = field(default_factory=Map)
+    issuers: Map[str, bytes] = field(default_factory=Map)
+    suspensions: Map[int, Suspension] = field(default_factory=Map)
+    statements: Map[bytes, int] = field(default_factory=Map)
+    recoveries: Map[int, int] = field(default_factory=Map)
+    stopped: frozenset[tuple[str, str]] = frozenset()
+    proposal_last: int = 0
+    withheld: int = 0
