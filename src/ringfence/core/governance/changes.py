@@ -36,13 +36,15 @@ class EnactCharter(Change, frozen=True, kw_only=True, tag="enact-charter"):
 class Admit(Change, frozen=True, kw_only=True, tag="admit"):
     """Let a person of the register call the gateway and hold duties, as a member of a party.
 
-    `identity` commits to the token's issuer and subject (an `Identity`). A person who was suspended is cleared by it:
-    it is refused while an independence rule stands against the person.
+    `identity` commits to the token's issuer and subject (an `Identity`). `until_ms` is when the person leaves, as the
+    register says; 0 when no such time is known. A person who was suspended is cleared by it: it is refused while an
+    independence rule stands against the person.
     """
 
     person: int
     party: str
     identity: bytes
+    until_ms: int = 0
 
 
 class Appoint(Change, frozen=True, kw_only=True, tag="appoint"):

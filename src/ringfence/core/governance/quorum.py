@@ -3,19 +3,15 @@
 Rules of this file:
 1. A requirement is alternatives of groups; one alternative is enough, and needs all of its groups.
 2. A person counts for one group only, whichever duties the person holds: so that nobody is two of those who must agree.
-3. Nobody agrees to what they asked for or gain from, and nobody to what was asked before they were appointed.
-4. No approvals are never enough.
+3. No approvals are never enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
 
 from ringfence.core.charter_governance import Group, Operation
-
-APPROVALS_MAX: Final = 64
 
 
 def is_enough(operation: Operation, approvals: Mapping[int, AbstractSet[str]]) -> bool:
@@ -28,10 +24,8 @@ def is_enough(operation: Operation, approvals: Mapping[int, AbstractSet[str]]) -
     return any(groups and _fills(groups, approvals) for groups in operation.alternatives)
 
 
-def missing(operation: Operation, approvals: Mapping[int, AbstractSet[str]]) -> str:
-    """Give in words what is still missing, "" when nothing is."""
-    if is_enough(operation, approvals):
-        return ""
+def render_requirement(operation: Operation) -> str:
+    """Give in words who must agree."""
     return " or ".join(
         " and ".join(f"{group.count} of {', '.join(group.duties)}" for group in groups)
         for groups in operation.alternatives
@@ -43,17 +37,16 @@ def _fills(groups: Sequence[Group], approvals: Mapping[int, AbstractSet[str]]) -
     places = [frozenset(group.duties) for group in groups for _ in range(group.count)]
     if not 1 <= len(places) <= len(approvals):
         return False
-    holder: dict[int, int] = {}  # place to person
-    seat: dict[int, int] = {}  # person to place
+    seats: dict[int, int] = {}  # person to place
 
-    def find(place: int, tried: set[int]) -> bool:
+    def fill(place: int, tried: set[int]) -> bool:
         for person, duties in approvals.items():
             if person in tried or places[place].isdisjoint(duties):
                 continue
             tried.add(person)
-            if person not in seat or find(seat[person], tried):
-                seat[person], holder[place] = place, person
+            if person not in seats or fill(seats[person], tried):
+                seats[person] = place
                 return True
         return False
 
-    return all(find(place, set()) for place in range(len(places)))
+    return all(fill(place, set()) for place in range(len(places)))

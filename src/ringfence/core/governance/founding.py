@@ -1,0 +1,231 @@
+"""Founding: how a governed ledger begins, signed by everyone who founds it.
+
+Rules of this file:
+1. The founding document names the ledger, its keys, its charter, the custodian's build, the founders with their facts
+   and duties, and the first services. Every founder signs its exact bytes, in the namespace `found@ringfence`.
+2. The genesis entry says in the clear what the fold needs: founders' numbers (1, 2, ... in order), parties, duties and
+   public keys, and the services' parties. The document and the signatures are its opening.
+3. What the founders may be is checked when the charter that the document names is enacted, as the very next rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+from immutables import Map
+
+from ringfence.core import entry as e
+from ringfence.core.charter import Charter
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.people import PersonFacts, Register, record
+from ringfence.core.governance.standing import Appointment, Build, Member, SigningKey, Standing
+from ringfence.core.signatures import verify_signature
+
+FOUND: Final = "found@ringfence"
+FOUNDERS_MIN: Final = 3
+FOUNDERS_MAX: Final = 32
+BUILD_NAME: Final = "the build that the ledger was founded with"
+
+
+class FoundingPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One founder: the facts, the duties, the public key (OpenSSH wire format), and who the person's tokens name."""
+
+    facts: PersonFacts
+    duties: tuple[str, ...]
+    key: bytes
+    identity: e.Identity
+
+
+class FoundingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A service that is known from the start."""
+
+    party: str
+    identity: e.Identity
+
+
+class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="founding", tag="v1"):
+    """The founding document. `charter` and `build` are SHA-256 digests; `nonce` is 16 random bytes."""
+
+    origin: str
+    mode: str
+    engine: str
+    authority: bytes
+    log_key: str
+    charter: bytes
+    build: bytes
+    at_ms: int
+    nonce: bytes
+    people: tuple[FoundingPerson, ...]
+    services: tuple[FoundingService, ...] = ()
+
+
+class SignedFounding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Opening of a governed genesis: the document's exact bytes and a signature of each founder, in order."""
+
+    document: bytes
+    signatures: tuple[bytes, ...]
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Founding)
+_decoder_signed = msgspec.json.Decoder(SignedFounding)
+
+
+def render_founding(founding: Founding) -> bytes:
+    """Give the document's bytes, which every founder signs."""
+    return _encoder.encode(founding)
+
+
+def parse_founding(data: bytes, *, place: str = "") -> Founding:
+    """Read a founding document; the inverse of `render_founding`.
+
+    Raises:
+        ProofInvalidError: it is not one, or is not spelled canonically.
+    """
+    try:
+        founding = _decoder.decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ProofInvalidError(f"the founding document cannot be read: {error}", place=place) from None
+    if _encoder.encode(founding) != data:
+        raise ProofInvalidError("the founding document is not in canonical form", place=place)
+    return founding
+
+
+def render_founding_opening(salt: bytes, signed: SignedFounding) -> bytes:
+    """Give the opening of a governed genesis: 16 bytes of salt, then the document with its signatures as JSON."""
+    return salt + _encoder.encode(signed)
+
+
+def genesis_of(founding: Founding, *, commitment: bytes) -> e.Genesis:
+    """Give the genesis entry that a founding document leads to."""
+    return e.Genesis(
+        origin=founding.origin,
+        mode=founding.mode,
+        engine=founding.engine,
+        authority=founding.authority,
+        log_key=founding.log_key,
+        at_ms=founding.at_ms,
+        founders=tuple(
+            e.Founder(person=number, party=person.facts.party, duties=person.duties, key=person.key)
+            for number, person in enumerate(founding.people, start=1)
+        ),
+        services=tuple(service.party for service in founding.services),
+        founding=commitment,
+        charter=founding.charter,
+        build=founding.build,
+    )
+
+
+def verify_founding(signed: SignedFounding, *, place: str = "") -> Founding:
+    """Check that every founder signed the document (rule 1).
+
+    Raises:
+        ProofInvalidError: a signature is missing or does not hold.
+    """
+    founding = parse_founding(signed.document, place=place)
+    if len(signed.signatures) != len(founding.people):
+        raise ProofInvalidError(
+            "a founder's signature is missing",
+            place=place,
+            expected=f"{len(founding.people)}",
+            found=f"{len(signed.signatures)}",
+        )
+    for number, (person, signature) in enumerate(zip(founding.people, signed.signatures, strict=True), start=1):
+        try:
+            verify_signature(signature, signed.document, namespace=FOUND, key=person.key)
+        except ProofInvalidError as error:
+            raise ProofInvalidError(
+                f"founder {number} did not sign the founding document: {error.message}", place=place
+            ) from None
+    return founding
+
+
+def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> tuple[Standing, list[e.Identity]]:
+    """Give the standing that a governed ledger begins with, and the identities of founders and services if known.
+
+    Raises:
+        ProofInvalidError: the founders are too few or are not numbered in order, a key or build is missing, or the
+            document does not say what the entry says.
+    """
+    founders = genesis.founders
+    if not FOUNDERS_MIN <= len(founders) <= FOUNDERS_MAX:
+        raise ProofInvalidError(
+            "a governed ledger has too few founders or too many",
+            place=place,
+            expected=f"{FOUNDERS_MIN} to {FOUNDERS_MAX}",
+            found=str(len(founders)),
+        )
+    if [founder.person for founder in founders] != list(range(1, len(founders) + 1)):
+        raise ProofInvalidError("founders are not numbered in order", place=place)
+    if len({founder.key for founder in founders}) != len(founders):
+        raise ProofInvalidError("two founders have one key", place=place)
+    if not len(genesis.charter) == len(genesis.build) == len(genesis.founding) == e.HASH_SIZE_BYTES:
+        raise ProofInvalidError("a governed genesis lacks its charter, its build or its founding document", place=place)
+    register, identities = None, []
+    if opening is not None:
+        founding = _open(genesis, opening, place=place)
+        register = record(Register(), [person.facts for person in founding.people], at_ms=genesis.at_ms)
+        identities = [person.identity for person in founding.people]
+        identities += [service.identity for service in founding.services]
+    members, keys = {}, {}
+    for founder in founders:
+        duties = Map({duty: Appointment(duty, 1, 0) for duty in founder.duties})
+        members[founder.person] = Member(founder.person, founder.party, duties)
+        keys[founder.person] = SigningKey(founder.person, founder.person, founder.key, 1)
+    standing = Standing(
+        register=register,
+        founding_charter=genesis.charter,
+        members=Map(members),
+        keys=Map(keys),
+        withheld=0 if opening is not None else 1,
+    )
+    return standing, identities
+
+
+def _open(genesis: e.Genesis, opening: bytes, *, place: str) -> Founding:
+    try:
+        signed = _decoder_signed.decode(memoryview(opening)[e.SALT_SIZE_BYTES :])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ProofInvalidError(f"the founding's opening does not say what it should: {error}", place=place) from None
+    founding = verify_founding(signed, place=place)
+    if genesis_of(founding, commitment=genesis.founding) != genesis:
+        raise ProofInvalidError("the genesis entry says something else than the founding document", place=place)
+    if [person.facts.number for person in founding.people] != [founder.person for founder in genesis.founders]:
+        raise ProofInvalidError("the founding document numbers its people in another way", place=place)
+    return founding
+
+
+def approve_founding_build(standing: Standing, charter: Charter, digest: bytes) -> Standing:
+    """Approve the build that the custodian begins with."""
+    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
+    build = Build(digest, BUILD_NAME, custodian, 1)
+    return replace(standing, builds=standing.builds.set(digest, build))
+
+
+def check_founders(standing: Standing, charter: Charter, *, at_ms: int, place: str) -> None:
+    """Check the founders against the charter that they founded the ledger on (rule 3).
+
+    Raises:
+        ProofInvalidError: names the founder and the rule.
+    """
+    governance = charter.governance
+    if governance is None:
+        raise ProofInvalidError("the founding charter says nothing of governance", place=place)
+    for number, member in sorted(standing.members.items()):
+        if member.party not in charter.parties:
+            raise ProofInvalidError(f"founder {number} is of a party that the charter does not name", place=place)
+        for name in member.duties:
+            duty = governance.duties.get(name)
+            if duty is None or duty.party != member.party:
+                raise ProofInvalidError(f"founder {number} cannot hold the duty {name}", place=place)
+            if others := governance.separated_from(name) & set(member.duties):
+                raise ProofInvalidError(f"founder {number} holds {name} together with {min(others)}", place=place)
+        if standing.register is not None and (
+            conflicts := find_conflicts(
+                standing.register, charter, number, duties=tuple(member.duties), at_ms=at_ms
+            )
+        ):
+            raise ProofInvalidError(f"founder {number} is not independent: {conflicts[0].words}", place=place)

@@ -1,0 +1,307 @@
+"""Proposals: from a signed request, by signed approvals, to a change that is carried.
+
+Rules of this file:
+1. Who proposes holds a duty that may ask for it. A proposal expires, and is carried, declined or forgotten once.
+2. An approval counts when its person has authority, holds one of the duties that are asked for since before the
+   proposal, signed with an own key, and neither asked for the change nor gains from it nor is bound to whoever does in
+   a way that the charter names.
+3. Approvals are looked at again when the change is carried: one whose person or key has lost its authority since, or
+   has become conflicted, counts no more.
+4. They must be enough by the charter that was in force when it was proposed and by the one in force now.
+5. While fewer people than the charter's minimum hold a duty, only admissions, appointments and keys are carried.
+6. A duty's veto holders may decline an appointment to it until their time is over; before that it is not carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Final
+
+from ringfence.core.charter import Charter
+from ringfence.core.charter_governance import Operation
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance import changes as c
+from ringfence.core.governance.effects import apply, check_possible
+from ringfence.core.governance.entries import Approved, Carried, Declined, Proposed, Signed
+from ringfence.core.governance.independence import approver_conflicts
+from ringfence.core.governance.quorum import is_enough, render_requirement
+from ringfence.core.governance.signing import (
+    read_statement,
+    require_signer,
+    use_statement,
+    verify_by_key,
+)
+from ringfence.core.governance.standing import Approval, Member, Proposal, Standing
+from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE
+from ringfence.core.state import State
+
+PROPOSALS_OPEN_MAX: Final = 10_000
+APPROVALS_MAX: Final = 64
+_STAFFING: Final = (c.Admit, c.Appoint, c.EnrolKey)
+
+
+def propose(
+    state: State, rule: Proposed, signed: Signed | None, *, charter: Charter | None, at_ms: int, place: str
+) -> State:
+    """Give the state after a proposal; `charter` is the one that an `EnactCharter` names.
+
+    Raises:
+        ProofInvalidError: nobody may propose this so.
+    """
+    standing = state.governed
+    governance = state.governance
+    operation = governance.operations.get(c.operation_of(rule.change))
+    if operation is None:
+        raise ProofInvalidError("this cannot be proposed: one person orders it", place=place)
+    member = require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
+    if member.duties.keys().isdisjoint(operation.propose):
+        raise ProofInvalidError(
+            f"{rule.by} proposes {operation.name} and holds no duty that may",
+            place=place,
+            expected=" or ".join(operation.propose),
+            found=", ".join(sorted(member.duties)) or "no duty",
+        )
+    if rule.number != standing.proposal_last + 1:
+        raise ProofInvalidError("proposals are not numbered in order", place=place, found=str(rule.number))
+    if not at_ms < rule.expires_ms <= at_ms + operation.expires_ms_max:
+        raise ProofInvalidError(
+            "a proposal expires too late, or has already",
+            place=place,
+            expected=f"up to {operation.expires_ms_max // 1000} s from now",
+            found=f"{(rule.expires_ms - at_ms) // 1000} s",
+        )
+    subjects = identity = None
+    if signed is not None:
+        statement = read_statement(
+            state, signed, namespace=PROPOSE, by=rule.by, change=rule.change, at_ms=at_ms, place=place
+        )
+        if statement.expires_ms != rule.expires_ms:
+            raise ProofInvalidError("a proposal expires at another time than its statement", place=place)
+        verify_by_key(standing, signed, signed.statement, key=rule.key, namespace=PROPOSE, place=place)
+        standing = use_statement(state, standing, signed.statement, place=place)
+        subjects = frozenset(statement.subjects)
+        identity = (statement.identity.issuer, statement.identity.subject) if statement.identity else None
+    proposal = Proposal(
+        number=rule.number,
+        by=rule.by,
+        change=rule.change,
+        operation=operation,
+        at_ms=at_ms,
+        epoch=state.epoch + 1,
+        expires_ms=rule.expires_ms,
+        subjects=subjects,
+        identity=identity,
+        statement=signed.statement if signed else b"",
+        charter=charter,
+    )
+    check_possible(state, proposal, at_ms=at_ms, place=place)
+    open_now = standing.proposals
+    for number, other in standing.proposals.items():
+        if at_ms >= other.expires_ms:
+            open_now = open_now.delete(number)
+    if len(open_now) >= PROPOSALS_OPEN_MAX:
+        raise ProofInvalidError(f"more than {PROPOSALS_OPEN_MAX} proposals are open", place=place)
+    standing = replace(
+        standing,
+        proposals=open_now.set(rule.number, proposal),
+        proposal_last=rule.number,
+        withheld=standing.withheld + (signed is None),
+    )
+    return replace(state, standing=standing)
+
+
+def approve(state: State, rule: Approved, signed: Signed | None, *, at_ms: int, place: str) -> State:
+    """Give the state after an approval.
+
+    Raises:
+        ProofInvalidError: it does not count; says by which rule.
+    """
+    standing = state.governed
+    proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
+    require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
+    if any(rule.by == approval.person for approval in proposal.approvals):
+        raise ProofInvalidError(f"{rule.by} approved proposal {rule.proposal} already", place=place)
+    if len(proposal.approvals) >= APPROVALS_MAX:
+        raise ProofInvalidError(f"proposal {rule.proposal} has {APPROVALS_MAX} approvals already", place=place)
+    approval = Approval(rule.by, rule.key, state.epoch + 1)
+    duties, reason = counting_duties(state, proposal, approval, at_ms=at_ms)
+    if not duties:
+        raise ProofInvalidError(f"the approval of {rule.by} does not count: {reason}", place=place)
+    if signed is not None and proposal.statement:
+        verify_by_key(standing, signed, proposal.statement, key=rule.key, namespace=APPROVE, place=place)
+    proposal = replace(proposal, approvals=(*proposal.approvals, approval))
+    standing = replace(
+        standing,
+        proposals=standing.proposals.set(proposal.number, proposal),
+        withheld=standing.withheld + (signed is None or not proposal.statement),
+    )
+    return replace(state, standing=standing)
+
+
+def decline(state: State, rule: Declined, signed: Signed | None, *, at_ms: int, place: str) -> State:
+    """Give the state after a proposal was declined: by one who could approve it, its author, or a veto holder.
+
+    Raises:
+        ProofInvalidError: this person may not decline it.
+    """
+    standing = state.governed
+    proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
+    member = require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
+    may = asked_duties(proposal.operation) | set(veto_holders(state, proposal))
+    if member.duties.keys().isdisjoint(may) and rule.by != proposal.by:
+        raise ProofInvalidError(
+            f"{rule.by} declines proposal {rule.proposal} and holds no duty that may",
+            place=place,
+            expected=" or ".join(sorted(may)),
+            found=", ".join(sorted(member.duties)) or "no duty",
+        )
+    if signed is not None and proposal.statement:
+        verify_by_key(standing, signed, proposal.statement, key=rule.key, namespace=DECLINE, place=place)
+    standing = replace(
+        standing,
+        proposals=standing.proposals.delete(proposal.number),
+        withheld=standing.withheld + (signed is None or not proposal.statement),
+    )
+    return replace(state, standing=standing)
+
+
+def carry(state: State, rule: Carried, *, at_ms: int, place: str) -> State:
+    """Give the state after a proposal's change took effect.
+
+    Raises:
+        ProofInvalidError: it has expired, those who agreed are not enough, or the change is not possible now.
+    """
+    standing = state.governed
+    proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
+    if reason := why_not_carried(state, proposal, at_ms=at_ms):
+        raise ProofInvalidError(f"proposal {proposal.number} cannot be carried: {reason}", place=place)
+    check_possible(state, proposal, at_ms=at_ms, place=place)
+    remaining = replace(standing, proposals=standing.proposals.delete(proposal.number))
+    following, number = apply(replace(state, standing=remaining), proposal, at_ms=at_ms, place=place)
+    if number != rule.number:
+        raise ProofInvalidError(
+            "a change made something with another number", place=place, expected=str(number), found=str(rule.number)
+        )
+    return following
+
+
+def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
+    """Say what a proposal still lacks; "" when it can be carried now."""
+    governance = state.governance
+    approvals: dict[int, AbstractSet[str]] = {}
+    lost = []
+    for approval in proposal.approvals:
+        duties, reason = counting_duties(state, proposal, approval, at_ms=at_ms)
+        if duties:
+            approvals[approval.person] = duties
+        else:
+            lost.append(f"the approval of {approval.person} does not count any more: {reason}")
+    now = governance.operations.get(proposal.operation.name)
+    for operation in (proposal.operation, now):
+        if operation is None or not is_enough(operation, approvals):
+            asked = render_requirement(operation) if operation else "something that the charter does not know any more"
+            return "; ".join([f"it needs {asked}, and {len(approvals)} agreed", *lost])
+    if not isinstance(proposal.change, _STAFFING) and (short := understaffed(state, at_ms=at_ms)):
+        name, there, wanted = short[0]
+        return f"{there} people hold the duty {name}, and the charter wants {wanted}"
+    duty = governance.duties.get(proposal.change.duty) if isinstance(proposal.change, c.Appoint) else None
+    if duty is not None and at_ms < proposal.at_ms + duty.veto_ms:
+        seconds = (proposal.at_ms + duty.veto_ms - at_ms) // 1000
+        return f"{', '.join(duty.veto_by)} may still decline it, for {seconds} s"
+    return ""
+
+
+def counting_duties(
+    state: State, proposal: Proposal, approval: Approval, *, at_ms: int
+) -> tuple[AbstractSet[str], str]:
+    """Give the duties that a person may approve a proposal with, and why there are none (rule 2)."""
+    standing = state.governed
+    member, key = standing.members.get(approval.person), standing.keys.get(approval.key)
+    if member is None or not member.is_active(at_ms):
+        return frozenset(), "no authority: the person has none any more"
+    if key is None or key.person != approval.person or key.revoked:
+        return frozenset(), "key: it was revoked"
+    beneficiary = beneficiary_of(standing, proposal.change)
+    if approval.person in (proposal.by, beneficiary):
+        return frozenset(), "self: nobody approves what they ask for or gain from"
+    held = _held_before(member, proposal)
+    duties = held & asked_duties(proposal.operation)
+    if not duties:
+        late = member.duties.keys() & asked_duties(proposal.operation)
+        return frozenset(), (
+            "appointed-since-request: appointed after the request" if late else "duty: none of those asked for"
+        )
+    never = proposal.operation.never
+    if "appointed-by-requester" in never:
+        duties = frozenset(
+            duty for duty in duties if member.duties[duty].proposer not in (proposal.by, beneficiary or proposal.by)
+        )
+        if not duties:
+            return frozenset(), "appointed-by-requester: the requester proposed the appointment"
+    if standing.register is not None:
+        found = approver_conflicts(
+            standing.register,
+            approver=approval.person,
+            requester=proposal.by,
+            beneficiary=beneficiary or proposal.by,
+            never=tuple(name for name in never if name != "appointed-by-requester"),
+            at_ms=at_ms,
+            cooling_ms=state.governance.cooling_ms,
+        )
+        if found:
+            return frozenset(), ", ".join(found)
+    return duties, ""
+
+
+def _held_before(member: Member, proposal: Proposal) -> frozenset[str]:
+    return frozenset(name for name, held in member.duties.items() if held.epoch < proposal.epoch)
+
+
+def asked_duties(operation: Operation) -> frozenset[str]:
+    """Give every duty that an approval of an operation can be given with."""
+    return frozenset(duty for groups in operation.alternatives for group in groups for duty in group.duties)
+
+
+def beneficiary_of(standing: Standing, change: c.AnyChange) -> int | None:
+    """Give the person whom a change gives something to, if it is one."""
+    if isinstance(change, c.Admit | c.Appoint | c.EnrolKey | c.Grant):
+        return change.person
+    if isinstance(change, c.Review):
+        given = standing.grants.get(change.grant)
+        return given.grant.person if given else None
+    return None
+
+
+def veto_holders(state: State, proposal: Proposal) -> tuple[str, ...]:
+    """Give the duties of which any holder may stop this proposal."""
+    if isinstance(proposal.change, c.Appoint):
+        duty = state.governance.duties.get(proposal.change.duty)
+        return duty.veto_by if duty else ()
+    return ()
+
+
+def understaffed(state: State, *, at_ms: int) -> list[tuple[str, int, int]]:
+    """Give (duty, how many hold it with authority, how many should) for each duty that has too few."""
+    standing = state.governed
+    there: dict[str, int] = {}
+    for member in standing.members.values():
+        if member.is_active(at_ms):
+            for duty in member.duties:
+                there[duty] = there.get(duty, 0) + 1
+    duties = state.governance.duties.values()
+    return [(duty.name, there.get(duty.name, 0), duty.minimum) for duty in duties if there.get(duty.name, 0) < duty.minimum]
+
+
+def open_proposal(standing: Standing, number: int, *, at_ms: int, place: str) -> Proposal:
+    """Give a proposal that is open.
+
+    Raises:
+        ProofInvalidError: there is none such, or it has expired.
+    """
+    proposal = standing.proposals.get(number)
+    if proposal is None:
+        raise ProofInvalidError(f"proposal {number} is not open", place=place)
+    if at_ms >= proposal.expires_ms:
+        raise ProofInvalidError(f"proposal {number} has expired", place=place)
+    return proposal

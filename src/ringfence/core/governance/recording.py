@@ -1,0 +1,127 @@
+"""What new facts about people take away, and the entry that says so.
+
+Rules of this file:
+1. A true fact is never refused. What it takes away from a member is taken by the same entry.
+2. It takes away only: a member whom a rule of independence now stands against is suspended until a new admission, and
+   so is one who changed the employer; one who leaves has no authority from that time on. A fact that is favourable
+   changes nothing until a quorum says so.
+3. Whoever has the facts computes the same effects; whoever has not folds those that the entry says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ringfence.core.charter import Charter
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.entries import PeopleRecorded
+from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.people import PersonFacts, Register, record
+from ringfence.core.governance.standing import Member, Standing
+
+MEMBERS_MAX: Final = 800
+"""Most members at a time: what one entry must be able to suspend all of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What facts take away: members who are suspended, and (member, time from which there is no authority)."""
+
+    suspends: tuple[int, ...]
+    ends: tuple[tuple[int, int], ...]
+
+
+def find_effects(
+    standing: Standing, register: Register, charter: Charter, facts: Sequence[PersonFacts], *, at_ms: int
+) -> Effects:
+    """Give what the new facts take away (rule 2).
+
+    Args:
+        standing: before the facts.
+        register: with the facts recorded.
+        charter: in force.
+        facts: the new ones.
+        at_ms: when they are recorded.
+    """
+    suspends, ends = [], []
+    told = {one.number for one in facts}
+    for number, member in sorted(standing.members.items()):
+        if member.dismissed:
+            continue
+        known = register.people.get(number)
+        if number in told and known is not None and known.ends_ms and _ends_sooner(known.ends_ms, member):
+            ends.append((number, known.ends_ms))
+        if not member.suspended and (
+            known is None
+            or known.party != member.party
+            or find_conflicts(register, charter, number, duties=tuple(member.duties), at_ms=at_ms)
+        ):
+            suspends.append(number)
+    return Effects(tuple(suspends), tuple(ends))
+
+
+def _ends_sooner(ends_ms: int, member: Member) -> bool:
+    return member.until_ms == 0 or ends_ms < member.until_ms
+
+
+def fold_people(
+    standing: Standing,
+    charter: Charter,
+    rule: PeopleRecorded,
+    facts: Sequence[PersonFacts] | None,
+    *,
+    principal_last: int,
+    at_ms: int,
+    place: str,
+) -> Standing:
+    """Give the standing after facts were recorded; they are None where they are withheld.
+
+    Raises:
+        ProofInvalidError: the entry does not say what follows from the facts, or takes from somebody who is no member.
+    """
+    register = None
+    if facts is not None and standing.register is not None:
+        register = _record(standing.register, rule, facts, principal_last=principal_last, at_ms=at_ms, place=place)
+        effects = find_effects(standing, register, charter, facts, at_ms=at_ms)
+        if (effects.suspends, effects.ends) != (rule.suspends, rule.ends):
+            raise ProofInvalidError(
+                "facts were recorded with other effects than follow from them",
+                place=place,
+                expected=f"suspends {effects.suspends}, ends {effects.ends}",
+                found=f"suspends {rule.suspends}, ends {rule.ends}",
+            )
+    members = standing.members
+    for number in rule.suspends:
+        members = members.set(number, replace(_member(members.get(number), number, place), suspended=True))
+    for number, until_ms in rule.ends:
+        members = members.set(number, replace(_member(members.get(number), number, place), until_ms=max(until_ms, 1)))
+    withheld = standing.withheld + (1 if facts is None else 0)
+    return replace(standing, register=register, members=members, withheld=withheld)
+
+
+def _record(
+    register: Register,
+    rule: PeopleRecorded,
+    facts: Sequence[PersonFacts],
+    *,
+    principal_last: int,
+    at_ms: int,
+    place: str,
+) -> Register:
+    added = sorted(one.number for one in facts if one.number not in register.people)
+    if added != list(range(principal_last + 1, principal_last + 1 + rule.added)) or len(facts) != rule.people:
+        raise ProofInvalidError(
+            "facts were recorded of other people than the entry counts",
+            place=place,
+            expected=f"{rule.people} people, {rule.added} of them new and numbered from {principal_last + 1}",
+            found=f"{len(facts)} people, {len(added)} of them new",
+        )
+    return record(register, facts, at_ms=at_ms)
+
+
+def _member(member: Member | None, number: int, place: str) -> Member:
+    if member is None:
+        raise ProofInvalidError(f"facts take from {number}, who is no member", place=place)
+    return member
