@@ -20,11 +20,12 @@ from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
 from ringfence.core.checkpoint import Checkpoint, add_cosignatures, cosign, parse_note, render_vkey, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
 from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, leaf_hash, seal_head
 from ringfence.core.merkle import root_of
-from ringfence.core.ruling import rule_access, rule_erasure
+from ringfence.core.ruling import Asked, rule_access, rule_erasure
 from ringfence.core.signed_note import KEY_TYPE_COSIGNATURE, VerifierKey, verifier_key_of
-from ringfence.core.state import EMPTY, State, fold
+from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle, grow_tiles
 from ringfence.verify import Trust
 
@@ -158,7 +159,8 @@ class Ledger:
             self.blobs[hashlib.sha256(blob).hexdigest()] = blob
         self.epoch += 1
         with contextlib.suppress(ProofInvalidError):  # of a forged ledger: what follows is decided on the state before
-            self.state = fold(self.state, rule, lane=lane, opening=opening or None, blob=blob or None)
+            source = RuleSource(lane=lane, at_ms=self.now_ms, opening=opening or None, blob=blob or None)
+            self.state = fold(self.state, rule, source)
         return place
 
     def checkpoint(self, *, seconds_later: int = 1, root: bytes | None = None) -> bytes:
@@ -231,17 +233,8 @@ class Ledger:
             named = self.state.rules.datasets.get(dataset)
             classes = ("public",) if verb == "find" else classes_of(named) if named else ("protected",)
         if decided is None:
-            decided = rule_access(
-                self.state,
-                principal=principal,
-                country=country,
-                purpose=purpose,
-                verb=verb,
-                dataset=dataset,
-                classes=classes,
-                shape=shape,
-                records=records,
-            ).decided
+            asked = Asked(principal, country, purpose, verb, dataset, shape, records)
+            decided = rule_access(self.state, asked, classes, at_ms=self.now_ms).decided
         opening = opening_of(told or told_by(verb, subjects or (ALICE,), decided))
         access = e.Access(
             verb=verb,
@@ -301,7 +294,7 @@ class Ledger:
 
     def erase(self, subject: bytes, *, lane: int = GATEWAY, principal: int = APP, opening: bool = True) -> int:
         """Add the rule that erases a subject."""
-        ruling = rule_erasure(self.state, principal=principal, country="US", purpose="serve")
+        ruling = rule_erasure(self.state, principal=principal, country="US", purpose="serve", at_ms=self.now_ms)
         opened = about(subject)
         erased = e.SubjectErased(
             principal=principal, country="US", purpose="serve", decided=dict(ruling.decided), about=e.commit(opened)

@@ -18,6 +18,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.changes import EnactCharter
 from ringfence.core.governance.entries import (
     Approved,
     Carried,
@@ -84,7 +85,8 @@ class Access(Leaf, frozen=True, kw_only=True, tag="access"):
 
     `decided` maps each data class that was asked for to the clause that permitted it, to "" when no clause does, or
     to "!" and the name of a limit or clause that forbade it. `records` is how many records were named. `about`
-    commits to the subjects and records (an `About`). `country_from` names where the country came from.
+    commits to the subjects and records (an `About`). `country_from` names where the country came from. `grant` is the grant
+    that the caller named, `build` the digest of the build that the caller's credential names.
     """
 
     verb: str
@@ -98,6 +100,8 @@ class Access(Leaf, frozen=True, kw_only=True, tag="access"):
     shape: str = "single"
     country_from: str = "connection"
     counted: Count | None = None
+    grant: int = 0
+    build: bytes = b""
 
 
 class Downgrade(Leaf, frozen=True, kw_only=True, tag="downgrade"):
@@ -379,6 +383,15 @@ def _parse_opening(decoder: msgspec.json.Decoder[_Value], opening: bytes, place:
         return decoder.decode(memoryview(opening)[SALT_SIZE_BYTES:])
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ProofInvalidError(f"an opening does not say what it should: {error}", place=place) from None
+
+
+def public_file(rule: AnyLeaf) -> bytes | None:
+    """Give the digest of the file that a rule names and that is published with the tree, or None when it names none."""
+    if isinstance(rule, CharterEnacted):
+        return rule.digest
+    if isinstance(rule, Proposed) and isinstance(rule.change, EnactCharter):
+        return rule.change.digest
+    return None
 
 
 def commitment_of(entry: AnyLeaf) -> bytes | None:

@@ -22,6 +22,8 @@ from ringfence.core.envelope import PartName, WrappedKey
 from ringfence.core.errors import DeviceError
 from ringfence.core.lane import BuiltBatch, LaneHead
 
+OPENINGS, FACTS = "detail", "facts"
+"""The parts of a batch's detail, which are sealed apart: see `KeyCustody.seal_detail`."""
 IDENTITY_DATASET = "@identity"
 JURISDICTION_DATASET = "@jurisdiction"
 """Why a user is protected: the verdict and its evidence, one sealed record named `self`."""
@@ -454,11 +456,11 @@ class KeyCustody(Protocol):
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value under the key of `label`."""
 
-    def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
-        """Encrypt a batch's openings."""
+    def seal_detail(self, *, lane: int, n: int, plaintext: bytes, part: str = OPENINGS) -> bytes:
+        """Encrypt a part of a batch's detail: its openings, or the facts about people that its rule records."""
 
-    def open_detail(self, *, lane: int, n: int, sealed: bytes) -> bytes:
-        """Decrypt a batch's openings.
+    def open_detail(self, *, lane: int, n: int, sealed: bytes, part: str = OPENINGS) -> bytes:
+        """Decrypt a part of a batch's detail.
 
         Raises:
             IntegrityError: they are not what was sealed for this batch.

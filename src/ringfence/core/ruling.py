@@ -7,11 +7,56 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from ringfence.core.engines import decide
 from ringfence.core.entry import Access
+from ringfence.core.governance.changes import EVERYTHING, FLOW, PARTY
+from ringfence.core.governance.standing import GivenGrant, Member, Standing
 from ringfence.core.state import State
-from ringfence.core.view import OTHER, Decision, View
+from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
+
+STOPPED_EVERYTHING: Final = "!@everything"
+STOPPED_PARTY: Final = "!@party"
+STOPPED_PERSON: Final = "!@person"
+GRANT_UNUSABLE: Final = "!@grant"
+GRANT_USED_UP: Final = "!@grant-limit"
+GRANT_OTHER_USER: Final = "!@grant-user"
+"""What `decided` says where something else than a clause refuses: no clause can be named so."""
+
+
+class Asked(NamedTuple):
+    """One request for records of one dataset, as an entry tells it.
+
+    Attributes:
+        principal: a registered caller's number; an unknown one is of no party.
+        country: where the connection comes from, ISO 3166 alpha-2, or `OTHER`.
+        purpose: the purpose named by the caller.
+        verb: one of `view.VERBS`.
+        dataset: the dataset named by the caller.
+        shape: `single` or `bulk`.
+        records: how many records are named.
+        grant: the grant that the caller names, or 0.
+        build: digest of the build that the caller's credential names, or b"".
+    """
+
+    principal: int
+    country: str
+    purpose: str
+    verb: str
+    dataset: str
+    shape: str
+    records: int
+    grant: int = 0
+    build: bytes = b""
+
+
+def asked_by(entry: Access) -> Asked:
+    """Give the request that an entry records."""
+    return Asked(
+        *(entry.principal, entry.country, entry.purpose, entry.verb, entry.dataset),
+        *(entry.shape, entry.records, entry.grant, entry.build),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,58 +65,152 @@ class Ruling:
 
     Attributes:
         decided: data class to clause, as the entry records it, classes in sorted order: a clause's name permits, ""
-            means that no clause does, and "!" with a clause's name that this clause's limit forbids.
+            means that no clause does, "!" with a clause's name that this clause's limit forbids or that it is
+            suspended, and "!@" with a word that something else than a clause does (see the constants here).
         permitted: the decisions of the classes that may be touched.
+        grant: the grant that what is permitted rests on; None where it rests on none.
+        holds_until_ms: until when this is the answer as long as the rules stay; 0 when time changes nothing.
     """
 
     decided: Mapping[str, str]
     permitted: Mapping[str, Decision]
+    grant: GivenGrant | None = None
+    holds_until_ms: int = 0
 
 
-def rule_access(
-    state: State,
-    *,
-    principal: int,
-    country: str,
-    purpose: str,
-    verb: str,
-    dataset: str,
-    classes: Iterable[str],
-    shape: str,
-    records: int,
-) -> Ruling:
-    """Decide on a request for `records` records of one dataset, class by class.
+def rule_access(state: State, asked: Asked, classes: Iterable[str], *, at_ms: int) -> Ruling:
+    """Decide on a request, class by class.
 
     Args:
         state: what decisions depend on, after some number of rules.
-        principal: a registered caller's number; an unknown one is of no party.
-        country: where the connection comes from, ISO 3166 alpha-2, or `OTHER`.
-        purpose: the purpose named by the caller.
-        verb: one of `view.VERBS`.
-        dataset: the dataset named by the caller.
+        asked: the request.
         classes: the data classes asked for.
-        shape: `single` or `bulk`.
-        records: how many records are named.
+        at_ms: when it is decided: what a person or a grant may do ends with time.
     """
-    who = state.principals.get(principal)
+    standing = state.standing
+    who = state.principals.get(asked.principal)
     party = who.party if who else OTHER
-    charter = state.rules
+    if standing is None:
+        return _rule_classes(state, asked, classes, _Caller(party))
+    member = standing.members.get(asked.principal)
+    if stop := _stop(standing, party, member, at_ms=at_ms):
+        return Ruling(decided=dict.fromkeys(sorted(classes), stop), permitted={})
+    return _rule_classes(state, asked, classes, _caller(standing, party, member, asked, at_ms=at_ms))
+
+
+class _Caller(NamedTuple):
+    """What is known of whoever asks, beyond the request itself."""
+
+    party: str
+    duties: tuple[str, ...] = (NONE,)
+    grant: GivenGrant | None = None
+    build: str = NONE
+    stopped: frozenset[str] = frozenset()
+    holds_until_ms: int = 0
+
+
+def _stop(standing: Standing, party: str, member: Member | None, *, at_ms: int) -> str:
+    """Give what stops a caller whatever is asked for, "" when nothing does."""
+    if standing.stopped:
+        if (EVERYTHING, "") in standing.stopped:
+            return STOPPED_EVERYTHING
+        if (PARTY, party) in standing.stopped:
+            return STOPPED_PARTY
+    return STOPPED_PERSON if member is not None and not member.is_active(at_ms) else ""
+
+
+def _caller(standing: Standing, party: str, member: Member | None, asked: Asked, *, at_ms: int) -> _Caller:
+    grant = standing.grants.get(asked.grant) if asked.grant else None
+    if grant is not None and (grant.grant.person != asked.principal or not grant.is_live(at_ms)):
+        grant = None
+    build = standing.builds.get(asked.build) if asked.build else None
+    approved = build is not None and not build.withdrawn and build.party == party
+    ends = [member.until_ms if member else 0, grant.until_ms if grant else 0]
+    return _Caller(
+        party=party,
+        duties=(*sorted(member.duties), NONE) if member else (NONE,),
+        grant=grant,
+        build=APPROVED if approved else NONE,
+        stopped=frozenset(name for scope, name in standing.stopped if scope == FLOW)
+        if standing.stopped
+        else frozenset(),
+        holds_until_ms=min((end for end in ends if end), default=0),
+    )
+
+
+def _rule_classes(state: State, asked: Asked, classes: Iterable[str], caller: _Caller) -> Ruling:
     decided: dict[str, str] = {}
     permitted: dict[str, Decision] = {}
+    rests_on: GivenGrant | None = None
     for data_class in sorted(classes):
-        view = View(party, country, purpose, verb, dataset, data_class, shape)
-        decision = decide(state.engine, charter, view)
-        if decision.permitted and records > decision.records_max:
+        grant = caller.grant if caller.grant and _covers(caller.grant, asked, data_class) else None
+        decision = _first_permission(state, asked, data_class, caller, grant)
+        if decision.permitted and asked.records > decision.records_max:
             decided[data_class] = "!" + decision.clause
         elif decision.permitted:
             decided[data_class] = decision.clause
             permitted[data_class] = decision
+            rests_on = grant if decision.needs_grant else rests_on
+        elif decision.clause:
+            decided[data_class] = "!" + decision.clause
         else:
-            decided[data_class] = "!" + decision.clause if decision.clause else ""
-    return Ruling(decided=decided, permitted=permitted)
+            decided[data_class] = GRANT_UNUSABLE if asked.grant and grant is None else ""
+    return Ruling(decided=decided, permitted=permitted, grant=rests_on, holds_until_ms=caller.holds_until_ms)
 
 
-def rule_erasure(state: State, *, principal: int, country: str, purpose: str) -> Ruling:
+def _covers(given: GivenGrant, asked: Asked, data_class: str) -> bool:
+    grant = given.grant
+    return (
+        asked.purpose == grant.purpose
+        and asked.verb in grant.verbs
+        and asked.dataset in grant.datasets
+        and data_class in grant.classes
+        and (asked.shape == "single" or grant.bulk)
+    )
+
+
+def _first_permission(
+    state: State, asked: Asked, data_class: str, caller: _Caller, grant: GivenGrant | None
+) -> Decision:
+    """Ask with each duty in turn; the first that permits decides, else the first that names a stopped flow."""
+    refusal = None
+    for duty in caller.duties:
+        view = View(
+            caller.party,
+            asked.country,
+            asked.purpose,
+            asked.verb,
+            asked.dataset,
+            data_class,
+            asked.shape,
+            duty,
+            grant.grant.kind if grant else NONE,
+            caller.build,
+            caller.stopped,
+        )
+        decision = decide(state.engine, state.rules, view)
+        if decision.permitted:
+            return decision if grant is None or not decision.needs_grant else _narrowed(decision, grant, asked.dataset)
+        if refusal is None or (decision.clause and not refusal.clause):
+            refusal = decision
+    return refusal or Decision(permitted=False, clause="")
+
+
+def _narrowed(decision: Decision, given: GivenGrant, dataset: str) -> Decision:
+    """Give a decision with what the grant keeps back as well, and no more records than the grant is for."""
+    kept = tuple(name.partition(".")[2] for name in given.grant.withhold if name.partition(".")[0] == dataset)
+    return Decision(
+        permitted=True,
+        clause=decision.clause,
+        withheld=(*decision.withheld, *(field for field in kept if field not in decision.withheld)),
+        records_max=min(decision.records_max, given.grant.records_max),
+        records_per_day_max=decision.records_per_day_max,
+        downgrades_per_day_max=decision.downgrades_per_day_max,
+        needs_grant=True,
+    )
+
+
+def rule_erasure(state: State, *, principal: int, country: str, purpose: str, at_ms: int) -> Ruling:
     """Decide on erasing one subject: every class of every dataset must be permitted.
 
     A class is recorded with the clause that permits it in every dataset, or with "" if one dataset refuses it.
@@ -79,28 +218,22 @@ def rule_erasure(state: State, *, principal: int, country: str, purpose: str) ->
     charter = state.rules
     decided: dict[str, str] = {}
     permitted: dict[str, Decision] = {}
+    holds_until_ms = 0
     for data_class in sorted(charter.classes):
         rulings = [
             rule_access(
-                state,
-                principal=principal,
-                country=country,
-                purpose=purpose,
-                verb="erase",
-                dataset=dataset,
-                classes=(data_class,),
-                shape="single",
-                records=1,
+                state, Asked(principal, country, purpose, "erase", dataset, "single", 1), (data_class,), at_ms=at_ms
             )
             for dataset in charter.datasets
         ]
         clauses = {ruling.decided[data_class] for ruling in rulings}
+        holds_until_ms = max(ruling.holds_until_ms for ruling in rulings)  # the same for all: it is the caller's
         if all(data_class in ruling.permitted for ruling in rulings):
             decided[data_class] = min(clauses)
             permitted[data_class] = rulings[0].permitted[data_class]
         else:
             decided[data_class] = ""
-    return Ruling(decided=decided, permitted=permitted)
+    return Ruling(decided=decided, permitted=permitted, holds_until_ms=holds_until_ms)
 
 
 def is_given(entry: Access) -> bool:

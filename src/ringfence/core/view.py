@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 OTHER: Final = "other"
+NONE: Final = "none"
+APPROVED: Final = "approved"
 
 VERBS: Final = ("read", "write", "find", "export", "erase")
 SHAPES: Final = ("single", "bulk")
@@ -28,6 +30,10 @@ class View(NamedTuple):
         dataset: a dataset of the charter, or `OTHER`.
         data_class: a class of the charter; a field that is not classified is `protected`.
         shape: `single` (one user) or `bulk` (several users in one request).
+        duty: a duty of the charter that the caller holds, or `NONE`.
+        grant: the kind of the grant that the request rests on, or `NONE`.
+        build: `APPROVED` when the caller is a service whose build inspectors approved, else `NONE`.
+        stopped: names of the flows that are suspended.
     """
 
     party: str
@@ -37,6 +43,10 @@ class View(NamedTuple):
     dataset: str
     data_class: str
     shape: str
+    duty: str = NONE
+    grant: str = NONE
+    build: str = NONE
+    stopped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,12 @@ class Decision:
 
     Attributes:
         permitted: whether the request may go on.
-        clause: the name of the flow that permits, or of the clause that forbids; "" when no clause permits.
+        clause: the name of the flow that permits, or of the one that would and is stopped; "" when no clause permits.
         withheld: fields of the dataset that are dropped after opening, in the order of the charter.
         records_max: most records that one request may touch; 1 page for `single`, the flow's limit for `bulk`.
         records_per_day_max: most records a UTC day under this clause in bulk; 0 means that nothing is counted.
         downgrades_per_day_max: most records a UTC day that a write may move to a less protected class.
+        needs_grant: whether it is permitted only because of a grant.
     """
 
     permitted: bool
@@ -58,6 +69,7 @@ class Decision:
     records_max: int = 0
     records_per_day_max: int = 0
     downgrades_per_day_max: int = 0
+    needs_grant: bool = False
 
 
 DENIED: Final = Decision(permitted=False, clause="")

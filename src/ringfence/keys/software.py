@@ -26,7 +26,7 @@ from ringfence.core.envelope import (
     wrap_key,
 )
 from ringfence.core.errors import ConfigurationError, IntegrityError
-from ringfence.core.ports import KeyRow
+from ringfence.core.ports import OPENINGS, KeyRow
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 
 if TYPE_CHECKING:
@@ -90,19 +90,21 @@ class SoftwareCustody:
             self._label_keys[label] = key
         return hmac.digest(key, value, "sha256")
 
-    def seal_detail(self, *, lane: int, n: int, plaintext: bytes) -> bytes:
-        """Encrypt a batch's openings."""
+    def seal_detail(self, *, lane: int, n: int, plaintext: bytes, part: str = OPENINGS) -> bytes:
+        """Encrypt a part of a batch's detail."""
         nonce = os.urandom(NONCE_SIZE_BYTES)
-        return nonce + self._detail.encrypt(nonce, plaintext, _detail_context(lane, n))
+        return nonce + self._detail.encrypt(nonce, plaintext, _detail_context(lane, n, part))
 
-    def open_detail(self, *, lane: int, n: int, sealed: bytes) -> bytes:
+    def open_detail(self, *, lane: int, n: int, sealed: bytes, part: str = OPENINGS) -> bytes:
         """Decrypt a batch's openings.
 
         Raises:
             IntegrityError: they are not what was sealed for this batch.
         """
         try:
-            return self._detail.decrypt(sealed[:NONCE_SIZE_BYTES], sealed[NONCE_SIZE_BYTES:], _detail_context(lane, n))
+            return self._detail.decrypt(
+                sealed[:NONCE_SIZE_BYTES], sealed[NONCE_SIZE_BYTES:], _detail_context(lane, n, part)
+            )
         except (InvalidTag, ValueError):
             raise IntegrityError(
                 "the openings of a batch are not what was written", place=f"lane {lane} batch {n}"
@@ -198,5 +200,5 @@ def _kek_name(data_class: str, key_epoch: int) -> str:
     return name
 
 
-def _detail_context(lane: int, n: int) -> bytes:
-    return b"ringfence detail v1 %d %d" % (lane, n)
+def _detail_context(lane: int, n: int, part: str) -> bytes:
+    return b"ringfence %s v1 %d %d" % (part.encode("ascii"), lane, n)

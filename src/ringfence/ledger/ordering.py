@@ -21,17 +21,19 @@ from typing import Final, NamedTuple
 from ringfence.core.entry import (
     RULE_TYPES,
     AnyLeaf,
-    CharterEnacted,
+    Batch,
     Genesis,
     LaneRecovered,
     LaneRetired,
     Rule,
     parse_entry,
+    public_file,
 )
 from ringfence.core.errors import IntegrityError, ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
 from ringfence.core.lane import LaneHead, leaf_hash
 from ringfence.core.ports import Store, StoredRule
-from ringfence.core.state import State, fold
+from ringfence.core.state import State
 from ringfence.ledger.lane_pull import LanePull, Leaves, check_seal, not_as_written
 
 RULES_PER_ROUND_MAX: Final = 256
@@ -252,7 +254,14 @@ def fold_rule(state: State, rule: Rule, stored: StoredRule, *, place: str) -> St
         IntegrityError: the state does not allow this rule.
     """
     try:
-        return fold(state, rule, lane=stored.batch.lane, blob=stored.blob or None, place=place)
+        header = parse_entry(stored.batch.header, place=place)
+        source = RuleSource(
+            lane=stored.batch.lane,
+            at_ms=header.at_ms if isinstance(header, Batch) else 0,
+            blob=stored.blob if public_file(rule) else None,
+            place=place,
+        )
+        return fold(state, rule, source)
     except ProofInvalidError as error:
         raise IntegrityError(f"the database holds a rule that cannot be: {error}", place=place) from None
 
@@ -264,9 +273,10 @@ def is_named(stored: StoredRule) -> bool:
         IntegrityError: it names another one.
     """
     rule = _peek_rule(stored)
-    if not isinstance(rule, CharterEnacted):
+    digest = public_file(rule) if rule is not None else None
+    if digest is None:
         return False
-    if hashlib.sha256(stored.blob).digest() != rule.digest:
+    if hashlib.sha256(stored.blob).digest() != digest:
         place = f"lane {stored.batch.lane} batch {stored.batch.n}"
         raise IntegrityError("the database holds another file than the one that a rule names", place=place)
     return True

@@ -16,9 +16,10 @@ from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError, ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.ports import Store
-from ringfence.core.state import State, digest_state, fold
+from ringfence.core.state import State, digest_state
 from ringfence.services.jobs import Prepared
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import LaneKey, find_closing_point
@@ -172,7 +173,8 @@ class Governance:
         def prepare(state: State, at_ms: int) -> Prepared:
             rule, opened = make(state)
             try:
-                fold(state, rule, lane=self._authority.lane, opening=opened, blob=blob or None)
+                source = RuleSource(lane=self._authority.lane, at_ms=at_ms, opening=opened, blob=blob or None)
+                fold(state, rule, source)
             except ProofInvalidError as error:
                 raise ConflictError(f"the rules do not allow this: {error.message}") from error
             return Prepared(entries=[e.render_entry(rule)], openings=[opened], rule=True, blob=blob)

@@ -12,9 +12,11 @@ from typing import Final
 from ringfence.core import entry as e
 from ringfence.core.detail import parse_detail
 from ringfence.core.errors import IntegrityError, ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.governance.entries import PeopleRecorded
 from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_seal
-from ringfence.core.ports import KeyCustody, Store, StoredRule
-from ringfence.core.state import EMPTY, State, fold
+from ringfence.core.ports import FACTS, KeyCustody, Store, StoredRule
+from ringfence.core.state import EMPTY, State
 
 RULES_PER_FETCH_MAX: Final = 1000
 
@@ -77,7 +79,10 @@ class RuleKeeper:
         if isinstance(rule, e.Genesis) and leaf_hash(batch.entries[0]) != self._genesis:
             raise ProofInvalidError("the first rule is not the pinned genesis", place=place)
         opening = self._opening(stored, rule, place)
-        following = fold(self.state, rule, lane=batch.lane, opening=opening, blob=stored.blob or None, place=place)
+        source = RuleSource(
+            lane=batch.lane, at_ms=header.at_ms, opening=opening, blob=self._file(stored, rule), place=place
+        )
+        following = fold(self.state, rule, source)
         self._check_seal(stored, header, following, place)
         self.state = following
         about = e.parse_about(opening, place=place) if opening and isinstance(rule, e.SubjectErased) else None
@@ -92,6 +97,13 @@ class RuleKeeper:
         if opening is not None and e.commit(opening) != commitment:
             raise ProofInvalidError("a rule's opening is not what it commits to", place=place)
         return opening
+
+    def _file(self, stored: StoredRule, rule: e.Rule) -> bytes | None:
+        """Give the file that comes with a rule; facts about people are sealed in the store."""
+        if not stored.blob or not isinstance(rule, PeopleRecorded):
+            return stored.blob or None
+        batch = stored.batch
+        return self._custody.open_detail(lane=batch.lane, n=batch.n, sealed=stored.blob, part=FACTS)
 
     def _check_seal(self, stored: StoredRule, header: e.Batch, following: State, place: str) -> None:
         seal = e.parse_entry(stored.seal, place=place)

@@ -16,7 +16,7 @@ from typing import Final
 from ringfence.core.catalog import classes_of
 from ringfence.core.entry import Access, Count, Downgrade, SubjectErased
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.ruling import Ruling, is_given, rule_access, rule_erasure
+from ringfence.core.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
@@ -27,14 +27,14 @@ KEPT_MAX: Final = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An entry that says what it must: whether anything was given, and the counter's step, if any."""
+    """An entry that says what it must: whether anything was given, and the counter's step, if any.
+
+    `holds_until_ms` is until when the same entry says what it must as long as the rules stay; 0 = for ever.
+    """
 
     given: bool
     step: Count | None = None
-
-
-_GIVEN: Final = Checked(True)
-_REFUSED: Final = Checked(False)
+    holds_until_ms: int = 0
 
 
 class Decider:
@@ -52,10 +52,12 @@ class Decider:
         """Go on with another state; forget the kept answers if what they depend on changed (rule 4)."""
         old, self._state = self._state, state
         same_rules = (old.engine, old.charter_digest) == (state.engine, state.charter_digest)
-        same_principals = old.principals is state.principals or old.principals == state.principals
+        same_people = old.standing is state.standing and (
+            old.principals is state.principals or old.principals == state.principals
+        )
         if not same_rules:
             self._classes.clear()
-        if not (same_rules and same_principals):
+        if not (same_rules and same_people):
             self._agreed.clear()
             self._erasures.clear()
 
@@ -108,11 +110,13 @@ class Decider:
             entry.dataset,
             entry.shape,
             entry.records,
+            entry.grant,
+            entry.build,
             tuple(entry.decided.items()),
         )
         kept = self._agreed.get(key)
-        if kept is None:
-            kept = self._check_uncounted(entry)
+        if kept is None or 0 < kept.holds_until_ms <= at_ms:
+            kept = self._check_uncounted(entry, at_ms=at_ms)
             if len(self._agreed) >= KEPT_MAX:
                 self._agreed.clear()
             self._agreed[key] = kept
@@ -135,7 +139,7 @@ class Decider:
                 expected=" or ".join(sorted(set(write.decided.values()))),
                 found=entry.clause,
             )
-        limit = _downgrade_limits(self._rule(write)).get(entry.clause, 0)
+        limit = _downgrade_limits(self._rule(write, at_ms=at_ms)).get(entry.clause, 0)
         _check_step(entry.counted, counter=f"downgrade/{entry.clause}", at_ms=at_ms)
         if entry.counted.amount < 1:
             raise ProofInvalidError("a downgrade counts no record", found=str(entry.counted.amount))
@@ -143,48 +147,38 @@ class Decider:
             raise _over(entry.counted, limit)
         return Checked(True, entry.counted)
 
-    def check_erasure(self, entry: SubjectErased) -> None:
+    def check_erasure(self, entry: SubjectErased, *, at_ms: int) -> None:
         """Decide again on an erasure, on the state before it; every class must be permitted.
 
         Raises:
             ProofInvalidError: the charter in force does not permit it, or says so by other clauses.
         """
-        ruling = self._rule_erasure(entry.principal, entry.country, entry.purpose)
+        ruling = self._rule_erasure(entry.principal, entry.country, entry.purpose, at_ms=at_ms)
         _require_equal(ruling.decided, entry.decided, "the charter decides otherwise on this erasure")
         if set(ruling.permitted) != set(ruling.decided):
             raise ProofInvalidError("a subject was erased although the charter refuses it", found=_show(entry.decided))
 
-    def _rule(self, entry: Access) -> Ruling:
+    def _rule(self, entry: Access, *, at_ms: int) -> Ruling:
         if entry.verb not in VERBS or entry.shape not in SHAPES or entry.records < 0:
             raise ProofInvalidError("an access is not of a known verb, shape and number", found=f"{entry.verb[:40]}")
         if entry.dataset:
-            return rule_access(
-                self._state,
-                principal=entry.principal,
-                country=entry.country,
-                purpose=entry.purpose,
-                verb=entry.verb,
-                dataset=entry.dataset,
-                classes=entry.decided.keys(),
-                shape=entry.shape,
-                records=entry.records,
-            )
+            return rule_access(self._state, asked_by(entry), entry.decided.keys(), at_ms=at_ms)
         if entry.verb != "erase":
             raise ProofInvalidError("an access names no dataset")
-        return self._rule_erasure(entry.principal, entry.country, entry.purpose)
+        return self._rule_erasure(entry.principal, entry.country, entry.purpose, at_ms=at_ms)
 
-    def _rule_erasure(self, principal: int, country: str, purpose: str) -> Ruling:
+    def _rule_erasure(self, principal: int, country: str, purpose: str, *, at_ms: int) -> Ruling:
         key = (principal, country, purpose)
         ruling = self._erasures.get(key)
-        if ruling is None:
-            ruling = rule_erasure(self._state, principal=principal, country=country, purpose=purpose)
+        if ruling is None or 0 < ruling.holds_until_ms <= at_ms:
+            ruling = rule_erasure(self._state, principal=principal, country=country, purpose=purpose, at_ms=at_ms)
             if len(self._erasures) >= KEPT_MAX:
                 self._erasures.clear()
             self._erasures[key] = ruling
         return ruling
 
-    def _check_uncounted(self, entry: Access) -> Checked:
-        ruling = self._rule(entry)
+    def _check_uncounted(self, entry: Access, *, at_ms: int) -> Checked:
+        ruling = self._rule(entry, at_ms=at_ms)
         if not entry.decided or (entry.verb == "find" and len(entry.decided) != 1):
             raise ProofInvalidError("an access is decided on no class, or a look-up on several")
         _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
@@ -192,11 +186,11 @@ class Decider:
             raise ProofInvalidError("an erasure that the charter permits must be a rule of its own")
         if is_given(entry) and (counted := _bulk_limits(entry, ruling)):
             raise ProofInvalidError("what a counted clause gave is not counted", expected=_counters(counted))
-        return _GIVEN if is_given(entry) else _REFUSED
+        return Checked(is_given(entry), holds_until_ms=ruling.holds_until_ms)
 
     def _check_counted(self, entry: Access, step: Count, *, at_ms: int) -> Checked:
         """Check an access that moved a counter, or was refused because the counter stood too high (rules 2, 3)."""
-        ruling = self._rule(entry)
+        ruling = self._rule(entry, at_ms=at_ms)
         kind, _, clause = step.counter.partition("/")
         limits = _bulk_limits(entry, ruling) if kind == "bulk" else _downgrade_limits(ruling)
         refused = {name: "!" + said if said == clause else said for name, said in ruling.decided.items()}

@@ -116,12 +116,12 @@ class EntryChecker:
                 self._findings.refute_error(error, leaf=leaf)
         self._requests.close()
 
-    def check_rule(self, rule: Rule, leaf: int) -> None:
+    def check_rule(self, rule: Rule, leaf: int, *, at_ms: int) -> None:
         """Check a rule before it is folded: an erasure is decided again, and the opening is held against the rule."""
         self._counts["batches"] += 1
         self._counts["entries"] += 1
         if isinstance(rule, SubjectErased):
-            self._check_erasure(rule, leaf)
+            self._check_erasure(rule, leaf, at_ms=at_ms)
         if self._openings is None:
             return
         try:
@@ -135,13 +135,13 @@ class EntryChecker:
             what = "an opening is there for a leaf that commits to nothing"
             self._findings.refute(place_of_leaf(leaf), what, leaf=leaf)
 
-    def _check_erasure(self, rule: SubjectErased, leaf: int) -> None:
+    def _check_erasure(self, rule: SubjectErased, leaf: int, *, at_ms: int) -> None:
         self._counts["erasures"] += 1
         if leaf < self._scope.from_leaf:
             self._withheld[PASSED_OVER] += 1
             return
         try:
-            self._decider.check_erasure(rule)
+            self._decider.check_erasure(rule, at_ms=at_ms)
         except ProofInvalidError as error:
             self._findings.refute_error(error, leaf=leaf)
         self._counts["decisions"] += 1

@@ -280,8 +280,8 @@ class _Walk:
             rule = parse_entry(data)
             if not isinstance(rule, Rule):
                 raise ProofInvalidError("this is no rule")
-            self._entries.check_rule(rule, leaf)
-            self._state = fold_rule(self._scope.bundle, self._state, rule, lane=header.lane, leaf=leaf)
+            self._entries.check_rule(rule, leaf, at_ms=header.at_ms)
+            self._state = fold_rule(self._scope.bundle, self._state, rule, header, leaf=leaf)
         except ProofInvalidError as error:
             self._findings.refute_error(error, leaf=leaf)
             self._stopped = True

@@ -18,16 +18,17 @@ from ringfence.core.entry import (
     RULE_PREFIX,
     RULE_TYPES,
     Batch,
-    CharterEnacted,
     LaneRecovered,
     PrincipalRegistered,
     Rule,
     SubjectErased,
     parse_about,
     parse_entry,
+    public_file,
 )
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.state import EMPTY, State, fold
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
@@ -86,14 +87,23 @@ def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -
     return book
 
 
-def fold_rule(bundle: Bundle, state: State, rule: Rule, *, lane: int, leaf: int, opening: bytes | None = None) -> State:
-    """Fold one rule, its charter read from the bundle.
+def fold_rule(
+    bundle: Bundle, state: State, rule: Rule, batch: Batch, *, leaf: int, opening: bytes | None = None
+) -> State:
+    """Fold one rule of a batch, the file that it names read from the bundle.
 
     Raises:
         ProofInvalidError: the state does not allow it, or the charter is missing.
     """
-    blob = bundle.read_blob(rule.digest) if isinstance(rule, CharterEnacted) else None
-    return fold(state, rule, lane=lane, opening=opening, blob=blob, place=place_of_leaf(leaf))
+    digest = public_file(rule)
+    source = RuleSource(
+        lane=batch.lane,
+        at_ms=batch.at_ms,
+        opening=opening,
+        blob=bundle.read_blob(digest) if digest else None,
+        place=place_of_leaf(leaf),
+    )
+    return fold(state, rule, source)
 
 
 def _rule_leaves(bundle: Bundle, *, size: int) -> Iterator[tuple[int, bytes, bytes]]:
@@ -140,12 +150,12 @@ def _take(
     opening = openings.of(leaf) if openings else b""
     if opening:
         _verify_opening(rule, opening, place=place)
-    if isinstance(rule, CharterEnacted):
-        book.blobs.add(rule.digest)
+    if digest := public_file(rule):
+        book.blobs.add(digest)
     if isinstance(rule, LaneRecovered) and len(book.recovered) < RECOVERIES_MAX:
         book.recovered.append(Recovery(leaf, rule.lane, rule.n, rule.reason))
     identity = opening if opening and isinstance(rule, PrincipalRegistered) else None
-    book.state = fold_rule(bundle, book.state, rule, lane=batch.lane, leaf=leaf, opening=identity)
+    book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=identity)
     if opening and isinstance(rule, SubjectErased):
         subjects = parse_about(opening, place=place).subjects
         if not subjects:

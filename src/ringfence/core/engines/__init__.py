@@ -12,17 +12,19 @@ from types import MappingProxyType
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.engines import v1
+from ringfence.core.engines import v1, v2
 from ringfence.core.engines.hints import what_could_be_asked
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.view import Decision, View
 
 __all__ = ["ENGINES", "NEWEST_ENGINE", "decide", "what_could_be_asked"]
 
-ENGINES: Final[Mapping[str, Callable[[Charter, View], Decision]]] = MappingProxyType({v1.NAME: v1.decide})
+ENGINES: Final[Mapping[str, Callable[[Charter, View], Decision]]] = MappingProxyType(
+    {v1.NAME: v1.decide, v2.NAME: v2.decide}
+)
 """Every engine that has ever decided, by name."""
 
-NEWEST_ENGINE: Final = v1.NAME
+NEWEST_ENGINE: Final = v2.NAME
 """The engine that a new ledger starts with."""
 
 

@@ -19,6 +19,7 @@ from immutables import Map
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.entries import Founder
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.people import PersonFacts, Register, record
 from ringfence.core.governance.standing import Appointment, Build, Member, SigningKey, Standing
@@ -109,7 +110,7 @@ def genesis_of(founding: Founding, *, commitment: bytes) -> e.Genesis:
         log_key=founding.log_key,
         at_ms=founding.at_ms,
         founders=tuple(
-            e.Founder(person=number, party=person.facts.party, duties=person.duties, key=person.key)
+            Founder(person=number, party=person.facts.party, duties=person.duties, key=person.key)
             for number, person in enumerate(founding.people, start=1)
         ),
         services=tuple(service.party for service in founding.services),
@@ -172,12 +173,13 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
         identities += [service.identity for service in founding.services]
     members, keys = {}, {}
     for founder in founders:
-        duties = Map({duty: Appointment(duty, 1, 0) for duty in founder.duties})
+        duties = {duty: Appointment(duty, 1, 0) for duty in founder.duties}
         members[founder.person] = Member(founder.person, founder.party, duties)
         keys[founder.person] = SigningKey(founder.person, founder.person, founder.key, 1)
     standing = Standing(
         register=register,
         founding_charter=genesis.charter,
+        founding_build=genesis.build,
         members=Map(members),
         keys=Map(keys),
         withheld=0 if opening is not None else 1,
@@ -198,11 +200,11 @@ def _open(genesis: e.Genesis, opening: bytes, *, place: str) -> Founding:
     return founding
 
 
-def approve_founding_build(standing: Standing, charter: Charter, digest: bytes) -> Standing:
+def approve_founding_build(standing: Standing, charter: Charter) -> Standing:
     """Approve the build that the custodian begins with."""
     custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
-    build = Build(digest, BUILD_NAME, custodian, 1)
-    return replace(standing, builds=standing.builds.set(digest, build))
+    build = Build(standing.founding_build, BUILD_NAME, custodian, 1)
+    return replace(standing, builds=standing.builds.set(build.digest, build))
 
 
 def check_founders(standing: Standing, charter: Charter, *, at_ms: int, place: str) -> None:
@@ -224,8 +226,6 @@ def check_founders(standing: Standing, charter: Charter, *, at_ms: int, place: s
             if others := governance.separated_from(name) & set(member.duties):
                 raise ProofInvalidError(f"founder {number} holds {name} together with {min(others)}", place=place)
         if standing.register is not None and (
-            conflicts := find_conflicts(
-                standing.register, charter, number, duties=tuple(member.duties), at_ms=at_ms
-            )
+            conflicts := find_conflicts(standing.register, charter, number, duties=tuple(member.duties), at_ms=at_ms)
         ):
             raise ProofInvalidError(f"founder {number} is not independent: {conflicts[0].words}", place=place)

@@ -13,7 +13,8 @@ from dataclasses import replace
 from ringfence.core.charter_governance import Operation
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance import changes as c
-from ringfence.core.governance.effects import give_grant, take, why_not_grant, why_not_taken
+from ringfence.core.governance.conditions import why_not_grant, why_not_taken
+from ringfence.core.governance.effects import give_grant, take
 from ringfence.core.governance.entries import Ordered, Signed
 from ringfence.core.governance.signing import read_statement, require_signer, use_statement, verify_by_key
 from ringfence.core.governance.standing import Proposal
@@ -66,9 +67,7 @@ def _break_glass(
 ) -> tuple[State, int]:
     if change.kind != c.BREAK_GLASS or change.person != by:
         raise ProofInvalidError("only break-glass is given by one person, and to that person alone", place=place)
-    unreviewed = [
-        given for given in state.governed.grants.values() if given.review_until_ms and not given.reviewed
-    ]
+    unreviewed = [given for given in state.governed.grants.values() if given.review_until_ms and not given.reviewed]
     if own := [given.number for given in unreviewed if given.grant.person == by]:
         raise ProofInvalidError(f"grant {own[0]} of {by} was not reviewed yet: no break-glass before that", place=place)
     if overdue := [given.number for given in unreviewed if at_ms >= given.review_until_ms]:

@@ -22,7 +22,8 @@ from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import Operation
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance import changes as c
-from ringfence.core.governance.effects import apply, check_possible
+from ringfence.core.governance.conditions import check_possible
+from ringfence.core.governance.effects import apply
 from ringfence.core.governance.entries import Approved, Carried, Declined, Proposed, Signed
 from ringfence.core.governance.independence import approver_conflicts
 from ringfence.core.governance.quorum import is_enough, render_requirement
@@ -290,7 +291,9 @@ def understaffed(state: State, *, at_ms: int) -> list[tuple[str, int, int]]:
             for duty in member.duties:
                 there[duty] = there.get(duty, 0) + 1
     duties = state.governance.duties.values()
-    return [(duty.name, there.get(duty.name, 0), duty.minimum) for duty in duties if there.get(duty.name, 0) < duty.minimum]
+    return [
+        (duty.name, there.get(duty.name, 0), duty.minimum) for duty in duties if there.get(duty.name, 0) < duty.minimum
+    ]
 
 
 def open_proposal(standing: Standing, number: int, *, at_ms: int, place: str) -> Proposal:

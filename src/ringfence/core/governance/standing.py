@@ -1,14 +1,17 @@
 """Standing: what governance has come to after some number of rules. Values only; `folding` changes them.
 
 Rules of this file:
-1. History stays: a key that was revoked, a grant that ended and a member who left are still here, marked with the epoch.
+1. History stays: a key that was revoked, a grant that ended and a member who left are here, marked with the epoch.
 2. What is known without openings is all here but for `register`, which is None from the first fact that was withheld.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 from immutables import Map
 
 from ringfence.core.charter import Charter
@@ -41,7 +44,7 @@ class Member:
 
     number: int
     party: str
-    duties: Map[str, Appointment] = field(default_factory=Map)
+    duties: Mapping[str, Appointment] = field(default_factory=dict)
     until_ms: int = 0
     suspended: bool = False
     dismissed: bool = False
@@ -158,6 +161,7 @@ class Standing:
     """Everything that governance adds to the state.
 
     Attributes:
+        founding_charter, founding_build: digests that the genesis names.
         register: the people and their relations; None where facts are withheld.
         members: those who were admitted, by number.
         keys, grants, suspensions, builds: by number (builds by digest), those that ended too.
@@ -171,6 +175,7 @@ class Standing:
 
     register: Register | None
     founding_charter: bytes
+    founding_build: bytes
     members: Map[int, Member] = field(default_factory=Map)
     keys: Map[int, SigningKey] = field(default_factory=Map)
     proposals: Map[int, Proposal] = field(default_factory=Map)
@@ -183,3 +188,46 @@ class Standing:
     stopped: frozenset[tuple[str, str]] = frozenset()
     proposal_last: int = 0
     withheld: int = 0
+
+
+def digest_standing(standing: Standing) -> bytes:
+    """Give a digest (32 bytes) of everything in a standing that is in the tree in the clear."""
+    facts = {
+        "founding": [standing.founding_charter.hex(), standing.founding_build.hex()],
+        "members": [
+            [
+                *(member.number, member.party, member.until_ms, member.suspended, member.dismissed),
+                [[held.duty, held.epoch, held.proposer] for _, held in sorted(member.duties.items())],
+            ]
+            for _, member in sorted(standing.members.items())
+        ],
+        "keys": [
+            [key.number, key.person, key.key.hex(), key.epoch, key.revoked] for _, key in sorted(standing.keys.items())
+        ],
+        "proposals": [
+            [
+                *(item.number, item.by, item.at_ms, item.epoch, item.expires_ms, msgspec.to_builtins(item.change)),
+                [[approval.person, approval.key, approval.epoch] for approval in item.approvals],
+            ]
+            for _, item in sorted(standing.proposals.items())
+        ],
+        "grants": [
+            [
+                *(item.number, item.given_ms, item.until_ms, item.epoch, item.proposal, item.ended),
+                *(item.review_until_ms, item.reviewed, msgspec.to_builtins(item.grant)),
+            ]
+            for _, item in sorted(standing.grants.items())
+        ],
+        "builds": [
+            [build.digest.hex(), build.name, build.party, build.epoch, build.withdrawn]
+            for _, build in sorted(standing.builds.items())
+        ],
+        "issuers": [[name, keys.hex()] for name, keys in sorted(standing.issuers.items())],
+        "suspensions": [
+            [item.number, item.scope, item.name, item.epoch, item.by, item.lifted]
+            for _, item in sorted(standing.suspensions.items())
+        ],
+        "recoveries": [list(item) for item in sorted(standing.recoveries.items())],
+        "proposal_last": standing.proposal_last,
+    }
+    return hashlib.sha256(msgspec.json.encode(facts)).digest()

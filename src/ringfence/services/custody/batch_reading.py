@@ -87,7 +87,7 @@ class _BatchReading:
         """Take the batch through the main path."""
         gate = self._gate
         for dataset, request in self._requests:
-            ruling = gate.rule(gate.keeper.state, request, dataset)
+            ruling = gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms())
             if not ruling.permitted:
                 raise await gate.refuse(request, dataset, self._about_unresolved(dataset.name))
             for decision in ruling.permitted.values():
@@ -120,7 +120,7 @@ class _BatchReading:
         refused: list[tuple[bytes, bytes | None]] = []
         counts: list[CountWrite] = []
         for dataset, request in self._requests:
-            ruling = self._gate.rule(state, request, dataset)
+            ruling = self._gate.rule(state, request, dataset, at_ms=at_ms)
             groups = group_by_clause(ruling, request, last=last, at_ms=at_ms)
             self._permitted[dataset.name] = ruling.permitted
             for group in groups:

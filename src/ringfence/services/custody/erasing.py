@@ -44,11 +44,11 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
     gate.check_purpose(purpose)
     request = Request(caller, purpose, "erase", "single", 1)
 
-    def rule(state: State) -> Ruling:
-        return rule_erasure(state, principal=caller.principal, country=caller.country, purpose=purpose)
+    def rule(state: State, at_ms: int) -> Ruling:
+        return rule_erasure(state, principal=caller.principal, country=caller.country, purpose=purpose, at_ms=at_ms)
 
     unresolved = e.About(unknown=[gate.subjects.index(user)])
-    if not _is_permitted(rule(gate.keeper.state)):
+    if not _is_permitted(rule(gate.keeper.state, gate.clock_ms())):
         receipt = await gate.record_refusal(request, "", unresolved, rule=rule)
         raise DeniedError(
             f"{gate.party(caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
@@ -72,12 +72,12 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
     raise ConflictError("the user changed too often meanwhile", hint="try again")
 
 
-async def _record_miss(gate: Gate, request: Request, about: e.About, rule: Callable[[State], Ruling]) -> str:
+async def _record_miss(gate: Gate, request: Request, about: e.About, rule: Callable[[State, int], Ruling]) -> str:
     """Write that somebody asked to erase a user who is not there, so that it touched no record; gives the receipt."""
     miss = Request(request.caller, request.purpose, request.verb, request.shape, 0)
 
     def prepare(state: State, at_ms: int) -> Prepared:
-        leaf, opening = gate.access_entry(miss, dataset="", decided=dict(rule(state).decided), about=about)
+        leaf, opening = gate.access_entry(miss, dataset="", decided=dict(rule(state, at_ms).decided), about=about)
         return Prepared(entries=[leaf], openings=[opening])
 
     return (await gate.singles.submit(prepare)).receipt_text
@@ -90,7 +90,7 @@ def _is_permitted(ruling: Ruling) -> bool:
 class _Erasing:
     """One erasure on its way."""
 
-    def __init__(self, gate: Gate, request: Request, rule: Callable[[State], Ruling], subject_ref: bytes) -> None:
+    def __init__(self, gate: Gate, request: Request, rule: Callable[[State, int], Ruling], subject_ref: bytes) -> None:
         self._gate = gate
         self._request = request
         self._rule = rule
@@ -99,7 +99,7 @@ class _Erasing:
 
     def prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; give the rule, or the entry of a refusal."""
-        ruling = self._rule(state)
+        ruling = self._rule(state, at_ms)
         self.permitted = _is_permitted(ruling)
         about, decided = e.About(subjects=[self._subject_ref]), dict(ruling.decided)
         if not self.permitted:

@@ -19,7 +19,7 @@ from ringfence.core.errors import (
     UnavailableError,
 )
 from ringfence.core.ports import KeyCustody, Store
-from ringfence.core.ruling import Ruling, rule_access
+from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, View
 from ringfence.services.custody.record_keys import blind_records
@@ -73,7 +73,7 @@ class Gate:
         self.refusals = RefusalMeter(clock_ms)
         self._salts = SaltPool()
         self._erased: OrderedDict[bytes, None] = OrderedDict()
-        self._rulings: dict[tuple[int, str, str, str, str, str, int], Ruling] = {}
+        self._rulings: dict[Asked, Ruling] = {}
         keeper.on_rule(lambda rule, about: self._rulings.clear())
         keeper.on_rule(subjects.forget_erased)
         keeper.on_rule(self._note_erasure)
@@ -141,31 +141,18 @@ class Gate:
 
     # -- step 2: decide ------------------------------------------------------------------------------------------
 
-    def rule(self, state: State, request: Request, dataset: Dataset) -> Ruling:
-        """Decide on every class that the dataset can have. Remembered until the rules change."""
-        caller = request.caller
-        key = (
-            *(caller.principal, caller.country, request.purpose, request.verb),
-            *(dataset.name, request.shape, request.records),
-        )
-        known = self._rulings.get(key) if state is self.keeper.state else None
-        if known is not None:
+    def rule(self, state: State, request: Request, dataset: Dataset, *, at_ms: int) -> Ruling:
+        """Decide on every class that the dataset can have. Remembered until the rules change, or time changes it."""
+        asked = request.asked(dataset.name)
+        known = self._rulings.get(asked) if state is self.keeper.state else None
+        if known is not None and (known.holds_until_ms == 0 or at_ms < known.holds_until_ms):
             return known
-        ruling = rule_access(
-            state,
-            principal=request.caller.principal,
-            country=request.caller.country,
-            purpose=request.purpose,
-            verb=request.verb,
-            dataset=dataset.name,
-            classes=classes_of(state.rules.datasets.get(dataset.name, dataset)),  # it may have changed meanwhile
-            shape=request.shape,
-            records=request.records,
-        )
+        classes = classes_of(state.rules.datasets.get(dataset.name, dataset))  # it may have changed meanwhile
+        ruling = rule_access(state, asked, classes, at_ms=at_ms)
         if state is self.keeper.state:
             if len(self._rulings) >= RULINGS_CACHED_MAX:
                 self._rulings.clear()
-            self._rulings[key] = ruling
+            self._rulings[asked] = ruling
         return ruling
 
     def access_entry(
@@ -193,6 +180,8 @@ class Gate:
                 shape=request.shape,
                 country_from=caller.country_from,
                 counted=counted,
+                grant=caller.grant,
+                build=caller.build,
             )
         )
         return leaf, opening
@@ -204,17 +193,19 @@ class Gate:
 
         Above its rate a caller's refusals are counted instead of recorded singly.
         """
-        return await self.refuse_ruling(request, dataset, about, rule=lambda state: self.rule(state, request, dataset))
+        return await self.refuse_ruling(
+            request, dataset, about, rule=lambda state, at_ms: self.rule(state, request, dataset, at_ms=at_ms)
+        )
 
     async def refuse_ruling(
-        self, request: Request, dataset: Dataset, about: e.About, *, rule: Callable[[State], Ruling]
+        self, request: Request, dataset: Dataset, about: e.About, *, rule: Callable[[State, int], Ruling]
     ) -> DeniedError:
         """Do as `refuse` does, for a ruling on other classes than all of the dataset's."""
         receipt = await self.record_refusal(request, dataset.name, about, rule=rule)
-        return self._denied(request, dataset, rule(self.keeper.state), receipt)
+        return self._denied(request, dataset, rule(self.keeper.state, self.clock_ms()), receipt)
 
     async def record_refusal(
-        self, request: Request, dataset: str, about: e.About, *, rule: Callable[[State], Ruling]
+        self, request: Request, dataset: str, about: e.About, *, rule: Callable[[State, int], Ruling]
     ) -> str:
         """Write a refusal's entry and give its receipt; "" when it was only counted."""
         principal = request.caller.principal
@@ -223,7 +214,7 @@ class Gate:
             return ""
 
         def prepare(state: State, at_ms: int) -> Prepared:
-            decided = dict(rule(state).decided)
+            decided = dict(rule(state, at_ms).decided)
             leaf, opening = self.access_entry(request, dataset=dataset, decided=decided, about=about)
             return Prepared(entries=[leaf], openings=[opening])
 

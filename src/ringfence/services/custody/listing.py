@@ -57,7 +57,7 @@ async def list_records(
             value_max=PAGE_RECORDS_MAX,
         )
     request = Request(caller, purpose, verb, "single", records_max)
-    if not gate.rule(gate.keeper.state, request, kind).permitted:
+    if not gate.rule(gate.keeper.state, request, kind, at_ms=gate.clock_ms()).permitted:
         raise await gate.refuse(request, kind, e.About(unknown=[gate.subjects.index(user)]))
     subject = await gate.subjects.find(user)
     ruling: list[Ruling] = []
@@ -67,7 +67,7 @@ async def list_records(
         if subject and gate.is_erased(subject.subject_ref):
             subject = None  # erased while this waited: the user is as unknown as any other
         about = e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(user)])
-        ruling[:] = [gate.rule(state, request, kind)]
+        ruling[:] = [gate.rule(state, request, kind, at_ms=at_ms)]
         decided = dict(ruling[0].decided)
         leaf, opening = gate.access_entry(request, dataset=dataset, decided=decided, about=about)
         classes = ruling[0].permitted if subject else ()

@@ -49,7 +49,7 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
     dataset = gate.dataset(name.dataset)
     request = Request(caller, purpose, "read", "single", 1)
     # 2. Decide. A refusal needs nothing from the store but its own entry.
-    if not gate.rule(gate.keeper.state, request, dataset).permitted:
+    if not gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms()).permitted:
         raise await gate.refuse(request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
     subject = gate.subjects.cached(name.user) or await gate.subjects.find(name.user)
     reading = _Reading(gate, request, dataset, name, subject)
@@ -85,7 +85,7 @@ class _Reading:
         if self._subject and self._gate.is_erased(self._subject.subject_ref):
             self._subject = None  # erased while this waited: the user is as unknown as any other
             self._about = e.About(unknown=[self._gate.subjects.index(self._name.user)])
-        ruling = self._ruling = self._gate.rule(state, self._request, self._dataset)
+        ruling = self._ruling = self._gate.rule(state, self._request, self._dataset, at_ms=at_ms)
         name, subject, key = self._dataset.name, self._subject, self._key
         leaf, opening = self._gate.access_entry(
             self._request, dataset=name, decided=dict(ruling.decided), about=self._about

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from ringfence.core.ruling import Asked
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Who asks: a registered principal, and where this connection comes from (`OTHER` when it is not known).
 
-    `country_from` names the source of the country: `connection`, or the trusted proxy's name.
+    `country_from` names the source of the country: `connection`, or the trusted proxy's name. `grant` is the grant that
+    the caller names, or 0; `build` the digest of the build that a service's credential names, or b"".
     """
 
     principal: int
     country: str
     country_from: str = "connection"
+    grant: int = 0
+    build: bytes = b""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -27,3 +32,18 @@ class Request(msgspec.Struct, frozen=True):
     verb: str
     shape: str
     records: int
+
+    def asked(self, dataset: str) -> Asked:
+        """Give what is asked of one dataset ("" of every one), as an entry tells it."""
+        caller = self.caller
+        return Asked(
+            caller.principal,
+            caller.country,
+            self.purpose,
+            self.verb,
+            dataset,
+            self.shape,
+            self.records,
+            caller.grant,
+            caller.build,
+        )

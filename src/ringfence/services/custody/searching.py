@@ -51,32 +51,22 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     about = e.About(searched=[label.encode(), token])
     ruling: list[Ruling] = []
 
-    def rule(state: State) -> Ruling:
-        return rule_access(
-            state,
-            principal=caller.principal,
-            country=caller.country,
-            purpose=purpose,
-            verb="find",
-            dataset=dataset,
-            classes=(data_class,),
-            shape="single",
-            records=FOUND_MAX,
-        )
+    def rule(state: State, at_ms: int) -> Ruling:
+        return rule_access(state, request.asked(dataset), (data_class,), at_ms=at_ms)
 
     def is_withheld() -> bool:
         """A field that may not be read may not be guessed either."""
         return any(field in decision.withheld for decision in ruling[0].permitted.values())
 
     def prepare(state: State, at_ms: int) -> Prepared:
-        ruling[:] = [rule(state)]
+        ruling[:] = [rule(state, at_ms)]
         if is_withheld():
             return Prepared(entries=[gate.limit_refusal(request, "withheld-field", at_ms=at_ms)], openings=[None])
         leaf, opening = gate.access_entry(request, dataset=dataset, decided=dict(ruling[0].decided), about=about)
         finds = [Find(label, token, FOUND_MAX)] if ruling[0].permitted else []
         return Prepared(entries=[leaf], openings=[opening], finds=finds)
 
-    if not rule(gate.keeper.state).permitted:
+    if not rule(gate.keeper.state, gate.clock_ms()).permitted:
         raise await gate.refuse_ruling(request, kind, about, rule=rule)
     committed = await gate.singles.submit(prepare)
     receipt = committed.receipt_text

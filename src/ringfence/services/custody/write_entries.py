@@ -102,9 +102,8 @@ class Groups:
     def _records_max(self, dataset: str) -> int:
         kind = self._gate.dataset(dataset)
         asking = self._asking
-        ruling = self._gate.rule(
-            self._gate.keeper.state, Request(asking.caller, asking.purpose, "write", asking.shape, 1), kind
-        )
+        request = Request(asking.caller, asking.purpose, "write", asking.shape, 1)
+        ruling = self._gate.rule(self._gate.keeper.state, request, kind, at_ms=self._gate.clock_ms())
         limits = [decision.records_max for decision in ruling.permitted.values()]
         return min([RECORDS_PER_ENTRY_MAX, *limits])
 
@@ -139,19 +138,9 @@ def leaves_protected(own_class: str, known: Iterable[str], written: Iterable[str
     return bool(known) and own_class not in ("", PROTECTED) and own_class not in known and own_class in set(written)
 
 
-def rule_group(state: State, group: Group, asking: Asking) -> Ruling:
+def rule_group(state: State, at_ms: int, *, group: Group, asking: Asking) -> Ruling:
     """Decide on one group's write, class by class."""
-    return rule_access(
-        state,
-        principal=asking.caller.principal,
-        country=asking.caller.country,
-        purpose=asking.purpose,
-        verb="write",
-        dataset=group.dataset.name,
-        classes=group.classes,
-        shape=asking.shape,
-        records=group.count,
-    )
+    return rule_access(state, request_of(group, asking).asked(group.dataset.name), group.classes, at_ms=at_ms)
 
 
 def request_of(group: Group, asking: Asking) -> Request:
@@ -159,9 +148,10 @@ def request_of(group: Group, asking: Asking) -> Request:
     return Request(asking.caller, asking.purpose, "write", asking.shape, group.count)
 
 
-def counters_of(state: State, groups: Iterable[Group], asking: Asking) -> set[str]:
+def counters_of(state: State, groups: Iterable[Group], asking: Asking, *, at_ms: int) -> set[str]:
     """Give the names of the counters that the groups may move."""
-    clauses = {decision.clause for group in groups for decision in rule_group(state, group, asking).permitted.values()}
+    rulings = [rule_group(state, at_ms, group=group, asking=asking) for group in groups]
+    clauses = {decision.clause for ruling in rulings for decision in ruling.permitted.values()}
     return {name(clause) for clause in clauses for name in (bulk_counter, downgrade_counter)}
 
 
@@ -193,7 +183,7 @@ def _decide_group(
     last: dict[str, e.Count],
     at_ms: int,
 ) -> None:
-    ruling = rule_group(state, group, asking)
+    ruling = rule_group(state, at_ms, group=group, asking=asking)
     if len(ruling.permitted) != len(group.classes):
         decided.deny(RULES_CHANGED, code="rules-changed")
         return

@@ -206,7 +206,7 @@ class _Writing:
         for item, split, (_, _, key), known in zip(self._items, parts, names, stored, strict=True):
             self._plan(item, split, key, dict(known))
         await self._refuse_groups()
-        counters = counters_of(gate.keeper.state, self._groups.all(), self._asking)
+        counters = counters_of(gate.keeper.state, self._groups.all(), self._asking, at_ms=gate.clock_ms())
         for counter in counters:
             await self._lane.counters.load(counter)
         committed = await self._lane.submit(self._prepare)
@@ -232,7 +232,8 @@ class _Writing:
 
     async def _refuse_group(self, group: Group, users: set[str]) -> None:
         gate = self._gate
-        denied = group.classes - set(rule_group(gate.keeper.state, group, self._asking).permitted)
+        ruling = rule_group(gate.keeper.state, gate.clock_ms(), group=group, asking=self._asking)
+        denied = group.classes - set(ruling.permitted)
         if denied:
             refused = Group(group.dataset, records_max=0, count=group.count, classes=denied)
             rule = functools.partial(rule_group, group=refused, asking=self._asking)

@@ -213,7 +213,7 @@ class Intake:
     async def _commit(self, plan: Plan, asking: Asking) -> None:
         await self._refuse_if_denied(plan, asking)
         gate = self._gate
-        counters = counters_of(gate.keeper.state, plan.groups, asking)
+        counters = counters_of(gate.keeper.state, plan.groups, asking, at_ms=gate.clock_ms())
         for counter in counters:
             await gate.bulk.counters.load(counter)
         denied = ""
@@ -249,7 +249,7 @@ class Intake:
     async def _refuse_if_denied(self, plan: Plan, asking: Asking) -> None:
         gate = self._gate
         for group in plan.groups:
-            ruling = rule_group(gate.keeper.state, group, asking)
+            ruling = rule_group(gate.keeper.state, gate.clock_ms(), group=group, asking=asking)
             if len(ruling.permitted) == len(group.classes):
                 continue
             group.classes -= set(ruling.permitted)

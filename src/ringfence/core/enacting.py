@@ -1,0 +1,29 @@
+"""Enacting: a charter comes into force, by one operator's rule or by a quorum's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ringfence.core.charter import Charter
+from ringfence.core.engines import ENGINES
+from ringfence.core.entry import CharterEnacted
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+
+
+def enact(state: State, rule: CharterEnacted, charter: Charter, *, place: str) -> State:
+    """Give the state with a charter in force.
+
+    Raises:
+        ProofInvalidError: the rule names another charter or an unknown engine, the version does not grow, or the
+            charter is of another jurisdiction.
+    """
+    if rule.engine not in ENGINES:
+        raise ProofInvalidError("a charter is enacted under an unknown engine", place=place, found=rule.engine)
+    if (charter.name, charter.version) != (rule.name, rule.version):
+        raise ProofInvalidError("the enacted charter has another name or version", place=place)
+    if state.charter is not None and charter.version <= state.charter.version:
+        raise ProofInvalidError("a charter's version must grow", place=place, found=str(charter.version))
+    if state.charter is not None and charter.jurisdiction.country != state.charter.jurisdiction.country:
+        raise ProofInvalidError("a charter may not move to another jurisdiction", place=place)
+    return replace(state, charter=charter, charter_digest=rule.digest, engine=rule.engine)

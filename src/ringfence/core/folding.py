@@ -1,0 +1,300 @@
+"""Folding: the next state from a rule. `State(e)` is the fold of the first `e` rules and of nothing else.
+
+Rules of this file:
+1. `fold(state, rule)` gives the next state or raises; nothing is changed in place.
+2. `State.epoch` is the number of rules folded.
+3. A rule that the state does not allow is refused here, for the writer and for the verifier alike.
+4. In a governed ledger what adds authority stands in no rule of its own: a quorum carries it (`governance`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+from ringfence.core import entry as e
+from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.enacting import enact
+from ringfence.core.engines import ENGINES
+from ringfence.core.errors import CharterInvalidError, ProofInvalidError
+from ringfence.core.governance import entries as g
+from ringfence.core.governance.changes import EnactCharter
+from ringfence.core.governance.founding import approve_founding_build, begin_standing, check_founders
+from ringfence.core.governance.orders import order
+from ringfence.core.governance.people import PersonFacts, parse_facts
+from ringfence.core.governance.proposals import approve, carry, decline, propose
+from ringfence.core.governance.recording import fold_people
+from ringfence.core.lane import AUTHORITY_LANE, leaf_hash
+from ringfence.core.state import Lane, Principal, State, digest_state, without_identity
+
+ERASE_DUTIES: Final = ("authority", "gateway")
+BUILD_PREFIX: Final = "sha256:"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSource:
+    """Where a rule stands and what comes with it.
+
+    Attributes:
+        lane: the lane whose batch holds it; only the authority's lane may write most rules.
+        at_ms: the time of that batch, milliseconds since 1970 UTC.
+        opening: the opening of the rule's commitment, already checked against it; None when it is withheld.
+        blob: the bytes that the rule names by digest: a charter's file, or the salted facts about people. None where
+            there are none, or facts are withheld.
+        place: where the rule stands, for messages.
+    """
+
+    lane: int
+    at_ms: int = 0
+    opening: bytes | None = None
+    blob: bytes | None = None
+    place: str = ""
+
+
+def fold(state: State, rule: e.Rule, source: RuleSource) -> State:
+    """Give the state after one more rule.
+
+    Raises:
+        ProofInvalidError: the state does not allow this rule.
+    """
+    place = source.place
+    if (state.epoch == 0) != isinstance(rule, e.Genesis):
+        raise ProofInvalidError("genesis must be the first rule and only the first", place=place)
+    _check_writer(state, rule, lane=source.lane, place=place)
+    _check_governed(state, rule, place=place)
+    return replace(_apply(state, rule, source), epoch=state.epoch + 1)
+
+
+def _check_writer(state: State, rule: e.Rule, *, lane: int, place: str) -> None:
+    if isinstance(rule, e.Genesis):
+        duty = "authority" if lane == AUTHORITY_LANE else "unknown"
+    else:
+        writer = state.lanes.get(lane)
+        duty = writer.duty if writer else "unknown"
+    allowed = ERASE_DUTIES if isinstance(rule, e.SubjectErased) else ("authority",)
+    if duty not in allowed:
+        raise ProofInvalidError(
+            f"lane {lane} may not write a rule of kind {type(rule).__name__}",
+            place=place,
+            expected=f"a lane with the duty {' or '.join(allowed)}",
+            found=duty,
+        )
+
+
+def _check_governed(state: State, rule: e.Rule, *, place: str) -> None:
+    """Refuse what only a quorum may do in a governed ledger (rule 4)."""
+    standing = state.standing
+    if standing is None:
+        return
+    match rule:
+        case e.CharterEnacted():
+            allowed = state.epoch == 1 and rule.digest == standing.founding_charter
+        case e.PrincipalRegistered() | e.PrincipalWithdrawn():
+            allowed = False
+        case e.KeyEpochOpened():
+            allowed = rule.key_epoch == 1  # the first of each class, which every ledger begins with
+        case e.LaneRecovered():
+            allowed = standing.recoveries.get(rule.lane) == rule.n
+        case e.LaneCertified():
+            build = standing.builds.get(_digest_of(rule.build))
+            allowed = build is not None and not build.withdrawn
+        case _:
+            allowed = True
+    if not allowed:
+        raise ProofInvalidError(
+            f"the ledger is governed: {type(rule).__name__} takes a quorum",
+            place=place,
+            expected="a proposal that is carried",
+        )
+    if state.epoch == 1 and not isinstance(rule, e.CharterEnacted):
+        raise ProofInvalidError("the founding charter must be enacted right after genesis", place=place)
+
+
+def _digest_of(build: str) -> bytes:
+    """Give the digest that a build is called by, or b"" when it is called otherwise."""
+    try:
+        return bytes.fromhex(build.removeprefix(BUILD_PREFIX)) if build.startswith(BUILD_PREFIX) else b""
+    except ValueError:
+        return b""
+
+
+def _apply(state: State, rule: e.Rule, source: RuleSource) -> State:
+    place = source.place
+    match rule:
+        case e.Genesis():
+            return _begin(rule, source)
+        case e.CharterEnacted():
+            return _enact(state, rule, source)
+        case e.LaneCertified():
+            if rule.lane in state.lanes:
+                raise ProofInvalidError(f"lane {rule.lane} is certified twice", place=place)
+            return _with_lane(state, Lane(number=rule.lane, key=rule.key, build=rule.build, duty=rule.duty))
+        case e.LaneRetired() | e.LaneRecovered():
+            return _close_lane(state, rule, place)
+        case e.PrincipalRegistered():
+            return _register(state, rule, source.opening, place)
+        case e.PrincipalWithdrawn():
+            return _withdraw(state, rule, place)
+        case e.KeyEpochOpened():
+            if rule.key_epoch != state.key_epochs.get(rule.data_class, 0) + 1:
+                raise ProofInvalidError(f"key epochs of class {rule.data_class} have a gap", place=place)
+            return replace(state, key_epochs={**state.key_epochs, rule.data_class: rule.key_epoch})
+        case e.SubjectErased():
+            chained = hashlib.sha256(state.erased_digest + rule.about).digest()
+            return replace(state, erased=state.erased + 1, erased_digest=chained)
+        case e.Snapshot():
+            found = digest_state(state)
+            if rule.digest != found:
+                raise ProofInvalidError(
+                    "a snapshot is not of this state", place=place, expected=found.hex(), found=rule.digest.hex()
+                )
+            return state
+        case _:
+            return _govern(state, rule, source)
+
+
+def _govern(
+    state: State,
+    rule: g.PeopleRecorded | g.Proposed | g.Approved | g.Declined | g.Carried | g.Ordered,
+    source: RuleSource,
+) -> State:
+    at_ms, place = source.at_ms, source.place
+    if isinstance(rule, g.PeopleRecorded):
+        facts = _read_facts(rule, source)
+        standing = fold_people(
+            state.governed,
+            state.rules,
+            rule,
+            facts,
+            principal_last=state.principal_last,
+            at_ms=at_ms,
+            place=place,
+        )
+        return replace(state, standing=standing, principal_last=state.principal_last + rule.added)
+    if isinstance(rule, g.Carried):
+        return carry(state, rule, at_ms=at_ms, place=place)
+    signed = e.parse_signed(source.opening, place=place) if source.opening is not None else None
+    match rule:
+        case g.Proposed():
+            charter = _proposed_charter(rule, source)
+            return propose(state, rule, signed, charter=charter, at_ms=at_ms, place=place)
+        case g.Approved():
+            return approve(state, rule, signed, at_ms=at_ms, place=place)
+        case g.Declined():
+            return decline(state, rule, signed, at_ms=at_ms, place=place)
+        case g.Ordered():
+            return order(state, rule, signed, at_ms=at_ms, place=place)
+        case _:
+            assert_never(rule)
+
+
+def _read_facts(rule: g.PeopleRecorded, source: RuleSource) -> list[PersonFacts] | None:
+    if source.blob is None:
+        return None
+    if hashlib.sha256(source.blob).digest() != rule.facts:
+        raise ProofInvalidError("facts about people are not those that the entry commits to", place=source.place)
+    return parse_facts(source.blob[e.SALT_SIZE_BYTES :], place=source.place)
+
+
+def _begin(rule: e.Genesis, source: RuleSource) -> State:
+    place = source.place
+    if rule.mode not in (e.DEVELOPMENT, e.PRODUCTION):
+        raise ProofInvalidError("genesis names no known mode", place=place, found=rule.mode)
+    if rule.engine not in ENGINES:
+        raise ProofInvalidError("genesis names no known engine", place=place, found=rule.engine)
+    authority = Lane(number=AUTHORITY_LANE, key=rule.authority, build="", duty="authority")
+    state = State(
+        origin=rule.origin,
+        genesis=leaf_hash(e.render_entry(rule)),
+        mode=rule.mode,
+        engine=rule.engine,
+        log_key=rule.log_key,
+        lanes={AUTHORITY_LANE: authority},
+    )
+    if not rule.founders:
+        return state
+    standing, identities = begin_standing(rule, source.opening, place=place)
+    parties = [*(founder.party for founder in rule.founders), *rule.services]
+    principals = {number: Principal(number=number, party=party) for number, party in enumerate(parties, start=1)}
+    known = {(item.issuer, item.subject): number for number, item in enumerate(identities, start=1)}
+    if len(known) != len(identities):
+        raise ProofInvalidError("the founding document names one identity twice", place=place)
+    return replace(
+        state,
+        standing=standing,
+        principals=state.principals.update(principals),
+        principal_last=len(parties),
+        identities=state.identities.update(known),
+    )
+
+
+def _enact(state: State, rule: e.CharterEnacted, source: RuleSource) -> State:
+    charter = _read_charter(rule.digest, source, name=f"{rule.name}@{rule.version}")
+    following = enact(state, rule, charter, place=source.place)
+    if following.standing is None:
+        return following
+    check_founders(following.standing, charter, at_ms=source.at_ms, place=source.place)
+    return replace(following, standing=approve_founding_build(following.standing, charter))
+
+
+def _proposed_charter(rule: g.Proposed, source: RuleSource) -> Charter | None:
+    if not isinstance(rule.change, EnactCharter):
+        return None
+    return _read_charter(rule.change.digest, source, name=f"{rule.change.name}@{rule.change.version}")
+
+
+def _read_charter(digest: bytes, source: RuleSource, *, name: str) -> Charter:
+    """Parse the charter that a rule names by digest."""
+    if source.blob is None or hashlib.sha256(source.blob).digest() != digest:
+        raise ProofInvalidError("the charter's file is missing or is not the one enacted", place=source.place)
+    try:
+        return parse_charter(source.blob, file=name)
+    except CharterInvalidError as error:
+        raise ProofInvalidError(f"the enacted charter is not valid: {error}", place=source.place) from None
+
+
+def _with_lane(state: State, lane: Lane) -> State:
+    return replace(state, lanes={**state.lanes, lane.number: lane})
+
+
+def _close_lane(state: State, rule: e.LaneRetired | e.LaneRecovered, place: str) -> State:
+    lane = state.lanes.get(rule.lane)
+    if lane is None or lane.closed_after is not None or rule.lane == AUTHORITY_LANE:
+        raise ProofInvalidError(f"lane {rule.lane} is not open, so it cannot be closed", place=place)
+    return _with_lane(state, replace(lane, closed_after=rule.n))
+
+
+def _register(state: State, rule: e.PrincipalRegistered, opening: bytes | None, place: str) -> State:
+    if rule.number <= state.principal_last:
+        raise ProofInvalidError(
+            f"principal {rule.number} is registered twice",
+            place=place,
+            expected=f"a number above {state.principal_last}",
+            found=str(rule.number),
+        )
+    if rule.party not in state.rules.parties:
+        raise ProofInvalidError("a principal is registered for a party that the charter does not name", place=place)
+    identities = state.identities
+    if opening is not None:
+        identity = e.parse_identity(opening, place=place)
+        if (identity.issuer, identity.subject) in identities:
+            raise ProofInvalidError("one identity is registered twice", place=place)
+        identities = identities.set((identity.issuer, identity.subject), rule.number)
+    principal = Principal(number=rule.number, party=rule.party)
+    return replace(
+        state,
+        principals=state.principals.set(rule.number, principal),
+        principal_last=rule.number,
+        identities=identities,
+    )
+
+
+def _withdraw(state: State, rule: e.PrincipalWithdrawn, place: str) -> State:
+    if rule.number not in state.principals:
+        raise ProofInvalidError(f"principal {rule.number} is not registered", place=place)
+    return replace(
+        state,
+        principals=state.principals.delete(rule.number),
+        identities=without_identity(state.identities, rule.number),
+    )
