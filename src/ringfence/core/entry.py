@@ -85,8 +85,8 @@ class Access(Leaf, frozen=True, kw_only=True, tag="access"):
 
     `decided` maps each data class that was asked for to the clause that permitted it, to "" when no clause does, or
     to "!" and the name of a limit or clause that forbade it. `records` is how many records were named. `about`
-    commits to the subjects and records (an `About`). `country_from` names where the country came from. `grant` is the grant
-    that the caller named, `build` the digest of the build that the caller's credential names.
+    commits to the subjects and records (an `About`). `country_from` names where the country came from. `grant` is the
+    grant that the caller named, `build` the digest of the build that the caller's credential names.
     """
 
     verb: str

@@ -34,7 +34,10 @@ Row = TypeVar("Row", NewSubject, NewKey, PartWrite, PartDrop, SearchWrite, Count
 
 @dataclass(slots=True)
 class Prepared:
-    """What one job puts into a batch. `rule` jobs go alone. Rows have item 0; the writer gives them their job's."""
+    """What one job puts into a batch. `rule` jobs go alone. Rows have item 0; the writer gives them their job's.
+
+    A rule may bring one file: `blob` as it is, or `facts`, which the writer seals.
+    """
 
     entries: Sequence[bytes]
     openings: Sequence[bytes | None]
@@ -51,6 +54,7 @@ class Prepared:
     erasures: Sequence[SubjectErasure] = ()
     rule: bool = False
     blob: bytes = b""
+    facts: bytes = b""
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ from ringfence.core.lane import (
     seal_head,
 )
 from ringfence.core.ports import (
+    FACTS,
     CommitUnknownError,
     EpochMovedError,
     ItemConflictError,
@@ -286,6 +287,8 @@ class LaneWriter:
             if prepared.mark or prepared.writes or prepared.lists or prepared.finds or prepared.counts or prepared.rule:
                 rows.add(item, prepared, lane=self.lane, n=n, position=len(entries), at_ms=at_ms)
                 rule, blob = rule or prepared.rule, blob or prepared.blob
+                if prepared.facts:
+                    blob = self._custody.seal_detail(lane=self.lane, n=n, plaintext=prepared.facts, part=FACTS)
             entries.extend(prepared.entries)
             openings.extend(prepared.openings)
             reads.extend(prepared.reads)

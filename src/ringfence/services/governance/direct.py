@@ -1,26 +1,21 @@
-"""Changes of the rules: each is one entry of the authority's lane, effective from its commit.
-
-In development mode one operator with the authority's key makes them. The state refuses what the rules do not allow,
-for the writer here and for the verifier alike.
-"""
+"""What the authority's key alone writes: the first entry, lanes, and in a ledger without founders every rule."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError, ProofInvalidError
-from ringfence.core.folding import RuleSource, fold
+from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.ports import Store
 from ringfence.core.state import State, digest_state
-from ringfence.services.jobs import Prepared
+from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import LaneKey, find_closing_point
 from ringfence.services.writer import LaneWriter
@@ -28,7 +23,7 @@ from ringfence.services.writer import LaneWriter
 IDENTITY_CHARACTERS_MAX: Final = 255
 
 
-class Governance:
+class Governance(RuleWriter):
     """Writes rules.
 
     Args:
@@ -38,13 +33,12 @@ class Governance:
     """
 
     def __init__(self, keeper: RuleKeeper, authority: LaneWriter, *, store: Store) -> None:
+        super().__init__(keeper, authority)
         self._store = store
-        self._keeper = keeper
-        self._authority = authority
 
-    async def begin(self, genesis: e.Genesis) -> None:
-        """Write the first entry of all."""
-        await self._write(lambda state: (genesis, None))
+    async def begin(self, genesis: e.Genesis, *, opening: bytes | None = None) -> None:
+        """Write the first entry of all; a governed ledger's has the founding document as its opening."""
+        await self.write(lambda state, at_ms: WrittenRule(genesis, opening))
 
     async def enact(self, text: bytes, *, file: str) -> State:
         """Put a charter in force.
@@ -57,11 +51,11 @@ class Governance:
         entry = e.CharterEnacted(
             name=charter.name, version=charter.version, digest=hashlib.sha256(text).digest(), engine=NEWEST_ENGINE
         )
-        return await self._write(lambda state: (entry, None), blob=text)
+        return await self.write(lambda state, at_ms: WrittenRule(entry, file=text))
 
     def next_lane(self) -> int:
         """Give the number that the next lane will have. Nobody else certifies one while this holds the authority."""
-        return max(self._keeper.state.lanes, default=0) + 1
+        return max(self.keeper.state.lanes, default=0) + 1
 
     async def certify_lane(self, lane: int, *, key: bytes, build: str, duty: str) -> State:
         """Let a new lane write.
@@ -73,7 +67,7 @@ class Governance:
             duty: `gateway` or `ingest`.
         """
         entry = e.LaneCertified(lane=lane, key=key, build=build, duty=duty)
-        return await self._write(lambda state: (entry, None))
+        return await self.write(lambda state, at_ms: WrittenRule(entry))
 
     async def retire_lane(self, lane: int) -> int:
         """Close a lane that has sealed all that it wrote, after its last batch; gives that batch's number.
@@ -88,7 +82,7 @@ class Governance:
                     f"lane {lane} wrote {written} batches, and only {n} are there as it sealed them",
                     hint="start its process once more, so that it seals the rest, or recover the lane",
                 )
-            await self._write(lambda state: (e.LaneRetired(lane=lane, n=n), None))
+            await self.write(lambda state, at_ms: WrittenRule(e.LaneRetired(lane=lane, n=n)))
             return n
 
     async def recover_lane(self, lane: int, *, reason: str) -> int:
@@ -98,20 +92,20 @@ class Governance:
             ConflictError: the lane is not open, or a process writes it.
         """
         async with self._closing(lane) as n:
-            await self._write(lambda state: (e.LaneRecovered(lane=lane, n=n, reason=reason), None))
+            await self.write(lambda state, at_ms: WrittenRule(e.LaneRecovered(lane=lane, n=n, reason=reason)))
             return n
 
     @asynccontextmanager
     async def _closing(self, lane: int) -> AsyncIterator[int]:
         """Hold a lane that is to be closed, and give the one place where the sequencer can close it."""
-        known = (await self._keeper.refresh()).lanes.get(lane)
+        known = (await self.keeper.refresh()).lanes.get(lane)
         if known is None or known.closed_after is not None or lane == AUTHORITY_LANE:
             raise ConflictError(f"the rules do not allow this: lane {lane} is not open, so it cannot be closed")
         # Held first, looked at then: what a running process seals in between would be in the tree behind its end.
         if not await self._store.claim_lane(lane):
             raise ConflictError(f"lane {lane} is being written by a running process", hint="stop that process first")
         try:
-            origin = self._keeper.state.origin
+            origin = self.keeper.state.origin
             yield await find_closing_point(self._store, lane, key=LaneKey(origin=origin, public_key=known.key))
         finally:
             await self._store.release_lane(lane)
@@ -128,7 +122,7 @@ class Governance:
         opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), e.Identity(issuer=issuer, subject=subject))
         given: list[int] = []
 
-        def make(state: State) -> tuple[e.Rule, bytes | None]:
+        def make(state: State, at_ms: int) -> WrittenRule:
             if (issuer, subject) in state.identities:
                 raise ConflictError(f"{subject} of {issuer} is registered already")
             if party not in state.rules.parties:
@@ -138,9 +132,9 @@ class Governance:
                     hint=f"the charter names {', '.join(state.rules.parties)}",
                 )
             given[:] = [state.principal_last + 1]
-            return e.PrincipalRegistered(number=given[0], party=party, identity=e.commit(opening)), opening
+            return WrittenRule(e.PrincipalRegistered(number=given[0], party=party, identity=e.commit(opening)), opening)
 
-        await self._write(make)
+        await self.write(make)
         return given[0]
 
     async def withdraw(self, *, issuer: str, subject: str) -> State:
@@ -150,38 +144,22 @@ class Governance:
             NotFoundError: it is not known.
         """
 
-        def make(state: State) -> tuple[e.Rule, bytes | None]:
+        def make(state: State, at_ms: int) -> WrittenRule:
             number = state.identities.get((issuer, subject))
             if number is None:
                 raise NotFoundError(f"{subject} of {issuer} is not registered")
-            return e.PrincipalWithdrawn(number=number), None
+            return WrittenRule(e.PrincipalWithdrawn(number=number))
 
-        return await self._write(make)
+        return await self.write(make)
 
     async def open_key_epoch(self, data_class: str, key_epoch: int) -> State:
         """State that new keys of a class are wrapped under this key epoch."""
         entry = e.KeyEpochOpened(data_class=data_class, key_epoch=key_epoch)
-        return await self._write(lambda state: (entry, None))
+        return await self.write(lambda state, at_ms: WrittenRule(entry))
 
     async def snapshot(self) -> State:
         """Commit to the digest of the state as it is."""
-        return await self._write(lambda state: (e.Snapshot(digest=digest_state(state)), None))
-
-    async def _write(self, make: Callable[[State], tuple[e.Rule, bytes | None]], *, blob: bytes = b"") -> State:
-        """Write one rule; it is folded here first, so that what the state refuses is never written."""
-
-        def prepare(state: State, at_ms: int) -> Prepared:
-            rule, opened = make(state)
-            try:
-                source = RuleSource(lane=self._authority.lane, at_ms=at_ms, opening=opened, blob=blob or None)
-                fold(state, rule, source)
-            except ProofInvalidError as error:
-                raise ConflictError(f"the rules do not allow this: {error.message}") from error
-            return Prepared(entries=[e.render_entry(rule)], openings=[opened], rule=True, blob=blob)
-
-        await self._keeper.refresh()
-        await self._authority.submit(prepare)
-        return await self._keeper.refresh()
+        return await self.write(lambda state, at_ms: WrittenRule(e.Snapshot(digest=digest_state(state))))
 
 
 def _check_identity(name: str, place: str) -> None:

@@ -1,0 +1,5 @@
+"""Changes of the rules, each one entry of the authority's lane, effective from its commit.
+
+`rule_writing` writes any rule · `direct` what the authority does alone · `signed` what people propose, approve and
+order with their own keys.
+"""
