@@ -12,7 +12,7 @@ from ringfence.demo.stage import Stage
 from ringfence.demo.story import tell
 
 
-@click.command()
+@click.command(short_help="Show the main job on made-up users.")
 @click.option(
     "--charter",
     type=click.Path(path_type=Path),

@@ -37,6 +37,7 @@ deployment_option = click.option(
     "directory",
     type=click.Path(path_type=Path),
     envvar="RINGFENCE_DEPLOYMENT",
+    show_envvar=True,
     default=Path("deployment"),
     show_default=True,
     help="The deployment's directory.",
