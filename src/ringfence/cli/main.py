@@ -15,7 +15,7 @@ from ringfence.cli import output
 from ringfence.core.errors import RingfenceError
 
 _SECTIONS: Final = {
-    "See it work": {"demo": "demo"},
+    "See it work": {"demo": "demo", "synthetic": "synthetic"},
     "The agreement": {"charter": "charter"},
     "A deployment": {
         "init": "deployment",
