@@ -24,6 +24,8 @@ from ringfence.gateway.protocol import GatheringProtocol
 STOP_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 4096
 RESTART_SECONDS: Final = 1.0
+TLS_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""What TLS 1.2 may use: forward secrecy and authenticated encryption alone. (TLS 1.3 has nothing else.)"""
 
 log = logging.getLogger("ringfence.serve")
 
@@ -108,6 +110,7 @@ def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) ->
         workers=processes,
         ssl_certfile=str(deployment.path(listen.certificate)) if listen.certificate else None,
         ssl_keyfile=str(deployment.path(listen.key)) if listen.key else None,
+        ssl_ciphers=TLS_CIPHERS,
         access_log=False,
         log_level="warning",
         proxy_headers=False,
