@@ -227,7 +227,7 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
     except RingfenceError as error:
         # uvicorn writes the message to its log, and ends the process.
         hint = f" (hint: {error.hint})" if error.hint else ""
-        await send({"type": "lifespan.startup.failed", "message": error.message + hint})
+        await send({"type": "lifespan.startup.failed", "message": error.render() + hint})
         return
     # What start-up made stays: the collector need not look at it again and again while requests are served.
     gc.collect()
