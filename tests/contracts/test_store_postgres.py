@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ from ringfence.core.ports import (
     Store,
     Transaction,
 )
+from ringfence.vault import postgres_device
 from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.postgres_statements import build_statement
 from tests.contracts.batches import ALICE, BOB, LANE, Writer, new_subject, part_name, write
@@ -276,6 +279,47 @@ async def test_batch_said_not_to_be_there_never_comes_later(
     assert await session.fetchval(ACTIVE) == 0
     assert await wired.lane_head(LANE) == writer.head
     await wired.transact(transaction)
+
+
+async def test_batch_of_a_session_that_does_not_end_is_not_decided_until_it_does(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_device, "OLD_SESSION_END_MS_MAX", 100)
+    database = await make_postgres_store_database(own_server.dsn)
+    proxy = Proxy(database.dsn)
+    await proxy.start()
+    wired = PostgresStore(proxy.dsn)
+    await wired.open()
+    assert await wired.claim_lane(LANE)
+    writer = Writer()
+    await writer.commit(wired)
+    ((holder,),) = await database.execute(LANE_HOLDERS)
+    transaction = writer.build()
+    os.kill(holder, signal.SIGSTOP)  # a server process that hangs
+    try:
+        lost = asyncio.create_task(wired.transact(transaction))
+        await asyncio.sleep(0)
+        proxy.cut()
+        with pytest.raises(CommitUnknownError):
+            await lost
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="has not ended"):
+                await wired.find_batch(LANE, 2)
+            with pytest.raises(UnavailableError, match="has not ended"):
+                await wired.transact(transaction)
+    finally:
+        os.kill(holder, signal.SIGCONT)
+
+    async def is_decided() -> bool:
+        try:
+            return await wired.find_batch(LANE, 2) is None
+        except UnavailableError:
+            return False
+
+    await until(is_decided)
+    await wired.transact(transaction)
+    await wired.close()
+    await proxy.close()
 
 
 async def test_lane_that_another_process_took_meanwhile_is_not_written(
