@@ -303,9 +303,9 @@ async def test_batch_of_a_session_that_does_not_end_is_not_decided_until_it_does
         with pytest.raises(CommitUnknownError):
             await lost
         for _ in range(2):
-            with pytest.raises(UnavailableError, match="has not ended"):
+            with pytest.raises(UnavailableError, match="has not ended yet"):
                 await wired.find_batch(LANE, 2)
-            with pytest.raises(UnavailableError, match="has not ended"):
+            with pytest.raises(UnavailableError, match="has not ended yet"):
                 await wired.transact(transaction)
     finally:
         os.kill(holder, signal.SIGCONT)

@@ -256,7 +256,7 @@ class PostgresDevice:
         if await connection.fetchval(take, LANE_LOCK_CLASS, link.lane):
             return
         if any(not row[0] for row in ended):
-            raise UnavailableError(f"the database has not ended the session that lane {link.lane} lost; it is asked again")
+            raise UnavailableError(f"the database has not ended yet the session that lane {link.lane} lost")
         raise LaneMovedError(f"another process took lane {link.lane} while its connection was lost")
 
     # --- statements -------------------------------------------------------------------------------------------------
