@@ -146,8 +146,9 @@ independence:
     works_in: [US]
 separations: [[engineer, officer], [people, keeper]]
 """.replace(
-    "MOST", "{propose: [officer, manager], approve: {all: [{from: [officer], count: 2}, {from: [monitor], count: 1}]}, "
-    "expires_hours_max: 240}"
+    "MOST",
+    "{propose: [officer, manager], approve: {all: [{from: [officer], count: 2}, {from: [monitor], count: 1}]}, "
+    "expires_hours_max: 240}",
 ).replace("STAFF", "{propose: [people], approve: {from: [officer], count: 2}, expires_hours_max: 240}")
 
 
@@ -183,7 +184,13 @@ def sign(name: str, message: bytes, namespace: str) -> bytes:
 
 def facts(number: int, name: str, **told: object) -> PersonFacts:
     """Give facts about somebody of the custodian who lives here, unless told otherwise."""
-    usual: dict[str, object] = {"party": "trust", "residence": "US", "works_in": "US", "devices_of": "trust", "team": name}
+    usual: dict[str, object] = {
+        "party": "trust",
+        "residence": "US",
+        "works_in": "US",
+        "devices_of": "trust",
+        "team": name,
+    }
     return PersonFacts(number=number, reference=f"hr-{name}", name=name, **{**usual, **told})  # type: ignore[arg-type]
 
 
@@ -413,4 +420,19 @@ def a_grant(person: str = "eve", **told: object) -> c.Grant:
     return c.Grant(**{**usual, **told})  # type: ignore[arg-type]
 
 
-__all__ = ["APP", "CHARTER", "FOUNDERS", "HOUR_MS", "NUMBERS", "Ground", "a_grant", "digest_statement", "facts", "found", "key_of", "public_key_of", "replace", "sign"]
+__all__ = [
+    "APP",
+    "CHARTER",
+    "FOUNDERS",
+    "HOUR_MS",
+    "NUMBERS",
+    "Ground",
+    "a_grant",
+    "digest_statement",
+    "facts",
+    "found",
+    "key_of",
+    "public_key_of",
+    "replace",
+    "sign",
+]

@@ -41,7 +41,10 @@ def test_request_without_approvals_is_not_carried(ground: Ground) -> None:
 
 
 def test_charter_that_asks_for_no_approvals_is_refused() -> None:
-    text = CHARTER.replace("legal-demand: {propose: [manager], approve: {from: [monitor, officer], count: 2}", "legal-demand: {propose: [manager], approve: {from: [monitor, officer], count: 0}")
+    text = CHARTER.replace(
+        "legal-demand: {propose: [manager], approve: {from: [monitor, officer], count: 2}",
+        "legal-demand: {propose: [manager], approve: {from: [monitor, officer], count: 0}",
+    )
     assert text != CHARTER
 
     with pytest.raises(CharterInvalidError):

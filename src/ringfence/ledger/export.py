@@ -27,10 +27,11 @@ from typing import Final
 
 from ringfence.core.checkpoint import Checkpoint, open_checkpoint
 from ringfence.core.detail import parse_detail
-from ringfence.core.entry import CharterEnacted, parse_entry
+from ringfence.core.entry import RULE_PREFIX, parse_entry, public_file
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError, ProofInvalidError
+from ringfence.core.governance.entries import PeopleRecorded
 from ringfence.core.merkle import hash_leaf
-from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.ports import FACTS, KeyCustody, Store
 from ringfence.core.signed_note import VerifierKey, render_vkey
 from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle
 from ringfence.ledger.growth import Growth
@@ -41,7 +42,6 @@ CHECKPOINTS_MAX: Final = 1000
 CHECKPOINTS_PER_PULL_MAX: Final = 1000
 RULES_PER_PULL_MAX: Final = 64
 DETAIL: Final = "detail"
-CHARTER_PREFIX: Final = b'{"kind":"rule.charter"'
 
 ReportProgress = Callable[[int, int], None]
 """`report(done, total)`: leaves exported, of how many; with `detail`, twice the tree's leaves in all."""
@@ -85,13 +85,14 @@ async def export_bundle(
     checkpoint = _open(note, log_key=log_key, place=CHECKPOINT)
     _make_target(target)
     total = checkpoint.size * (2 if detail else 1)
-    charters = await _export_tree(tree, checkpoint, target, report=lambda done: report(done, total))
-    await _export_blobs(store, charters, target)
+    files = await _export_tree(tree, checkpoint, target, report=lambda done: report(done, total))
+    await _export_blobs(store, files, target)
     await _export_checkpoints(store, checkpoint, target, log_key=log_key)
     if detail and custody is not None:
         await _export_detail(
             store, custody, checkpoint, target, tree=tree, report=lambda done: report(checkpoint.size + done, total)
         )
+        await _export_facts(store, custody, checkpoint, target)
     _write(target / VKEY, f"{render_vkey(log_key)}\n".encode("ascii"))
     _write(target / CHECKPOINT, note)
     return checkpoint
@@ -112,9 +113,9 @@ def _make_target(target: Path) -> None:
 async def _export_tree(
     tree: TreeReader, checkpoint: Checkpoint, target: Path, *, report: Callable[[int], None]
 ) -> dict[bytes, str]:
-    """Write bundles and tiles; give the digests that charter entries name, each with the leaf that names it."""
+    """Write bundles and tiles; give the digests that rules name, each with the leaf that names it."""
     growth = Growth()
-    charters: dict[bytes, str] = {}
+    files: dict[bytes, str] = {}
     size = checkpoint.size
     for index in range(-(-size // TILE_WIDTH)):
         try:
@@ -122,10 +123,8 @@ async def _export_tree(
         except ProofInvalidError as error:
             raise IntegrityError(f"the tree directory cannot be read: {error}", place=error.place) from None
         for position, entry in enumerate(entries):
-            if entry.startswith(CHARTER_PREFIX):
-                rule = parse_entry(entry)
-                if isinstance(rule, CharterEnacted):
-                    charters[rule.digest] = f"leaf {index * TILE_WIDTH + position}"
+            if entry.startswith(RULE_PREFIX) and (digest := public_file(parse_entry(entry))):
+                files[digest] = f"leaf {index * TILE_WIDTH + position}"
         for tile, data in growth.append(entries, [*map(hash_leaf, entries)]):
             _write(target / tile.path, data)
         report(growth.frontier.size)
@@ -138,11 +137,11 @@ async def _export_tree(
             place="tile/entries",
             hint="Move the directory `tile` away and start the sequencer: it rebuilds it from the database.",
         )
-    return charters
+    return files
 
 
-async def _export_blobs(store: Store, charters: dict[bytes, str], target: Path) -> None:
-    missing = dict(charters)
+async def _export_blobs(store: Store, files: dict[bytes, str], target: Path) -> None:
+    missing = dict(files)
     epoch = 0
     while missing:
         rules = await store.rules(after_epoch=epoch, rules_max=RULES_PER_PULL_MAX)
@@ -156,6 +155,24 @@ async def _export_blobs(store: Store, charters: dict[bytes, str], target: Path) 
                 _write(target / "blobs" / digest.hex(), rule.blob)
     for digest, place in missing.items():
         raise IntegrityError(f"the charter's file {digest.hex()} is missing in the database", place=place)
+
+
+async def _export_facts(store: Store, custody: KeyCustody, checkpoint: Checkpoint, target: Path) -> None:
+    """Write the facts about people that the tree's rules commit to, for their owner alone, as the openings are."""
+    epoch = 0
+    while rules := await store.rules(after_epoch=epoch, rules_max=RULES_PER_PULL_MAX):
+        for stored in rules:
+            batch = stored.batch
+            place = await store.placement(batch.lane, batch.n)
+            if place is None or place >= checkpoint.size:
+                return
+            rule = parse_entry(batch.entries[0])
+            if isinstance(rule, PeopleRecorded) and stored.blob:
+                facts = custody.open_detail(lane=batch.lane, n=batch.n, sealed=stored.blob, part=FACTS)
+                with _named(Path(FACTS)):
+                    (target / FACTS).mkdir(mode=0o700, exist_ok=True)
+                _write(target / FACTS / rule.facts.hex(), facts, mode=0o600)
+        epoch = rules[-1].batch.epoch + 1
 
 
 async def _export_checkpoints(store: Store, newest: Checkpoint, target: Path, *, log_key: VerifierKey) -> None:

@@ -25,6 +25,7 @@ from typing import Final
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import ENTRY_SIZE_BYTES_MAX, OPENING_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.governance.people import FACTS_SIZE_BYTES_MAX
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX
 from ringfence.core.tiles import (
     ENTRIES_LEVEL,
@@ -50,6 +51,7 @@ _ENTRIES_PREFIX: Final = "tile/entries/"
 _DETAIL_PREFIX: Final = "detail/"
 _CHECKPOINT: Final = re.compile(r"checkpoints/(0|[1-9][0-9]{0,18})")
 _BLOB: Final = re.compile(r"blobs/[0-9a-f]{64}")
+_FACTS: Final = re.compile(r"facts/[0-9a-f]{64}")
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -60,11 +62,13 @@ class Listing:
     Attributes:
         checkpoints: sizes that earlier checkpoints are there for, ascending.
         blobs: SHA-256 digests that blobs are named by.
+        facts: commitments that files of facts about people are named by.
         detail: whether openings are part of the bundle.
     """
 
     checkpoints: tuple[int, ...]
     blobs: frozenset[bytes]
+    facts: frozenset[bytes]
     detail: bool
 
 
@@ -125,6 +129,13 @@ class Bundle:
         """Read a charter's file by its digest; the caller checks that it has this digest."""
         return self.read(f"blobs/{digest.hex()}", size_bytes_max=TEXT_SIZE_BYTES_MAX)
 
+    def read_facts(self, commitment: bytes) -> bytes | None:
+        """Read facts about people by what the entry commits to; None when they are withheld."""
+        path = f"facts/{commitment.hex()}"
+        if not os.path.lexists(self.directory / path):
+            return None
+        return self.read(path, size_bytes_max=FACTS_SIZE_BYTES_MAX)
+
     def read_tile(self, level: int, index: int, width: int) -> bytes:
         """Read one tile of hashes."""
         return self.read(Tile(level, index, width).path, size_bytes_max=TILE_SIZE_BYTES_MAX)
@@ -157,12 +168,15 @@ class Bundle:
         """
         checkpoints: list[int] = []
         blobs: set[bytes] = set()
+        facts: set[bytes] = set()
         there: Counter[int] = Counter()
         for path in self._walk("", depth=0):
             if _CHECKPOINT.fullmatch(path):
                 checkpoints.append(int(path.partition("/")[2]))
             elif _BLOB.fullmatch(path):
                 blobs.add(bytes.fromhex(path.partition("/")[2]))
+            elif _FACTS.fullmatch(path):
+                facts.add(bytes.fromhex(path.partition("/")[2]))
             elif path.startswith(_DETAIL_PREFIX):
                 _require_place(path, _ENTRIES_PREFIX + path.removeprefix(_DETAIL_PREFIX), size=size)
                 there[_DETAIL_LEVEL] += 1
@@ -179,7 +193,7 @@ class Bundle:
                 found=str(len(checkpoints)),
             )
         self._require_all(there, size=size)
-        return Listing(tuple(sorted(checkpoints)), frozenset(blobs), there[_DETAIL_LEVEL] > 0)
+        return Listing(tuple(sorted(checkpoints)), frozenset(blobs), frozenset(facts), there[_DETAIL_LEVEL] > 0)
 
     def _require_all(self, there: Mapping[int, int], *, size: int) -> None:
         """Refuse a directory in which a file is missing; those that are there were counted, each of them once."""

@@ -69,7 +69,7 @@ def conclude(
         charter=f"{charter.name}@{charter.version}" if charter else "",
         counts={"leaves": size, "lanes": lanes, **{name: tally.counts[name] for name in _COUNTS}},
         asserted={kind: dict(sorted(labels.items())) for kind, labels in sorted(tally.asserted.items())},
-        withheld=_withheld(tally, detail=detail),
+        withheld=_withheld(tally, rules, detail=detail),
         recovered=tuple(rules.recovered),
     )
 
@@ -92,13 +92,16 @@ _COUNTS = (
 )
 
 
-def _withheld(tally: Tally, *, detail: bool) -> tuple[Withheld, ...]:
+def _withheld(tally: Tally, rules: RuleBook, *, detail: bool) -> tuple[Withheld, ...]:
     withheld = [Withheld(what, count) for what, count in sorted(tally.withheld.items())]
     if not detail:
         counts = tally.counts
         about = sum(counts[name] for name in ("accesses_given", "accesses_refused", "downgrades"))
         withheld.append(Withheld("openings of accesses: the bundle has no detail/, so subjects are not known", about))
         withheld.append(Withheld("erased subjects never listed again: needs detail/", counts["erasures"]))
+        if standing := rules.state.standing:
+            what = "signatures and facts that changes of the rules rest on: needs detail/"
+            withheld.append(Withheld(what, standing.withheld))
     elif count := tally.withheld[ERASURES_WITHHELD]:
         withheld.append(Withheld("erased subjects never listed again: their openings are not there", count))
     return tuple(item for item in withheld if item.count)

@@ -24,6 +24,7 @@ from ringfence.core.entry import (
     AnyLeaf,
     Downgrade,
     PrincipalRegistered,
+    SubjectErased,
     commit,
     commitment_of,
     parse_about,
@@ -35,6 +36,7 @@ from ringfence.verify.bundle import Bundle, entries_tile
 
 SUBJECTS_WITHHELD: Final = "openings of accesses: which subjects and records they were about"
 IDENTITIES_WITHHELD: Final = "openings of principals: who stands behind a number"
+SIGNATURES_WITHHELD: Final = "signatures of people, and what they signed"
 ERASURES_WITHHELD: Final = "openings of erasures: which subject may not be listed any more"
 
 SEARCHED: Final = 2
@@ -90,7 +92,7 @@ def open_about(entry: AnyLeaf, opening: bytes) -> About | None:
     if isinstance(entry, PrincipalRegistered):
         parse_identity(opening)
         return None
-    return parse_about(opening)
+    return parse_about(opening) if isinstance(entry, Access | Downgrade | SubjectErased) else None
 
 
 def check_access_about(entry: Access, about: About, *, given: bool, epoch: int, erased: Mapping[bytes, int]) -> None:
@@ -192,4 +194,6 @@ def withheld_of(entry: AnyLeaf) -> str:
         return ""
     if isinstance(entry, Access | Downgrade):
         return SUBJECTS_WITHHELD
-    return IDENTITIES_WITHHELD if isinstance(entry, PrincipalRegistered) else ERASURES_WITHHELD
+    if isinstance(entry, PrincipalRegistered):
+        return IDENTITIES_WITHHELD
+    return ERASURES_WITHHELD if isinstance(entry, SubjectErased) else SIGNATURES_WITHHELD

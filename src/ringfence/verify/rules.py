@@ -19,7 +19,6 @@ from ringfence.core.entry import (
     RULE_TYPES,
     Batch,
     LaneRecovered,
-    PrincipalRegistered,
     Rule,
     SubjectErased,
     parse_about,
@@ -28,6 +27,7 @@ from ringfence.core.entry import (
 )
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
+from ringfence.core.governance.entries import PeopleRecorded
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
@@ -59,7 +59,8 @@ class RuleBook:
         state: the state at the end, or the last one that could be folded.
         erased: subject to the epoch from which it may not be listed; only those whose opening is there.
         recovered: lanes that the custodian went on without.
-        blobs: digests of the charters that were enacted.
+        blobs: digests of the charters that were enacted or proposed.
+        facts: commitments of the facts about people that were recorded.
     """
 
     starts: list[PartStart] = field(default_factory=list)
@@ -67,6 +68,7 @@ class RuleBook:
     erased: dict[bytes, int] = field(default_factory=dict)
     recovered: list[Recovery] = field(default_factory=list)
     blobs: set[bytes] = field(default_factory=set)
+    facts: set[bytes] = field(default_factory=set)
 
 
 def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -> RuleBook:
@@ -92,15 +94,20 @@ def fold_rule(
 ) -> State:
     """Fold one rule of a batch, the file that it names read from the bundle.
 
+    Facts about people are read where the rule's openings are: `opening` is not None.
+
     Raises:
         ProofInvalidError: the state does not allow it, or the charter is missing.
     """
     digest = public_file(rule)
+    file = bundle.read_blob(digest) if digest else None
+    if isinstance(rule, PeopleRecorded) and opening is not None:
+        file = bundle.read_facts(rule.facts)
     source = RuleSource(
         lane=batch.lane,
         at_ms=batch.at_ms,
-        opening=opening,
-        blob=bundle.read_blob(digest) if digest else None,
+        opening=opening or None,
+        blob=file,
         place=place_of_leaf(leaf),
     )
     return fold(state, rule, source)
@@ -154,8 +161,9 @@ def _take(
         book.blobs.add(digest)
     if isinstance(rule, LaneRecovered) and len(book.recovered) < RECOVERIES_MAX:
         book.recovered.append(Recovery(leaf, rule.lane, rule.n, rule.reason))
-    identity = opening if opening and isinstance(rule, PrincipalRegistered) else None
-    book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=identity)
+    if isinstance(rule, PeopleRecorded):
+        book.facts.add(rule.facts)
+    book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=opening if openings else None)
     if opening and isinstance(rule, SubjectErased):
         subjects = parse_about(opening, place=place).subjects
         if not subjects:

@@ -260,6 +260,8 @@ def _check_blobs(listing: Listing, rules: RuleBook, findings: Findings) -> None:
     """Refuse files that no rule names; those that one names were read when it was folded."""
     for digest in sorted(listing.blobs - rules.blobs):
         findings.refute(f"blobs/{digest.hex()}", "no rule names this file")
+    for commitment in sorted(listing.facts - rules.facts):
+        findings.refute(f"facts/{commitment.hex()}", "no rule commits to these facts")
 
 
 def _no_progress(done: int, total: int) -> None:
