@@ -212,8 +212,11 @@ APP = len(FOUNDERS) + 1
 """The app's service, known from the start."""
 
 
-def found(charter: str = CHARTER, **told: dict[str, object]) -> tuple[e.Genesis, bytes]:
-    """Give a genesis entry with its opening; `told` are other facts about founders, by name."""
+def found(charter: str = CHARTER, *, absent: str = "", **told: dict[str, object]) -> tuple[e.Genesis, bytes]:
+    """Give a genesis entry with its opening; `told` are other facts about founders, by name.
+
+    For `absent` somebody else signs.
+    """
     people = tuple(
         FoundingPerson(
             facts=facts(NUMBERS[name], name, **{"party": party, **told.get(name, {})}),
@@ -237,7 +240,7 @@ def found(charter: str = CHARTER, **told: dict[str, object]) -> tuple[e.Genesis,
         services=(FoundingService(party="app", identity=e.Identity(ISSUER, "service")),),
     )
     document = render_founding(founding)
-    signatures = tuple(sign(name, document, FOUND) for name in FOUNDERS)
+    signatures = tuple(sign("somebody else" if name == absent else name, document, FOUND) for name in FOUNDERS)
     opening = render_founding_opening(SALT, SignedFounding(document=document, signatures=signatures))
     return genesis_of(founding, commitment=e.commit(opening)), opening
 
