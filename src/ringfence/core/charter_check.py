@@ -81,7 +81,9 @@ class _Checker:
         if value in self.known(section) or (section == "classes" and value == PROTECTED):
             return True  # that the class `protected` is missing is reported once, for the section
         known = sorted(self.known(section))
-        listed = "one of " + ", ".join(known) if 0 < len(known) <= 12 else f"the name of one of the {section}"
+        if not known:
+            return False  # so is a section that is missing, empty or no mapping
+        listed = "one of " + ", ".join(known) if len(known) <= 12 else f"the name of one of the {section}"
         self.add(path, f"the unknown {what} {show(value)}", listed + self.near(value, known))
         return False
 

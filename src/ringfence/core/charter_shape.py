@@ -297,7 +297,10 @@ def _problem(document: Document, detail: Any) -> Problem:
         return document.problem(path, found=f"the unknown key {show(name)}", expected=expected, at_key=True)
     at_key = detail["loc"][-1] == "[key]"
     expected = _expected(path, kind, value, detail.get("ctx", {}), at_key=at_key)
-    return document.problem(path, found=show(name if at_key else value), expected=expected, at_key=at_key)
+    found = show(name if at_key else value)
+    if kind.endswith(("too_long", "too_short")) and isinstance(value, list | dict) and not at_key:
+        found += f" of {len(value)}"
+    return document.problem(path, found=found, expected=expected, at_key=at_key)
 
 
 def _expected(path: Path, kind: str, value: Any, context: Any, *, at_key: bool) -> str:

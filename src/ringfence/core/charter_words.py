@@ -175,4 +175,5 @@ def _joined(names: Sequence[str], last: str) -> str:
 
 
 def _wrapped(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    # Words of the charter may have lines of their own; here they keep to one, or they could look like ours.
+    return "\n".join(f"- {' '.join(line.split())}" for line in lines)
