@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ringfence.core.errors import CharterInvalidError, DeniedError, DeviceError, RingfenceError
+from ringfence.core.errors import CharterInvalidError, DeniedError, DeviceError, InvalidInputError, RingfenceError
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2
@@ -37,7 +37,6 @@ deployment_option = click.option(
     "directory",
     type=click.Path(path_type=Path),
     envvar="RINGFENCE_DEPLOYMENT",
-    show_envvar=True,
     default=Path("deployment"),
     show_default=True,
     help="The deployment's directory.",
@@ -62,7 +61,8 @@ def complain(line: str) -> None:
 
 def tell_error(error: RingfenceError) -> None:
     """Print an error with what it knows: the place, every problem, the clause, what could be asked, the hint."""
-    complain(f"error: {error.render()}")
+    place = f"{error.place}: " if isinstance(error, InvalidInputError) and error.place else ""
+    complain(f"error: {place}{error.message}")
     if isinstance(error, CharterInvalidError):
         for problem in error.problems:
             complain(problem.render())

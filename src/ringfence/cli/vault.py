@@ -20,12 +20,12 @@ from ringfence.vault.audit import AuditReport, audit_vault
 FINDINGS_SHOWN_MAX = 50
 
 
-@click.group(short_help="Hold the stored rows against the ledger.")
+@click.group()
 def vault() -> None:
-    """What is stored, encrypted, in the database."""
+    """The encrypted rows."""
 
 
-@vault.command(short_help="Find rows that the ledger does not bear out.")
+@vault.command()
 @deployment_option
 @json_option
 def audit(*, directory: Path, as_json: bool) -> int:
