@@ -41,6 +41,7 @@ from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.initialise import initialise
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.synthetic.files import render_export, write_exports, write_large_export
+from ringfence.synthetic.geography import write_geography
 from ringfence.synthetic.people import make_users
 from ringfence.vault.schema_sqlite import TABLES
 from ringfence.vault.sqlite_device import _NORMAL_SETTINGS
@@ -93,8 +94,10 @@ def make_many(directory: Path, size_mib: int, *, like: Path) -> None:
 
 
 def make_deployment(directory: Path, store: str) -> Deployment:
-    """Make a deployment with the example charter."""
-    configuration = Configuration(region="virginia", store=store)
+    """Make a deployment with the example charter, which counts logins as evidence: so with geography."""
+    geography = directory.parent / "geography.mmdb"
+    write_geography(geography)
+    configuration = Configuration(region="virginia", store=store, geography=str(geography))
     asyncio.run(
         initialise(
             directory,

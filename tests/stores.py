@@ -186,6 +186,28 @@ class OwnServer:
         self._server.ensure_postgres_running()
         self.dsn = str(self._server.get_uri())
 
+    def is_running(self) -> bool:
+        """Whether there is a server process."""
+        return bool(self._server.get_postmaster_info().is_running())
+
+    def said(self) -> str:
+        """What the server wrote to its log."""
+        return Path(self._server.log).read_text()
+
+    def give(self, *paths: Path) -> None:
+        """Let the server's system user own files, when it has one of its own."""
+        for path in paths if self._server.system_user else ():
+            shutil.chown(path, self._server.system_user)
+
+    def move_log(self, target: Path) -> None:
+        """Move the write-ahead log to another place; the server is stopped and started for it."""
+        self.stop()
+        log = Path(self._server.pgdata) / "pg_wal"
+        shutil.move(log, target)
+        self.give(target, *target.rglob("*"))
+        log.symlink_to(target)
+        self.start()
+
     def delete(self) -> None:
         """Stop the server, if it runs, and delete its data."""
         self._server.cleanup()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -19,6 +21,7 @@ from ringfence.core.ports import (
     Store,
     Transaction,
 )
+from ringfence.vault import postgres_device
 from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.postgres_statements import build_statement
 from tests.contracts.batches import ALICE, BOB, LANE, Writer, new_subject, part_name, write
@@ -28,7 +31,16 @@ from tests.stores import OwnServer, PostgresDatabase, make_postgres_database, ma
 pytestmark = pytest.mark.asyncio
 
 OTHER_LANE = 2
+# Of this test's own database alone: the server has other tests' sessions at the same time.
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
+ACTIVE = """
+SELECT count(*) FROM pg_stat_activity
+WHERE state = 'active' AND datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+LANE_HOLDERS = """
+SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE locktype = 'advisory' AND objsubid = 2 AND datname = current_database()
+"""
 
 
 @pytest_asyncio.fixture
@@ -83,6 +95,7 @@ async def begin(session: Any, transaction: Transaction) -> None:
 
 
 def is_waiting(session: Any, database: PostgresDatabase) -> Callable[[], Awaitable[Any]]:
+    """Give the condition that some session of the database waits for a lock."""
     return lambda: session.fetchval(WAITS, database.database)
 
 
@@ -157,17 +170,28 @@ async def test_first_writes_of_one_user_in_two_processes(
 async def test_deadlock_with_another_process_is_tried_again(
     postgres_store: PostgresStore, postgres: PostgresDatabase, session: Any
 ) -> None:
+    names = [part_name(dataset=dataset) for dataset in ("account", "middle", "zebra")]
     writer = Writer()
-    await writer.commit(postgres_store, writes=[write(), write(part_name(dataset="zebra"))])
-    await session.execute("SET deadlock_timeout = '30s'; BEGIN")  # the store's session gives way
-    await session.execute("UPDATE ringfence.parts SET version = version WHERE dataset = 'zebra'")
-    ours = asyncio.create_task(
-        writer.commit(postgres_store, writes=[write(version=2), write(part_name(dataset="zebra"), version=2)])
-    )
-    await until(is_waiting(session, postgres))
-    await session.execute("UPDATE ringfence.parts SET version = version WHERE dataset = 'profile'")
+    await writer.commit(postgres_store, writes=[write(name) for name in names])
+    touch = "UPDATE ringfence.parts SET version = version WHERE dataset = '{}'"
+    between = await asyncpg.connect(postgres.dsn)
+    await between.execute("BEGIN; " + touch.format("middle"))
+    await session.execute("SET deadlock_timeout = '1h'; BEGIN; " + touch.format("zebra"))
+    ours = asyncio.create_task(writer.commit(postgres_store, writes=[write(name, version=2) for name in names]))
+    await until(is_waiting(between, postgres))  # has the first, waits for the one in the middle
+    theirs = asyncio.create_task(session.execute(touch.format("account")))
+
+    async def both_wait() -> bool:
+        return bool(await between.fetchval(WAITS, postgres.database) == 2)
+
+    await until(both_wait)
+    # Now ours waits for the last, which closes the circle. It alone looks for circles, and so it gives way.
+    await between.execute("COMMIT")
+    await theirs
+    assert not ours.done()
     await session.execute("COMMIT")
     await ours
+    await between.close()
     assert await postgres_store.lane_head(LANE) == writer.head
 
 
@@ -252,9 +276,50 @@ async def test_batch_said_not_to_be_there_never_comes_later(
         await lost
     assert await wired.find_batch(LANE, 2) is None
     await session.execute("ROLLBACK")
-    assert await session.fetchval("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == 1  # this one
+    assert await session.fetchval(ACTIVE) == 0
     assert await wired.lane_head(LANE) == writer.head
     await wired.transact(transaction)
+
+
+async def test_batch_of_a_session_that_does_not_end_is_not_decided_until_it_does(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_device, "OLD_SESSION_END_MS_MAX", 100)
+    database = await make_postgres_store_database(own_server.dsn)
+    proxy = Proxy(database.dsn)
+    await proxy.start()
+    wired = PostgresStore(proxy.dsn)
+    await wired.open()
+    assert await wired.claim_lane(LANE)
+    writer = Writer()
+    await writer.commit(wired)
+    ((holder,),) = await database.execute(LANE_HOLDERS)
+    transaction = writer.build()
+    os.kill(holder, signal.SIGSTOP)  # a server process that hangs
+    try:
+        lost = asyncio.create_task(wired.transact(transaction))
+        await asyncio.sleep(0)
+        proxy.cut()
+        with pytest.raises(CommitUnknownError):
+            await lost
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="has not ended yet"):
+                await wired.find_batch(LANE, 2)
+            with pytest.raises(UnavailableError, match="has not ended yet"):
+                await wired.transact(transaction)
+    finally:
+        os.kill(holder, signal.SIGCONT)
+
+    async def is_decided() -> bool:
+        try:
+            return await wired.find_batch(LANE, 2) is None
+        except UnavailableError:
+            return False
+
+    await until(is_decided)
+    await wired.transact(transaction)
+    await wired.close()
+    await proxy.close()
 
 
 async def test_lane_that_another_process_took_meanwhile_is_not_written(
@@ -263,7 +328,7 @@ async def test_lane_that_another_process_took_meanwhile_is_not_written(
     writer = Writer()
     await writer.commit(wired)
     proxy.cut()
-    await session.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'")
+    await session.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM ({LANE_HOLDERS}) AS holders")
     other = postgres.store()
     await other.open()
     assert await other.claim_lane(LANE)

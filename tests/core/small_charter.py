@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
+
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.errors import CharterInvalidError, Problem
 
 SMALL: Final = """\
 charter: small
@@ -103,6 +106,21 @@ invariants:
     words: The host reads nothing.
     never: {roles: [host], verbs: [read, find, export], classes: ["*"]}
 """
+
+
+def problems_of(text: str | bytes) -> tuple[Problem, ...]:
+    """Parse a charter that must be refused, and give what is wrong with it."""
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(CharterInvalidError) as caught:
+        parse_charter(data, file="small.yaml")
+    assert caught.value.problems
+    return caught.value.problems
+
+
+def changed(old: str, new: str) -> str:
+    """Give the small charter with its one `old` replaced."""
+    assert SMALL.count(old) == 1, f"{SMALL.count(old)} times: {old}"
+    return SMALL.replace(old, new)
 
 
 def small_charter() -> Charter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,26 +12,10 @@ import pytest
 from ringfence.core.charter import ANY, Charter, FieldReference, parse_charter
 from ringfence.core.charter_document import DEPTH_MAX, NODES_MAX, TEXT_SIZE_BYTES_MAX
 from ringfence.core.charter_words import explain_charter
-from ringfence.core.errors import CharterInvalidError, Problem
-from tests.core.small_charter import SMALL, small_charter
+from tests.core.small_charter import SMALL, changed, problems_of, small_charter
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
 HERE = "⟦"  # in a changed charter: the problem is told to be here
-
-
-def problems_of(text: str | bytes) -> tuple[Problem, ...]:
-    """Parse a charter that must be refused, and give what is wrong with it."""
-    data = text if isinstance(text, bytes) else text.encode()
-    with pytest.raises(CharterInvalidError) as caught:
-        parse_charter(data, file="small.yaml")
-    assert caught.value.problems
-    return caught.value.problems
-
-
-def changed(old: str, new: str) -> str:
-    """Give the small charter with its one `old` replaced."""
-    assert SMALL.count(old) == 1, f"{SMALL.count(old)} times: {old}"
-    return SMALL.replace(old, new)
 
 
 def place_of(marked: str) -> tuple[str, int, int]:
@@ -308,6 +293,16 @@ def test_what_is_broken_is_not_reported_again_where_it_is_named() -> None:
     assert len(problems) == 1
 
 
+@pytest.mark.parametrize("broken", ["5", "", "{}"])
+@pytest.mark.parametrize("section", ["parties", "classes", "datasets", "purposes", "regions"])
+def test_section_that_is_broken_is_not_reported_again_by_its_names(section: str, broken: str) -> None:
+    head, rest = SMALL.split(f"\n{section}:\n")
+    after = rest[re.search(r"^\w", rest, re.MULTILINE).start() :]  # type: ignore[union-attr]  # a section follows
+    problems = problems_of(f"{head}\n{section}: {broken}\n{after}")
+    assert [problem.line for problem in problems] == [head.count("\n") + 2]
+    assert f"a mapping of {section}" in problems[0].expected or "at least 1" in problems[0].expected
+
+
 @pytest.mark.parametrize(
     ("text", "found", "place"),
     [
@@ -315,6 +310,7 @@ def test_what_is_broken_is_not_reported_again_where_it_is_named() -> None:
         (b"# nothing\n", "an empty file", (1, 1)),
         (b"a: 1\nb: \xff\n", "0xff, which is not UTF-8", (2, 4)),
         (b"a: 1\nb: \x00\n", "U+0000", (2, 4)),
+        (b"a: 1\nb: [\r]\n", "U+000D", (2, 5)),
         (b" " * (TEXT_SIZE_BYTES_MAX + 1), "1048577 bytes", (0, 0)),
         (b"[" * (DEPTH_MAX + 1), "levels", (1, DEPTH_MAX + 1)),
         (b"[" * 100_000, "levels", (1, DEPTH_MAX + 1)),
@@ -330,10 +326,13 @@ def test_what_is_broken_is_not_reported_again_where_it_is_named() -> None:
     ],
     ids=lambda value: repr(value[:20]) if isinstance(value, bytes) else None,
 )
-def test_text_that_cannot_be_a_charter_is_one_clear_problem(text: bytes, found: str, place: tuple[int, int]) -> None:
-    first = problems_of(text)[0]
-    assert found in first.found
-    assert (first.line, first.column) == place
+def test_text_that_cannot_be_a_charter_is_told_clearly(text: bytes, found: str, place: tuple[int, int]) -> None:
+    assert place in [(problem.line, problem.column) for problem in problems_of(text) if found in problem.found]
+
+
+def test_list_that_is_too_long_is_told_with_its_length() -> None:
+    problems = problems_of(changed("from: [NO, SE]", f"from: [{', '.join(['NO'] * 300)}]"))
+    assert [problem.found for problem in problems] == ["a list of 300"]
 
 
 def test_charter_with_too_many_values_is_refused() -> None:

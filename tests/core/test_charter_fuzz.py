@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import CharterInvalidError, Problem
-from tests.core.governed_charter import GOVERNED
 from tests.core.small_charter import SMALL
 
 FRAGMENTS = (
@@ -32,13 +30,14 @@ FRAGMENTS = (
         "other",
         "record",
     ),
+    *('"\\ud800": a, ', '"\\u202e"', '"\\x1b"', '"\\U0010ffff": {}, '),
     *("\\", "\\u0000", "\x85", "\u2028", "\u200f", "é", "𐀀", "\ufeff", "[" * 30, "{a: " * 30, "- " * 30, "!!binary "),
     *("protected", "fields", "sources: []", "flows: ", "person.", ".", "..", "a.b", "US", "NO"),
 )
-WORDS = sorted({word for word in re.split(r"[\s,{}]+", GOVERNED) if len(word) > 1})
+WORDS = sorted({word for word in SMALL.replace(",", " ").replace("{", " ").replace("}", " ").split() if len(word) > 1})
 
 changes = st.lists(
-    st.tuples(st.integers(0, len(GOVERNED)), st.integers(0, 12), st.sampled_from((*FRAGMENTS, *WORDS))),
+    st.tuples(st.integers(0, len(SMALL)), st.integers(0, 12), st.sampled_from((*FRAGMENTS, *WORDS))),
     min_size=1,
     max_size=4,
 )
@@ -66,21 +65,19 @@ def problems_of(data: bytes) -> tuple[Problem, ...]:
     return ()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from((SMALL, GOVERNED)), changes)
-def test_changed_charter_is_parsed_or_told(text: str, edits: list[tuple[int, int, str]]) -> None:
+@given(changes)
+def test_changed_charter_is_parsed_or_told(edits: list[tuple[int, int, str]]) -> None:
+    text = SMALL
     for start, length, fragment in edits:
         text = text[:start] + fragment + text[start + length :]
     parse_or_told(text.encode())
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_parsed_or_told(data: bytes) -> None:
     parse_or_told(data)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_any_mixture_of_signs_is_parsed_or_told(text: str) -> None:
     parse_or_told(text.encode())
@@ -105,22 +102,6 @@ sections = st.sampled_from(
         "from",
         "fields",
         "never",
-        "duties",
-        "governance",
-        "independence",
-        "separations",
-        "operations",
-        "orders",
-        "grants",
-        "grant",
-        "propose",
-        "approve",
-        "all",
-        "any",
-        "count",
-        "needs",
-        "roles",
-        "through",
         "x",
     )
 )
@@ -130,7 +111,6 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(sections, trees, max_size=12))
 def test_any_tree_under_the_right_names_is_parsed_or_told(tree: dict[str, object]) -> None:
     parse_or_told(json.dumps(tree).encode())

@@ -1,8 +1,9 @@
-"""Clients of a real gateway: several threads that write and read their own users at full rate, and note every answer.
+"""Clients of a real gateway: several threads that write, read and erase their own users, and note every answer.
 
-What the clients were told is held against the store afterwards:
-- A value that was acknowledged is there, or a newer one that was tried.
-- Every receipt names an entry that is stored, with the hash that the receipt says.
+What the clients were told is held against what they read meanwhile, and against the store afterwards:
+- What was acknowledged last is there, or what was tried after it.
+- Every answer that gave or took something has a receipt, and every receipt names an entry that is stored, with the hash
+  that the receipt says.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -75,6 +76,10 @@ class Caller:
         """Store a value in a user's profile."""
         return self.call("PUT", profile(user), {"userName": user, "bioDescription": str(value)}, phase=phase)
 
+    def erase(self, user: str, *, phase: str = "") -> Answer:
+        """Erase a user who asked for it."""
+        return self.call("DELETE", f"/v1/users/{user}?purpose=user_request", phase=phase)
+
     def get(self, user: str, *, phase: str = "") -> Answer:
         """Read a user's profile."""
         return self.call("GET", profile(user), phase=phase)
@@ -91,17 +96,26 @@ def profile(user: str) -> str:
 
 @dataclass
 class Seen:
-    """What the clients were told: the newest acknowledged value of each user, and every answer."""
+    """What the clients were told: every answer, and what may be stored of each user.
 
-    newest: dict[str, int] = field(default_factory=dict)
-    tried: dict[str, int] = field(default_factory=dict)
+    `possible` has the value that was acknowledged last and those that were tried since; None is nothing at all. `wrong`
+    says which reads gave something else.
+    """
+
+    possible: dict[str, set[int | None]] = field(default_factory=dict)
+    values: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
-    @property
-    def receipts(self) -> list[str]:
-        """The receipt of every answer that has one."""
-        return [answer.receipt for answer in self.answers if answer.receipt]
+    def check_read(self, user: str, answer: Answer) -> None:
+        """Hold a read's answer against what may be stored; says nothing of a user whom these clients never wrote."""
+        possible = self.possible.get(user)
+        if possible is not None and answer.status in (200, 404):
+            fields = json.loads(answer.body)["fields"] if answer.status == 200 else {}
+            stored = int(fields["bioDescription"]) if fields else None
+            if stored not in possible:
+                self.wrong.append(f"{user}: {stored} is stored, possible is {possible}: {answer}")
 
     def statuses(self, phase: str) -> Counter[int]:
         """How often each status was the answer to a request that was sent in this phase."""
@@ -123,12 +137,13 @@ class Load:
         users: Sequence[str],
         threads: int = 4,
         writes: float = 0.5,
+        erases: float = 0.0,
         until_broken: bool = False,
     ) -> None:
         self.phase = "before"
         self.seen = seen
         self._port, self._token = port, token
-        self._writes, self._until_broken = writes, until_broken
+        self._writes, self._erases, self._until_broken = writes, erases, until_broken
         self._stop = threading.Event()
         self._sending = [""] * threads
         self._threads = [
@@ -170,7 +185,7 @@ class Load:
             if phase != self.phase:
                 continue
             try:
-                self._call(caller, user, phase, writes=chance.random() < self._writes)
+                self.seen.answers.append(self._call(caller, user, phase, chance.random()))
             except FAILURES as error:
                 self.seen.broken.append(repr(error))
                 if self._until_broken:
@@ -180,17 +195,28 @@ class Load:
                 self._sending[number] = ""
         caller.close()
 
-    def _call(self, caller: Caller, user: str, phase: str, *, writes: bool) -> None:
+    def _call(self, caller: Caller, user: str, phase: str, chance: float) -> Answer:
         seen = self.seen
-        if not writes:
-            seen.answers.append(caller.get(user, phase=phase))
-            return
-        value = seen.tried.get(user, 0) + 1
-        seen.tried[user] = value
-        answer = caller.put(user, value, phase=phase)
+        if chance >= self._writes + self._erases:
+            answer = caller.get(user, phase=phase)
+            seen.check_read(user, answer)
+            return answer
+        before = seen.possible.get(user, {None})
+        if chance < self._writes:
+            seen.values[user] += 1
+            value = seen.values[user]
+            seen.possible[user] = {*before, value}
+            answer = caller.put(user, value, phase=phase)
+        else:
+            value = None
+            seen.possible[user] = {*before, None}
+            answer = caller.erase(user, phase=phase)
         if answer.status in OK:
-            seen.newest[user] = value
-        seen.answers.append(answer)
+            seen.possible[user] = {value}
+        elif answer.status == 404:
+            seen.possible[user] = before  # nothing was there to erase, and so nothing was
+            seen.check_read(user, answer)
+        return answer
 
 
 def wait_until(done: Callable[[], bool], what: Callable[[], str]) -> None:
@@ -202,14 +228,15 @@ def wait_until(done: Callable[[], bool], what: Callable[[], str]) -> None:
 
 
 def check_values(port: int, token: str, seen: Seen) -> None:
-    """Read every user: what was acknowledged last is there, or what was tried after it."""
+    """Read every user: what was acknowledged last is there, or what was tried after it; so it was in every read."""
     caller = Caller(port, token)
-    for user, acknowledged in seen.newest.items():
+    for user in seen.possible:
         answer = caller.get(user)
-        assert answer.status == 200, answer
-        stored = int(json.loads(answer.body)["fields"]["bioDescription"])
-        assert acknowledged <= stored <= seen.tried[user], f"{user}: acknowledged {acknowledged}, stored {stored}"
+        assert answer.status in (200, 404), answer
+        seen.check_read(user, answer)
     caller.close()
+    assert seen.possible
+    assert seen.wrong == []
 
 
 def read_entries(deployment: Deployment) -> list[AnyLeaf]:
@@ -224,22 +251,25 @@ def read_entries(deployment: Deployment) -> list[AnyLeaf]:
     return asyncio.run(read())
 
 
-def missing_receipts(deployment: Deployment, receipts: Iterable[str]) -> list[str]:
-    """Give the receipts that name no stored entry of that hash."""
+def missing_entries(deployment: Deployment, seen: Seen) -> list[Answer]:
+    """Give the answers without their entry: that gave something without a receipt, or whose receipt names none."""
 
-    async def look() -> list[str]:
+    async def look() -> list[Answer]:
         missing = []
         batches: dict[tuple[int, int], StoredBatch | None] = {}
         async with open_runtime(deployment) as runtime:
-            for text in receipts:
-                receipt = parse_receipt(text)
-                place = receipt.lane, receipt.n
+            for answer in seen.answers:
+                if answer.status not in OK and not answer.receipt:
+                    continue
+                receipt = parse_receipt(answer.receipt) if answer.receipt else None
+                place = (receipt.lane, receipt.n) if receipt else (0, 0)
                 if place not in batches:
                     batches[place] = await runtime.store.find_batch(*place)
-                if not _holds(batches[place], receipt):
-                    missing.append(text)
+                if receipt is None or not _holds(batches[place], receipt):
+                    missing.append(answer)
         return missing
 
+    assert any(answer.status in OK for answer in seen.answers)
     return asyncio.run(look())
 
 

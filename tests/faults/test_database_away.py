@@ -11,7 +11,7 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.core.entry import Refusals
-from tests.faults.load import Caller, Load, Seen, check_values, missing_receipts, read_entries, wait_until
+from tests.faults.load import Caller, Load, Seen, check_values, missing_entries, read_entries, wait_until
 from tests.faults.serving import Server, command
 from tests.services.world import make_deployment, verified
 from tests.stores import OwnServer, make_postgres_database
@@ -67,7 +67,7 @@ def test_gateway_refuses_while_its_database_is_away_and_serves_again_by_itself(
     assert set(seen.statuses("after")) <= {200, 201}
     refused = [answer for answer in seen.answers if answer.status == 503]
     assert all(answer.is_problem and answer.headers["retry-after"] for answer in refused)
-    assert missing_receipts(deployment, seen.receipts) == []
+    assert missing_entries(deployment, seen) == []
     assert "Traceback" not in server.said(), server.said()
     verified(deployment, tmp_path / "bundle")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,28 +15,39 @@ from pathlib import Path
 import pytest
 
 from ringfence.app.deployment import Deployment, open_deployment
-from tests.faults.load import Load, Seen, check_values, missing_receipts, wait_until
+from tests.faults.load import Load, Seen, check_values, missing_entries, wait_until
 from tests.faults.serving import Server, command
 from tests.services.world import make_deployment, verified
+from tests.stores import OwnServer, PostgresDatabase, make_postgres_database, run_on
 
 USERS = [f"user{number}" for number in range(12)]
 ANSWERS = 40
-SMALL_DISK_MIB = 24
+SMALL_DISK_MIB = 48
 FILE_SIZE_BYTES_MAX = 64 * 1024
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A small file system of its own."""
-    path = tmp_path / "small"
-    path.mkdir()
-    options = f"size={SMALL_DISK_MIB}m"
+def small_disk() -> Iterator[Path]:
+    """A small file system of its own, in a place where a database server of another user gets to."""
+    path = Path(tempfile.mkdtemp(prefix="ringfence-small-disk-"))
+    path.chmod(0o755)
+    options = f"size={SMALL_DISK_MIB}m,mode=755"
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "ringfence-test", str(path)], capture_output=True)
     if done.returncode:
+        path.rmdir()
         pytest.skip("a file system can be mounted by root alone; run this test as root")
     yield path
     subprocess.run(["umount", "--lazy", str(path)], check=True)
+    path.rmdir()
+
+
+@pytest.fixture
+def database_server() -> Iterator[OwnServer]:
+    """A PostgreSQL server to put on the small disk."""
+    server = OwnServer()
+    yield server
+    server.delete()
 
 
 def fill(disk: Path) -> Path:
@@ -100,7 +113,49 @@ def test_full_disk_refuses_every_request_and_serves_again_when_there_is_room(sma
         seen = fill_and_free(server, token, full=lambda: fill(small_disk), free=ballast.unlink, not_ready=False)
     reasons = {answer.body for answer in seen.answers if answer.phase == "filling" and answer.status == 503}
     assert any(b"is full" in reason for reason in reasons), reasons
-    assert missing_receipts(deployment, seen.receipts) == []
+    assert missing_entries(deployment, seen) == []
+    verified(deployment, tmp_path / "bundle")
+
+
+def test_full_disk_of_the_tables_refuses_every_request_and_serves_again_when_there_is_room(
+    small_disk: Path, database_server: OwnServer, tmp_path: Path
+) -> None:
+    space = small_disk / "space"
+    space.mkdir()
+    database_server.give(small_disk, space)
+    asyncio.run(run_on(database_server.dsn, f"CREATE TABLESPACE small LOCATION '{space}'"))
+    asyncio.run(run_on(database_server.dsn, "CREATE DATABASE small TABLESPACE small"))
+    database = PostgresDatabase(database_server.dsn, "small")
+    deployment = make_deployment(tmp_path / "deployment", store=database.dsn)
+    ballast = small_disk / "ballast"
+    with serving(deployment, tmp_path / "serve.log") as (server, token):
+        seen = fill_and_free(server, token, full=lambda: fill(small_disk), free=ballast.unlink, not_ready=False)
+    assert missing_entries(deployment, seen) == []
+    verified(deployment, tmp_path / "bundle")
+
+
+def test_server_whose_log_finds_no_room_stops_and_is_served_from_again_when_it_is_back(
+    small_disk: Path, database_server: OwnServer, tmp_path: Path
+) -> None:
+    database_server.move_log(small_disk / "pg_wal")
+    database = asyncio.run(make_postgres_database(database_server.dsn))
+    deployment = make_deployment(tmp_path / "deployment", store=database.dsn)
+    ballast = small_disk / "ballast"
+
+    def full() -> None:
+        fill(small_disk)
+        # The rest of the segment that the log is in is there already, and so the server writes until it needs another.
+        asyncio.run(run_on(database.dsn, "SELECT pg_switch_wal()"))
+
+    def free() -> None:
+        wait_until(lambda: not database_server.is_running(), database_server.said)
+        ballast.unlink()
+        database_server.start()
+
+    with serving(deployment, tmp_path / "serve.log") as (server, token):
+        seen = fill_and_free(server, token, full=full, free=free, not_ready=True)
+    assert "PANIC:  could not write" in database_server.said(), database_server.said()
+    assert missing_entries(deployment, seen) == []
     verified(deployment, tmp_path / "bundle")
 
 
@@ -120,7 +175,7 @@ def test_writes_that_fail_half_way_are_settled_and_served_again_when_they_succee
             free=lambda: limit(UNLIMITED),
             not_ready=False,
         )
-    assert missing_receipts(deployment, seen.receipts) == []
+    assert missing_entries(deployment, seen) == []
     verified(deployment, tmp_path / "bundle")
 
 
@@ -134,6 +189,6 @@ def test_gateway_stops_serving_while_the_tree_cannot_be_written(small_disk: Path
         assert "No space left" in server.said()
     reasons = {answer.body for answer in seen.answers if answer.phase == "full"}
     assert all(b"under no signed checkpoint" in reason for reason in reasons), reasons
-    assert missing_receipts(deployment, seen.receipts) == []
+    assert missing_entries(deployment, seen) == []
     verified(open_deployment(deployment.directory), tmp_path / "bundle")
     assert os.path.ismount(small_disk)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import resource
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,14 +30,19 @@ HEAD = 4096
 SHORT = 0.2
 WAIT_SECONDS = 20.0
 GET = b"GET / HTTP/1.1\r\nHost: gateway.example\r\n\r\n"
+LARGE = 8 * 1024 * 1024
 LIMITS = ConnectionLimits(
-    head_size_bytes_max=HEAD, head_seconds_max=SHORT, body_seconds_max=SHORT, per_address_max=1000
+    head_size_bytes_max=HEAD,
+    head_seconds_max=SHORT,
+    body_seconds_max=SHORT,
+    answer_seconds_max=SHORT * 2,
+    per_address_max=1000,
 )
 PATIENT = ConnectionLimits(head_size_bytes_max=HEAD, per_address_max=3)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the number of bytes of the body; `/slow` takes longer than any deadline of these tests."""
+    """Answer with the number of bytes of the body; `/slow` takes longer than any deadline, `/large` never fits."""
     size, more = 0, True
     while more:
         message = await receive()
@@ -44,7 +51,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     if scope["path"] == "/slow":
         await asyncio.sleep(SHORT * 4)
-    body = b"%d" % size
+    body = bytes(LARGE) if scope["path"] == "/large" else b"%d" % size
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
@@ -114,6 +121,13 @@ def send_until_closed(connection: socket.socket, data: bytes, *, times: int) -> 
 
 def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def ask(connection: socket.socket, request: bytes = GET) -> bytes:
@@ -222,6 +236,64 @@ def test_answer_that_takes_long_is_not_the_peers_fault(server: tuple[str, int]) 
         assert status_of(ask(connection, slow)) == 200
     with connect(server) as connection:
         assert ask(connection, slow + b"GET /").startswith(b"HTTP/1.1 200 ")  # and the next one has begun meanwhile
+
+
+GET_LARGE = GET.replace(b"GET /", b"GET /large")
+
+
+def test_peer_that_takes_nothing_of_its_answer_is_cut_off(server: tuple[str, int], guard: ConnectionGuard) -> None:
+    with connect(server) as connection:
+        connection.sendall(GET_LARGE)
+        wait_until(lambda: guard.held() == 1)
+        wait_until(lambda: guard.held() == 0)
+
+        assert len(read_all(connection)) < LARGE
+
+
+def test_peer_that_lets_a_closing_connection_wait_is_cut_off(server: tuple[str, int], guard: ConnectionGuard) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.connect(server)
+        connection.sendall(GET_LARGE.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        wait_until(lambda: guard.held() == 1)
+        wait_until(lambda: guard.held() == 0)
+
+
+def test_peer_that_takes_its_answer_slowly_gets_all_of_it(server: tuple[str, int]) -> None:
+    with connect(server) as connection:
+        connection.sendall(GET_LARGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        found = 0
+        while more := connection.recv(LARGE // 32):
+            found += len(more)
+            time.sleep(SHORT / 4)
+
+    assert found > LARGE
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n"),
+        GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET),
+        GET.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + GET),
+        GET.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: xchunked\r\n\r\n" + GET),
+        GET.replace(b"\r\n\r\n", b"\r\nContent-Length : 40\r\n\r\n" + GET),
+        GET.replace(b"\r\n\r\n", b"\r\nX: a\r\n b\r\n\r\n"),
+        GET.replace(b"\r\n", b"\n"),
+        b"no HTTP at all\r\n\r\n",
+    ],
+)
+def test_what_two_servers_could_read_differently_is_refused_as_a_problem(
+    server: tuple[str, int], request_bytes: bytes
+) -> None:
+    with connect(server) as connection:
+        connection.sendall(request_bytes)
+        answer = read_all(connection)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert (status_of(answer), json.loads(body)["status"]) == (400, 400)
+    assert b"content-type: application/problem+json" in head
 
 
 @pytest.mark.parametrize("trusted", [False, True])

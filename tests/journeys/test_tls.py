@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +78,38 @@ def test_plain_http_to_that_port_gets_no_answer(served: Server) -> None:
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{plain}/healthz", timeout=5)
     assert httpx.get(f"{served.url}/healthz", verify=served.verify).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("newest", "ciphers", "used"),
+    [
+        (ssl.TLSVersion.TLSv1_3, "DEFAULT", "TLS_"),
+        (ssl.TLSVersion.TLSv1_2, "DEFAULT", "GCM"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE+CHACHA20", "CHACHA20"),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:@SECLEVEL=0", ""),
+        (ssl.TLSVersion.TLSv1_2, "ECDHE+eNULL:aNULL:@SECLEVEL=0", ""),
+        (ssl.TLSVersion.TLSv1_2, "kRSA:@SECLEVEL=0", ""),
+        (ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0", ""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_only_forward_secret_authenticated_encryption_is_spoken(
+    served: Server, newest: ssl.TLSVersion, ciphers: str, used: str
+) -> None:
+    context = ssl.create_default_context(cafile=str(served.deployment.parent / "ca.pem"))
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, newest
+    context.set_ciphers(ciphers)
+    found = ""
+
+    with (
+        contextlib.suppress(ssl.SSLError, ConnectionError),
+        socket.create_connection(("127.0.0.1", served.port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        found = (connection.cipher() or ("",))[0]
+
+    assert used in found
+    assert bool(found) == bool(used), found
 
 
 def test_command_line_trusts_what_it_is_told_to(served: Server) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ringfence.core import entry as e
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import IntegrityError
-from ringfence.core.ports import Store, StoredRule
+from ringfence.core.ports import Store, StoredBatch, StoredRule
 from ringfence.vault.sqlite import SqliteStore
 from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence
 from tests.ledger.writer import LedgerWriter, refusals
@@ -292,3 +292,39 @@ def test_rule_that_commits_while_a_round_reads_is_taken_in_the_next(
     assert (1, 1) in first
     assert (1, 2) not in first
     assert {(1, 1), (1, 2), (1, 3)} <= set(check_order(read_leaves(tmp_path / "tree")))
+
+
+class Busy:
+    """A store in which a lane commits and seals one more batch after each look at a lane's batches."""
+
+    def __init__(self, ledger: LedgerWriter, lane: int) -> None:
+        self._ledger = ledger
+        self._lane = lane
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger.store, name)
+
+    async def batches(self, lane: int, *, after_n: int, batches_max: int) -> list[StoredBatch]:
+        batches = await self._ledger.store.batches(lane, after_n=after_n, batches_max=batches_max)
+        await self._ledger.access(self._lane)
+        await self._ledger.seal(self._lane)
+        return batches
+
+
+def test_lane_that_writes_on_while_the_round_that_certifies_it_goes_misses_no_batch(
+    run: Any, ledger: LedgerWriter, tmp_path: Path
+) -> None:
+    run(sequence(ledger.store, tmp_path / "tree"))
+    run(ledger.certify(4))
+    run(ledger.access(4))
+    run(ledger.seal(4))
+    busy: Any = Busy(ledger, 4)
+    sequencer = make_sequencer(busy, tmp_path / "tree")
+    run(sequencer.open())
+
+    run(sequencer.run_round())
+    run(sequencer.close())
+
+    assert (4, 1) in check_order(read_leaves(tmp_path / "tree"))
+    run(sequence(ledger.store, tmp_path / "tree"))
+    assert (4, ledger.heads[4].n) in check_order(read_leaves(tmp_path / "tree"))

@@ -34,12 +34,13 @@ def test_verified_bundle_exits_with_0_and_says_what_holds(tmp_path: Path) -> Non
     result = run(bundle, "--trust", trust)
     assert result.exit_code == 0
     assert result.stdout.startswith("VERIFIED")
-    for words in ("log.example/ringfence", "small@2", "signed 2025-", "days ago", "subjects erased", "small@2"):
+    for words in ("log.example/ringfence", "small@2", "Signed    2025-", "days ago", "subjects erased", "small@2"):
         assert words in result.stdout
     for asserted in ("country", "data class", "token's issuer", "clock"):
         assert asserted in result.stdout.partition("Asserted")[2]
     assert "Withheld or not checked: nothing" in result.stdout
     assert "DEVELOPMENT" not in result.stdout
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
 
 
 def test_refuted_bundle_exits_with_1_and_names_place_expected_and_found(tmp_path: Path) -> None:

@@ -36,7 +36,6 @@ DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
 WATCH_INTERVAL_SECONDS: Final = 1.0
 REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
-REFUSALS_PER_JOB: Final = 200
 GARBAGE_THRESHOLD: Final = 20_000
 REFUSALS_PER_JOB_MAX: Final = 200
 
@@ -226,8 +225,9 @@ async def _live(service: Service, receive: Receive, send: Send) -> None:
     try:
         await service.start()
     except RingfenceError as error:
-        log.critical("%s %s", error.message, error.hint)
-        await send({"type": "lifespan.startup.failed", "message": f"{error.message} {error.hint}".strip()})
+        # uvicorn writes the message to its log, and ends the process.
+        hint = f" (hint: {error.hint})" if error.hint else ""
+        await send({"type": "lifespan.startup.failed", "message": error.render() + hint})
         return
     # What start-up made stays: the collector need not look at it again and again while requests are served.
     gc.collect()

@@ -29,7 +29,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
-@click.group(name="charter")
+@click.group(name="charter", short_help="Check, read and enact the agreement.")
 def charter() -> None:
     """Check and explain the agreement that decides every access."""
 
@@ -37,7 +37,7 @@ def charter() -> None:
 charter.add_command(enact)
 
 
-@charter.command()
+@charter.command(short_help="Check FILE and report every problem.")
 @_FILE
 @_JSON
 def check(file: Path, *, as_json: bool) -> None:
@@ -49,7 +49,6 @@ def check(file: Path, *, as_json: bool) -> None:
         "fields": sum(len(dataset.fields) for dataset in parsed.datasets.values()),
         "flows": len(parsed.flows),
         "invariants": len(parsed.invariants),
-        "duties": len(parsed.governance.duties) if parsed.governance else 0,
     }
     if as_json:
         facts = {"valid": True, "charter": parsed.name, "version": parsed.version, "sha256": parsed.digest.hex()}
@@ -59,14 +58,14 @@ def check(file: Path, *, as_json: bool) -> None:
     click.echo(f"{_name(file)}: the charter {parsed.name}, version {parsed.version}, is valid: {summary}")
 
 
-@charter.command()
+@charter.command(short_help="Print the JSON Schema of a charter file.")
 @_JSON
 def schema(*, as_json: bool) -> None:
     """Print the JSON Schema of a charter file, for editors. It is JSON with or without `--json`."""
     click.echo(json.dumps(charter_schema(), indent=None if as_json else 2, ensure_ascii=False))
 
 
-@charter.command()
+@charter.command(short_help="Say in plain sentences who may do what.")
 @_FILE
 @_JSON
 def explain(file: Path, *, as_json: bool) -> None:

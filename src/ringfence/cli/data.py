@@ -23,9 +23,28 @@ def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say which gateway, as whom and for which purpose."""
     for option in (
         click.option("--purpose", required=True, help="A purpose of the charter's vocabulary."),
-        click.option("--ca", envvar="RINGFENCE_CA", default="", help="File of the certificate authority to trust."),
-        click.option("--token", envvar="RINGFENCE_TOKEN", required=True, help="Bearer token. [env: RINGFENCE_TOKEN]"),
-        click.option("--url", envvar="RINGFENCE_URL", default="http://127.0.0.1:8340", show_default=True),
+        click.option(
+            "--ca",
+            envvar="RINGFENCE_CA",
+            show_envvar=True,
+            default="",
+            help="File of the certificate authority to trust.",
+        ),
+        click.option(
+            "--token",
+            envvar="RINGFENCE_TOKEN",
+            show_envvar=True,
+            required=True,
+            help="Bearer token, such as `ringfence token` prints.",
+        ),
+        click.option(
+            "--url",
+            envvar="RINGFENCE_URL",
+            show_envvar=True,
+            default="http://127.0.0.1:8340",
+            show_default=True,
+            help="The gateway's address.",
+        ),
     ):
         command = option(command)
     return command
@@ -46,7 +65,7 @@ def get(*, dataset: str, user: str, record: str, url: str, token: str, ca: str, 
     say("\n".join([*lines, f"(receipt {found.receipt})"]), facts, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Store one record of a user.")
 @click.argument("dataset")
 @click.argument("user")
 @click.argument("record", default="self")
@@ -95,7 +114,7 @@ def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bo
     say(text, done, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Print all of a user's records, a line each.")
 @click.argument("user")
 @_connection
 @json_option

@@ -12,7 +12,7 @@ from ringfence.demo.stage import Stage
 from ringfence.demo.story import tell
 
 
-@click.command()
+@click.command(short_help="Show the main job on made-up users.")
 @click.option(
     "--charter",
     type=click.Path(path_type=Path),
@@ -20,10 +20,11 @@ from ringfence.demo.story import tell
     show_default=True,
     help="The agreement to put in force.",
 )
-def demo(*, charter: Path) -> None:
-    """Show the main job on 2,000 made-up users: hold, decide, record, prove. Everything stays in a new directory."""
+@click.option("--users", type=click.IntRange(200, 100_000), default=2_000, show_default=True, help="How many.")
+def demo(*, charter: Path, users: int) -> None:
+    """Show the main job on made-up users: hold, decide, record, prove. Everything stays in a new directory."""
     if not charter.is_file():
         raise ConfigurationError(
             f"there is no charter at {charter}", hint="run this from the repository, or name one with --charter"
         )
-    tell(Stage(Path(tempfile.mkdtemp(prefix="ringfence-demo-"))), charter.resolve())
+    tell(Stage(Path(tempfile.mkdtemp(prefix="ringfence-demo-"))), charter, users=users)

@@ -33,7 +33,7 @@ def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, 
     return named
 
 
-@click.command()
+@click.command(short_help="Make a deployment: keys, database, trust.json.")
 @click.argument("directory", type=_FILE)
 @click.option("--charter", "charter_file", type=_FILE, required=True, help="The agreement to put in force.")
 @click.option("--region", required=True, help="The charter's region that this deployment stands in.")
@@ -86,13 +86,15 @@ def init(
     )
     say(
         f"{directory}: the charter {charter.name}, version {charter.version}, is in force.\n"
-        f"Give {directory / 'trust.json'} to whoever verifies. Next: ringfence serve -d {directory}",
+        f"Give {directory / 'trust.json'} to whoever verifies. Next:\n"
+        f"  ringfence doctor -d {directory}   says what is still missing\n"
+        f"  ringfence serve -d {directory}    starts the gateway",
         {"directory": str(directory), "charter": charter.name, "version": charter.version},
         as_json=as_json,
     )
 
 
-@click.command()
+@click.command(short_help="Put a newer charter in force.")
 @click.argument("file", type=_FILE)
 @deployment_option
 @json_option
@@ -108,7 +110,7 @@ def enact(file: Path, *, directory: Path, as_json: bool) -> None:
     say(f"in force from epoch {epoch}", {"epoch": epoch}, as_json=as_json)
 
 
-@click.group()
+@click.group(short_help="Register, list and withdraw callers.")
 def principal() -> None:
     """Register and withdraw callers: a token's issuer and subject, and the party that they belong to."""
 
@@ -116,7 +118,7 @@ def principal() -> None:
 _ISSUER = click.option("--issuer", default=DEVELOPMENT_ISSUER, show_default=True, help="The tokens' `iss`.")
 
 
-@principal.command()
+@principal.command(short_help="Make a caller known as a party's.")
 @click.argument("subject")
 @click.option("--party", required=True, help="The charter's party that the caller belongs to.")
 @_ISSUER
@@ -133,7 +135,7 @@ def register(subject: str, *, party: str, issuer: str, directory: Path, as_json:
     say(f"{subject} is principal {number} of {party}", {"principal": number, "party": party}, as_json=as_json)
 
 
-@principal.command()
+@principal.command(short_help="Make a caller unknown, from now on.")
 @click.argument("subject")
 @_ISSUER
 @deployment_option
@@ -170,7 +172,7 @@ def list_principals(*, directory: Path, as_json: bool) -> None:
     say(text, {"principals": found}, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Print a development token for a caller.")
 @click.argument("subject")
 @click.option("--hours", type=click.IntRange(1, 24), default=8, show_default=True, help="How long it is valid.")
 @deployment_option
@@ -187,7 +189,7 @@ def token(subject: str, *, hours: int, directory: Path, as_json: bool) -> None:
     say(text, {"token": text}, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Say what is wrong with a deployment.")
 @deployment_option
 @json_option
 def doctor(*, directory: Path, as_json: bool) -> int:

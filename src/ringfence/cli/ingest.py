@@ -39,7 +39,7 @@ class _Options:
     as_json: bool
 
 
-@click.command()
+@click.command(short_help="Take user exports in.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, path_type=Path))
 @click.option("--purpose", default="migrate", show_default=True, help="A purpose of the charter.")
 @click.option(

@@ -23,12 +23,12 @@ from ringfence.ledger.tree_reader import TreeReader
 PARENT_INTERVAL_SECONDS = 0.5
 
 
-@click.group()
+@click.group(short_help="Export evidence; run the sequencer.")
 def ledger() -> None:
     """The tamper-evident ledger: sequence, export, inspect."""
 
 
-@ledger.command()
+@ledger.command(short_help="Turn sealed batches into the signed tree.")
 @deployment_option
 @click.option("--once", is_flag=True, help="Sequence what is sealed now, then end.")
 @click.option("--while-parent-lives", "parent", type=int, default=0, metavar="PID", hidden=True)
@@ -74,7 +74,7 @@ def _tell(error: DeviceError) -> None:
     click.echo(f"sequencer: {error.message}", err=True)
 
 
-@ledger.command()
+@ledger.command(short_help="Write the evidence bundle to DIR.")
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--detail", is_flag=True, help="Add the openings: who each entry is about. For the overseer alone.")
 @deployment_option
@@ -121,7 +121,7 @@ def checkpoint(*, directory: Path, as_json: bool) -> None:
     say(note.decode("utf-8").rstrip("\n"), facts, as_json=as_json)
 
 
-@ledger.command()
+@ledger.command(short_help="Go on without a lane whose key is lost.")
 @click.argument("lane", type=int)
 @click.option("--reason", required=True, help="Why; it stands in the ledger.")
 @deployment_option

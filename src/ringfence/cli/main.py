@@ -14,27 +14,32 @@ import click
 from ringfence.cli import output
 from ringfence.core.errors import RingfenceError
 
-_FAMILIES: Final = {
-    "charter": ("charter",),
-    "data": ("get", "put", "find", "erase", "export"),
-    "demo": ("demo",),
-    "deployment": ("init", "principal", "token", "doctor"),
-    "ingest": ("ingest",),
-    "ledger": ("ledger",),
-    "serve": ("serve",),
-    "vault": ("vault",),
-    "verify": ("verify",),
+_SECTIONS: Final = {
+    "See it work": {"demo": "demo", "synthetic": "synthetic"},
+    "The agreement": {"charter": "charter"},
+    "A deployment": {
+        "init": "deployment",
+        "principal": "deployment",
+        "token": "deployment",
+        "ingest": "ingest",
+        "serve": "serve",
+        "doctor": "deployment",
+    },
+    "Calls to a gateway": {"get": "data", "put": "data", "find": "data", "export": "data", "erase": "data"},
+    "Evidence": {"ledger": "ledger", "verify": "verify", "vault": "vault"},
 }
-_FAMILY_OF: Final = {name: family for family, names in _FAMILIES.items() for name in names}
+"""The commands as `--help` lists them, in the order in which they are met, each with the file that holds it."""
+
+_FAMILY_OF: Final = {name: family for names in _SECTIONS.values() for name, family in names.items()}
 
 
 class Commands(click.Group):
     """The commands by name. Importing all of them takes half a second, so that each family waits until it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the names, sorted."""
+        """Give the names, in the order in which they are met."""
         del ctx
-        return sorted(_FAMILY_OF)
+        return list(_FAMILY_OF)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Give a command by its name, or None."""
@@ -44,6 +49,13 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(importlib.import_module(f"ringfence.cli.{family}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, section by section."""
+        for title, names in _SECTIONS.items():
+            commands = {name: self.get_command(ctx, name) for name in names}
+            with formatter.section(title):
+                formatter.write_dl([(name, found.get_short_help_str()) for name, found in commands.items() if found])
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -71,7 +83,10 @@ def _unread_output() -> Iterator[None]:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(importlib.metadata.version("ringfence"), prog_name="ringfence")
 def cli() -> None:
-    """Hold one jurisdiction's user data apart: decide, record and prove every access."""
+    """Hold one jurisdiction's user data apart: decide, record and prove every access.
+
+    `ringfence COMMAND --help` says more of each. Results can be had as JSON with --json.
+    """
 
 
 def main() -> None:

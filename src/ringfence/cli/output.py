@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ringfence.core.errors import CharterInvalidError, DeniedError, DeviceError, InvalidInputError, RingfenceError
+from ringfence.core.errors import CharterInvalidError, DeniedError, DeviceError, RingfenceError
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2
@@ -37,6 +37,7 @@ deployment_option = click.option(
     "directory",
     type=click.Path(path_type=Path),
     envvar="RINGFENCE_DEPLOYMENT",
+    show_envvar=True,
     default=Path("deployment"),
     show_default=True,
     help="The deployment's directory.",
@@ -61,8 +62,7 @@ def complain(line: str) -> None:
 
 def tell_error(error: RingfenceError) -> None:
     """Print an error with what it knows: the place, every problem, the clause, what could be asked, the hint."""
-    place = f"{error.place}: " if isinstance(error, InvalidInputError) and error.place else ""
-    complain(f"error: {place}{error.message}")
+    complain(f"error: {error.render()}")
     if isinstance(error, CharterInvalidError):
         for problem in error.problems:
             complain(problem.render())

@@ -17,18 +17,20 @@ import uvicorn
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.serving import DEPLOYMENT_VARIABLE
 from ringfence.app.surroundings import verify_certificate
-from ringfence.cli.output import deployment_option
+from ringfence.cli.output import complain, deployment_option
 from ringfence.core.errors import ConfigurationError
 from ringfence.gateway.protocol import GatheringProtocol
 
 STOP_SECONDS_MAX: Final = 15
 CONNECTIONS_MAX: Final = 4096
 RESTART_SECONDS: Final = 1.0
+TLS_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""What TLS 1.2 may use: forward secrecy and authenticated encryption alone. (TLS 1.3 has nothing else.)"""
 
 log = logging.getLogger("ringfence.serve")
 
 
-@click.command()
+@click.command(short_help="Run the gateway and its sequencer.")
 @deployment_option
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of the port in ringfence.yaml.")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="Gateway processes.")
@@ -43,6 +45,8 @@ def serve(*, directory: Path, port: int | None, processes: int, no_sequencer: bo
     verify_certificate(deployment)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr)
     os.environ[DEPLOYMENT_VARIABLE] = str(directory.resolve())
+    address = _address(deployment, port=port)
+    complain(f"serving {directory} at {address}; ready once {address}/readyz says so; Ctrl-C stops it")
     sequencer = None if no_sequencer else SequencerChild(directory)
     # uvicorn stops gracefully and then raises the signal again; by then the work is done, so that it means nothing.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,6 +94,12 @@ class SequencerChild:
             self._child.kill()
 
 
+def _address(deployment: Deployment, *, port: int | None) -> str:
+    listen = deployment.configuration.listen
+    host = f"[{listen.host}]" if ":" in listen.host else listen.host
+    return f"{'https' if listen.certificate else 'http'}://{host}:{listen.port if port is None else port}"
+
+
 def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) -> None:
     listen = deployment.configuration.listen
     uvicorn.run(
@@ -100,6 +110,7 @@ def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) ->
         workers=processes,
         ssl_certfile=str(deployment.path(listen.certificate)) if listen.certificate else None,
         ssl_keyfile=str(deployment.path(listen.key)) if listen.key else None,
+        ssl_ciphers=TLS_CIPHERS,
         access_log=False,
         log_level="warning",
         proxy_headers=False,

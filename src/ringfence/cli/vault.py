@@ -20,12 +20,12 @@ from ringfence.vault.audit import AuditReport, audit_vault
 FINDINGS_SHOWN_MAX = 50
 
 
-@click.group()
+@click.group(short_help="Hold the stored rows against the ledger.")
 def vault() -> None:
-    """The encrypted rows."""
+    """What is stored, encrypted, in the database."""
 
 
-@vault.command()
+@vault.command(short_help="Find rows that the ledger does not bear out.")
 @deployment_option
 @json_option
 def audit(*, directory: Path, as_json: bool) -> int:

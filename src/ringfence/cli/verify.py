@@ -36,7 +36,7 @@ JOBS_BY_DEFAULT_MAX: Final = 8
 _FILE = click.Path(path_type=Path)
 
 
-@click.command("verify")
+@click.command("verify", short_help="Check an evidence bundle, offline.")
 @click.argument("directory", metavar="DIR", type=_FILE)
 @click.option("--trust", "trust_file", metavar="FILE", type=_FILE, help="Pins: origin, genesis, log key, witnesses.")
 @click.option(
@@ -44,7 +44,14 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--since", metavar="CHECKPOINT", type=_FILE, help="A checkpoint kept from before; must be a beginning.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1, JOBS_MAX), help="Processes to use; as many as processors.")
-@click.option("--refutations", metavar="N", type=click.IntRange(1, 10_000), default=REFUTATIONS_MAX, show_default=True)
+@click.option(
+    "--refutations",
+    metavar="N",
+    type=click.IntRange(1, 10_000),
+    default=REFUTATIONS_MAX,
+    show_default=True,
+    help="How many contradictions to name at most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 def verify(
     directory: Path,

@@ -3,8 +3,9 @@
 Rules of this file:
 1. YAML 1.2, one document, UTF-8, at most `TEXT_SIZE_BYTES_MAX`, `DEPTH_MAX` and `NODES_MAX`. A plain scalar is null,
    true, false, a decimal number or text, by the YAML 1.2 core schema: `NO` is text.
-2. Anchors, aliases, tags and other versions of YAML are refused: what a lawyer reads is what there is. A key is text,
-   and appears once.
+2. What a lawyer reads is what there is: anchors, aliases, tags and other versions of YAML are refused, and so are
+   characters that hide text, reorder it, or are a line's end to some programs and none to others - as themselves, and
+   as escapes in quotes. A key is text, and appears once.
 3. Values are built here from the parser's events, never by YAML constructors, so nothing in the file can make an
    object, recurse or expand.
 4. Whatever the text, the result is a tree or problems with their places, never another error.
@@ -44,7 +45,15 @@ _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_FORBIDDEN: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Controls, half surrogate pairs and what is no character; line ends that YAML 1.2 does not know; characters that are
+# not seen; characters that reorder text; a carriage return alone. Joiners are left: scripts and faces need them.
+_FORBIDDEN: Final = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    r"|[\u2028\u2029\xad\u180e\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    r"|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f]|\r(?!\n)"
+)
+_FORBIDDEN_TOLD_MAX: Final = 100
+_VISIBLE_WORDS: Final = "characters that everyone sees alike: no controls, nothing that hides or reorders text"
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and positions from the top of the file to a value."""
@@ -158,6 +167,7 @@ def parse_document(text: bytes, *, file: str) -> tuple[Document | None, list[Pro
     if problem is not None:
         return None, [problem]
     reader = _Reader(file)
+    decoded = reader.take_text(decoded)
     try:
         for event in YAML(typ="safe", pure=True).parse(decoded):
             reader.take(event)
@@ -187,10 +197,6 @@ def _decode(text: bytes, *, file: str) -> tuple[str, Problem | None]:
     except UnicodeDecodeError as error:
         place = _place_of(text[: error.start].decode("utf-8", "replace"))
         return "", Problem(file, *place, f"byte 0x{text[error.start]:02x}, which is not UTF-8", "text in UTF-8")
-    forbidden = _FORBIDDEN.search(decoded)
-    if forbidden is not None:
-        place = _place_of(decoded[: forbidden.start()])
-        return "", Problem(file, *place, f"the character U+{ord(forbidden[0]):04X}", "text without control characters")
     return decoded, None
 
 
@@ -223,8 +229,21 @@ class _Reader:
         self._documents = 0
 
     def refuse(self, place: Place, found: str, expected: str) -> None:
-        self.problems.append(Problem(self.file, place.line, place.column, found, expected))
+        self._report(place, found, expected)
         self.fatal = True
+
+    def _report(self, place: Place, found: str, expected: str) -> None:
+        self.problems.append(Problem(self.file, place.line, place.column, found, expected))
+
+    def take_text(self, text: str) -> str:
+        """Report the characters that are refused and give the text with spaces in their place, to be read on."""
+        for count, found in enumerate(_FORBIDDEN.finditer(text), start=1):
+            place = _place_of(text[: found.start()])
+            if count > _FORBIDDEN_TOLD_MAX:
+                self._report(place, "more such characters", "text without them")
+                break
+            self._report(place, f"the character U+{ord(found[0]):04X}", _VISIBLE_WORDS)
+        return _FORBIDDEN.sub(" ", text)
 
     def take(self, event: Event) -> None:
         place = Place(event.start_mark.line + 1, event.start_mark.column + 1) if event.start_mark else self.last_place
@@ -236,7 +255,8 @@ class _Reader:
             self._add(Node(place, None))
         elif isinstance(event, ScalarEvent):
             self._check_bare(event, place)
-            self._add(Node(place, _resolve(event)), text=str(event.value))
+            text = self._visible(event, place)
+            self._add(Node(place, _resolve(event, text)), text=text)
         elif isinstance(event, SequenceStartEvent | MappingStartEvent):
             self._check_bare(event, place)
             self._open(Node(place, [] if isinstance(event, SequenceStartEvent) else {}))
@@ -253,9 +273,18 @@ class _Reader:
 
     def _check_bare(self, event: Any, place: Place) -> None:
         if event.anchor is not None:
-            self.refuse(place, f"the anchor {show('&' + str(event.anchor))}", "a value without anchors or aliases")
+            self._report(place, f"the anchor {show('&' + str(event.anchor))}", "a value without anchors or aliases")
         if event.tag is not None:
-            self.refuse(place, f"the tag {show(str(event.tag))}", "a value without a tag")
+            self._report(place, f"the tag {show(str(event.tag))}", "a value without a tag")
+
+    def _visible(self, event: ScalarEvent, place: Place) -> str:
+        """Give a scalar's text; what an escape in it stands for is held to what the file's own text is held to."""
+        text = str(event.value)
+        found = _FORBIDDEN.search(text)
+        if found is None:
+            return text
+        self._report(place, f"an escape for the character U+{ord(found[0]):04X}", _VISIBLE_WORDS)
+        return _FORBIDDEN.sub("\ufffd", text)
 
     def _open(self, node: Node) -> None:
         self._add(node)
@@ -297,9 +326,8 @@ class _Reader:
         top.key = None
 
 
-def _resolve(event: ScalarEvent) -> bool | int | float | str | None:
+def _resolve(event: ScalarEvent, text: str) -> bool | int | float | str | None:
     """Give the value of a scalar: only a plain one can be other than text (rule 1)."""
-    text = str(event.value)
     if event.style:
         return text
     if text in _WORDS:

@@ -38,6 +38,11 @@ class RingfenceError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.place = ""
+
+    def render(self) -> str:
+        """Give what happened, and where, as one line; the hint is not in it."""
+        return f"{self.place}: {self.message}" if self.place else self.message
 
 
 class CallerError(RingfenceError):
@@ -169,3 +174,8 @@ class ProofInvalidError(RingfenceError):
         self.place = place
         self.expected = expected
         self.found = found
+
+    def render(self) -> str:
+        """Give what is wrong, where, and what was expected and found, as one line."""
+        facts = [f"{word} {text}" for word, text in (("expected", self.expected), ("found", self.found)) if text]
+        return super().render() + (f" ({', '.join(facts)})" if facts else "")

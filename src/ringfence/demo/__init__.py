@@ -1,4 +1,4 @@
 """`ringfence demo`: the main job from end to end on made-up users, each step a real call with its real answer.
 
-`stage` starts and stops the real programs; `story` tells what happens.
+`stage` starts and stops the real programs, `paper` lays out what they answer, `story` tells what happens.
 """

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import click
 import httpx
 
 from ringfence.core.errors import UnavailableError
+from ringfence.demo import paper
 
 START_SECONDS_MAX: Final = 30.0
 STOP_SECONDS_MAX: Final = 20.0
 PUBLISH_SECONDS_MAX: Final = 10.0
-ANSWER_CHARACTERS_MAX: Final = 420
 ADDRESSES: Final = {"US": "192.0.2.10", "CN": "203.0.113.130"}
 """Documentation addresses that the made-up geography places in these countries."""
 
@@ -40,22 +39,36 @@ class Stage:
         """The deployment's directory."""
         return self.directory / "deployment"
 
-    def run(self, *arguments: str, quiet: bool = False, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a `ringfence` command as a person would, and show it.
+    def run(
+        self, *arguments: str, quiet: bool = False, check: bool = True, lines_max: int = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `ringfence` command as a person would, and show it with what it prints.
+
+        What it says on standard error goes to a terminal as it comes, so that a progress bar is seen.
 
         Raises:
             UnavailableError: it failed although it should not.
         """
         if not quiet:
-            shown = " ".join(arguments).replace(str(self.directory), "DEMO")
-            click.echo(f"   $ ringfence {shown}")
-        command = [sys.executable, "-m", "ringfence", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+            paper.show_input(f"$ ringfence {self._named(' '.join(arguments))}")
+        watched = not quiet and sys.stderr.isatty()
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "ringfence", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=None if watched else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if check and done.returncode != 0:
-            raise UnavailableError(
-                f"the demo's `ringfence {arguments[0]}` failed with {done.returncode}: {done.stderr[-2000:]}"
-            )
+            said = f": {done.stderr[-2000:]}" if done.stderr else ""
+            raise UnavailableError(f"the demo's `ringfence {arguments[0]}` failed with {done.returncode}{said}")
+        if not quiet:
+            paper.show_output(self._named(done.stdout), lines_max=lines_max)
         return done
+
+    def _named(self, text: str) -> str:
+        """Give the text with the long path of the demo's directory as `DEMO`."""
+        return text.replace(str(self.directory), "DEMO")
 
     def run_json(self, *arguments: str) -> Any:
         """Run a command quietly with `--json` and give what it printed."""
@@ -75,11 +88,12 @@ class Stage:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "NO_COLOR": "1"},
+                start_new_session=True,  # Ctrl-C is for the demo, which then stops the service
             )
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise UnavailableError(f"the service did not start: {self._log.read_text()[-2000:]}")
+                raise UnavailableError(self._log.read_text()[-2000:])
             try:
                 if httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200:
                     return
@@ -89,15 +103,17 @@ class Stage:
         self.stop()
         raise UnavailableError("the service did not become ready in time")
 
-    def refused_start(self) -> str:
-        """Start the service expecting that it refuses; gives what it said.
+    def refuse_to_start(self) -> str:
+        """Start the service expecting that it refuses, and show what it said; gives that too.
 
         Raises:
             UnavailableError: it started after all.
         """
+        paper.show_input("$ ringfence serve -d DEMO/deployment")
         try:
             self.start()
         except UnavailableError as error:
+            paper.show_output(self._named(error.message))
             return error.message
         self.stop()
         raise UnavailableError("the service started although it should have refused")
@@ -125,13 +141,12 @@ class Stage:
             timeout=30,
         )
         if show:
-            click.echo(f"   {who}, from {country}:  {method} {path}")
-            text = answer.text.strip()
-            if len(text) > ANSWER_CHARACTERS_MAX:
-                text = text[:ANSWER_CHARACTERS_MAX] + " ..."
-            click.echo(f"   -> {answer.status_code} {answer.reason_phrase}  {text}")
-            if receipt := answer.headers.get("ringfence-receipt"):
-                click.echo(f"      receipt {receipt[:40]}...")
+            paper.show_call(who, country, method, path)
+            paper.show_answer(
+                f"{answer.status_code} {answer.reason_phrase}",
+                answer.text,
+                receipt=answer.headers.get("ringfence-receipt", ""),
+            )
         return answer
 
     def wait_published(self, receipt: str) -> str:

@@ -31,12 +31,14 @@ class ConnectionLimits:
             the midst of what was read may be longer by as much again.
         head_seconds_max: from a connection's begin, or a head's first byte, to the head's end.
         body_seconds_max: without any byte of an expected body.
+        answer_seconds_max: in which a peer that is behind must take some of its answer.
         per_address_max: connections of one address at once.
     """
 
     head_size_bytes_max: int = 32 * 1024
     head_seconds_max: float = 10.0
     body_seconds_max: float = 30.0
+    answer_seconds_max: float = 30.0
     per_address_max: int = 256
 
 

@@ -6,7 +6,10 @@ Rules of this file:
 2. A connection that does not bring a whole head in time, or stops in the midst of a body that is waited for, is
    answered with 408, if anything was sent at all, and closed. Further bytes of a head win no time.
 3. A connection above the limit of its address is answered with 429 before anything is read.
-4. What is written in one turn of the loop is sent at once: uvicorn writes an answer's head and its body apart, and each
+4. A peer that does not take its answer, `ANSWER_SIZE_BYTES_MIN` in each `answer_seconds_max`, is cut off, and so is one
+   that lets a closing connection wait: what waits for it fills memory.
+5. Whatever is refused here is answered as a problem document, as everything else is.
+6. What is written in one turn of the loop is sent at once: uvicorn writes an answer's head and its body apart, and each
    write is a system call of its own. Gathered, they are one: about a tenth of what a small answer costs.
 """
 
@@ -21,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from ringfence.gateway.connections import STATE_KEY, ConnectionGuard
 
 GATHERED_SIZE_BYTES_MAX: Final = 64 * 1024
+ANSWER_SIZE_BYTES_MIN: Final = 16 * 1024
 
 _DEFAULT_GUARD: Final = ConnectionGuard()
 
@@ -31,11 +35,14 @@ class GatheringTransport:
     Everything else goes to the transport beneath, after what was gathered.
     """
 
-    __slots__ = ("_beneath", "_chunks", "_loop", "_size")
+    __slots__ = ("_beneath", "_chunks", "_loop", "_size", "_take_seconds_max", "_timer", "_unsent")
 
-    def __init__(self, beneath: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, beneath: asyncio.Transport, loop: asyncio.AbstractEventLoop, *, take_seconds_max: float) -> None:
         self._beneath = beneath
         self._loop = loop
+        self._take_seconds_max = take_seconds_max
+        self._timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -58,9 +65,29 @@ class GatheringTransport:
                 self._beneath.write(data)
 
     def close(self) -> None:
-        """Send what was gathered, then close."""
+        """Send what was gathered, then close, which waits for the peer: see that it takes the rest in time."""
         self.flush()
         self._beneath.close()
+        self.watch()
+
+    def watch(self) -> None:
+        """Cut the peer off when it does not take, in time after time, some of what waits for it: rule 4."""
+        self.stop_watching()
+        self._unsent = self._beneath.get_write_buffer_size()
+        if self._unsent:
+            self._timer = self._loop.call_later(self._take_seconds_max, self._look)
+
+    def stop_watching(self) -> None:
+        """Let the peer take its time again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        if self._beneath.get_write_buffer_size() > max(self._unsent - ANSWER_SIZE_BYTES_MIN, 0):
+            self._beneath.abort()  # closing would wait for the peer, and that is what it counts on
+        else:
+            self.watch()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._beneath, name)
@@ -80,6 +107,7 @@ class GatheringProtocol(HttpToolsProtocol):
         self._unanswered = 0
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._gathering: GatheringTransport | None = None
 
     # -- the connection ------------------------------------------------------------------------------------------
 
@@ -92,12 +120,15 @@ class GatheringProtocol(HttpToolsProtocol):
             transport.write(_refusal(HTTPStatus.TOO_MANY_REQUESTS))
             transport.close()
             return
-        super().connection_made(GatheringTransport(transport, self.loop))  # type: ignore[arg-type]
+        self._gathering = GatheringTransport(transport, self.loop, take_seconds_max=self._limits.answer_seconds_max)
+        super().connection_made(self._gathering)  # type: ignore[arg-type]
         self._wait(self._limits.head_seconds_max)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let a connection go."""
         self._stop_waiting()
+        if self._gathering is not None:
+            self._gathering.stop_watching()
         self._is_over = True
         if self._peer is not None:
             self._guard.leave(self._peer)
@@ -123,6 +154,14 @@ class GatheringProtocol(HttpToolsProtocol):
 
     # -- what the parser tells -----------------------------------------------------------------------------------
 
+    def send_400_response(self, msg: str) -> None:
+        """Say that what was sent is no HTTP, and close."""
+        del msg
+        self._is_over = True
+        self._stop_waiting()
+        self.transport.write(_refusal(HTTPStatus.BAD_REQUEST))
+        self.transport.close()
+
     def on_headers_complete(self) -> None:
         """A head is whole."""
         self._in_head = False
@@ -139,6 +178,18 @@ class GatheringProtocol(HttpToolsProtocol):
         self._in_head = True
         self._unanswered = 0
         super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The peer does not take what is sent: see that it does in time (rule 4)."""
+        super().pause_writing()
+        if self._gathering is not None:
+            self._gathering.watch()
+
+    def resume_writing(self) -> None:
+        """The peer took most of what was sent; where the connection closes, it must take the rest too."""
+        super().resume_writing()
+        if self._gathering is not None:
+            self._gathering.watch() if self._gathering.is_closing() else self._gathering.stop_watching()
 
     # -- waiting -------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Rules of this file:
    and batch; nothing of it is ever in the tree.
 2. A lane is pulled as far as its newest seal within an epoch reaches, or as far as one round allows, and always ends
    at a seal.
+3. The seals are read before the batches: the lane writes on meanwhile, and what a seal covers must be there.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ class LanePull:
             IntegrityError: the store says that the lane goes on, and yet the batch is not there.
         """
         if not self._batches and not self._ended:
+            await self._read_seals()
             pulled = await self._store.batches(self.tail.lane, after_n=self._pulled_n, batches_max=BATCHES_PER_PULL_MAX)
             self._batches.extend(pulled)
             self._ended = len(pulled) < BATCHES_PER_PULL_MAX
@@ -164,10 +166,15 @@ class LanePull:
 
     async def _seals_within(self, *, epoch: int, n_max: int) -> list[StoredSeal]:
         """Give the seals of this epoch after `tail`, up to batch `n_max`, in order; none of them verified."""
+        seals = await self._read_seals()
+        first = bisect_right(seals, self.tail.n, key=attrgetter("n"))
+        return [*takewhile(lambda seal: seal.epoch == epoch and seal.n <= n_max, seals[first:])]
+
+    async def _read_seals(self) -> list[StoredSeal]:
+        """Give the lane's seals as of before its first batch was pulled: rule 3."""
         if self._seals is None:
             self._seals = await self._store.seals(self.tail.lane, after_n=self.tail.n)
-        first = bisect_right(self._seals, self.tail.n, key=attrgetter("n"))
-        return [*takewhile(lambda seal: seal.epoch == epoch and seal.n <= n_max, self._seals[first:])]
+        return self._seals
 
     async def _take_run(self, seal: StoredSeal, *, epoch: int) -> list[_Checked]:
         """Take the batches up to a seal, verified but for it; none when one of them holds a rule.

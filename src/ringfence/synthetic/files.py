@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,13 @@ _DIRECTORIES: Final = 16
 
 
 def write_exports(
-    directory: str | os.PathLike[str], *, users: int, seed: int, layout_mix: float = 0.25, heavy: int = 0
+    directory: str | os.PathLike[str],
+    *,
+    users: int,
+    seed: int,
+    layout_mix: float = 0.25,
+    heavy: int = 0,
+    advance: Callable[[], None] = lambda: None,
 ) -> Sequence[SyntheticUser]:
     """Write one export for each made-up user and give the users, so that a caller knows the truth.
 
@@ -30,6 +36,7 @@ def write_exports(
         users: how many.
         layout_mix: share of users with the older layout, 0 to 1; their texts are ASCII with escapes.
         heavy: how many of the first users are a hundred times as active as the others.
+        advance: called after each user.
 
     Raises:
         ConfigurationError: the libraries of the `demo` extra are not installed.
@@ -57,6 +64,7 @@ def write_exports(
                 archive.writestr(member, text)
             else:
                 lines.write(text + b"\n")
+            advance()
     return people
 
 

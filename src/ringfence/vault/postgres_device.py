@@ -229,8 +229,7 @@ class PostgresDevice:
     async def _reclaim(self, link: LaneLink) -> None:
         connection = await self._connect()
         try:
-            if not await self._take_lock(connection, link):
-                raise LaneMovedError(f"another process took lane {link.lane} while its connection was lost")
+            await self._take_lock(connection, link)
             session = await _session_of(connection)
         except BaseException:
             connection.terminate()
@@ -238,17 +237,27 @@ class PostgresDevice:
         link.prepared.clear()
         link.connection, link.session = connection, session
 
-    async def _take_lock(self, connection: Connection, link: LaneLink) -> bool:
+    async def _take_lock(self, connection: Connection, link: LaneLink) -> None:
+        """Take the lane's lock for a new session, once the old one has ended.
+
+        Raises:
+            LaneMovedError: another process has it.
+            UnavailableError: the old session has not ended, so that what it was committing is not decided yet.
+        """
         take = "SELECT pg_try_advisory_lock($1, $2)"
         if await connection.fetchval(take, LANE_LOCK_CLASS, link.lane):
-            return True
+            return
         # The server may not have noticed yet that the old connection is gone: end that session, and only that one.
-        await connection.fetchval(
-            "SELECT count(pg_terminate_backend(pid, $3)) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2",
+        ended = await connection.fetch(
+            "SELECT pg_terminate_backend(pid, $3) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2",
             *link.session,
             OLD_SESSION_END_MS_MAX,
         )
-        return bool(await connection.fetchval(take, LANE_LOCK_CLASS, link.lane))
+        if await connection.fetchval(take, LANE_LOCK_CLASS, link.lane):
+            return
+        if any(not row[0] for row in ended):
+            raise UnavailableError(f"the database has not ended yet the session that lane {link.lane} lost")
+        raise LaneMovedError(f"another process took lane {link.lane} while its connection was lost")
 
     # --- statements -------------------------------------------------------------------------------------------------
 

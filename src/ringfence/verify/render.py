@@ -20,9 +20,11 @@ FORMAT: Final = "ringfence-verdict/1"
 TIME_SECONDS_MAX: Final = 253_402_300_799  # the end of the year 9999
 
 _HEADLINES: Final = {
-    VERIFIED: "VERIFIED against the pinned keys. What was only asserted, and what was withheld, is named below.",
+    VERIFIED: "VERIFIED against the pinned keys.\nWhat was only asserted, and what was withheld, is named below.",
     REFUTED: "REFUTED: the bundle contradicts itself or the pins.",
-    SELF_CONSISTENT: "SELF-CONSISTENT ONLY: it agrees with itself, but nothing pins whose ledger it is (no --trust).",
+    SELF_CONSISTENT: (
+        "SELF-CONSISTENT ONLY: it agrees with itself, but nothing pins whose ledger it is\n(no --trust)."
+    ),
     UNREADABLE: "UNREADABLE: the bundle could not be checked.",
 }
 _COUNTS: Final = (
@@ -40,10 +42,10 @@ _COUNTS: Final = (
     ("openings", "openings held against their commitments"),
 )
 _ASSERTED: Final = {
-    "class": "data class of what was written, asserted by the build",
-    "country": "country of the caller, asserted by the gateway from its",
-    "identity": "who the caller is, asserted by the token's issuer; principal",
-    "time": "time of a batch, asserted by the clock of a lane for",
+    "class": "data class of what was written: the build",
+    "country": "country of the caller: the gateway, from its",
+    "identity": "who the caller is: the token's issuer; principal",
+    "time": "time of a batch: the clock of a lane for",
 }
 
 
@@ -53,7 +55,7 @@ def render_json(verdict: Verdict) -> str:
 
 
 def render_text(verdict: Verdict) -> str:
-    """Give the verdict as text, lines of at most about 120 characters unless a name is longer."""
+    """Give the verdict as text that fits 80 columns, but for long places and names."""
     return "\n".join(_lines(verdict)) + "\n"
 
 
@@ -62,7 +64,8 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     if verdict.problem:
         yield f"  {_clean(verdict.problem)}"
     if verdict.mode == DEVELOPMENT:
-        yield "!! MODE: DEVELOPMENT. Anyone could mint tokens for this ledger. It proves nothing about production. !!"
+        yield "!! MODE: DEVELOPMENT. Anyone could mint tokens for this ledger."
+        yield "!! It proves nothing about production."
     for number, refutation in enumerate(verdict.refutations, start=1):
         yield from _refutation(number, refutation)
     if verdict.refutations_more:
@@ -76,17 +79,17 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     for name, words in _COUNTS:
         number = verdict.counts.get(name, 0)
         if number or name in ("leaves", "decisions"):
-            yield f"  {number:>12,}  {words.format(**verdict.counts)}"
+            yield f"  {number:>10,}  {words.format(**verdict.counts)}"
     if any(verdict.asserted.values()):
         yield ""
-        yield "Asserted, and not to be derived from the ledger (number of entries or batches that rest on it):"
+        yield "Asserted, not derived from the ledger: how many rest on whose word:"
         for kind, labels in verdict.asserted.items():
             for label, number in labels.items():
-                yield f"  {number:>12,}  {_ASSERTED.get(kind, kind)} {_clean(label)}"
+                yield f"  {number:>10,}  {_ASSERTED.get(kind, kind)} {_clean(label)}"
     yield ""
     yield "Withheld or not checked:" if verdict.withheld else "Withheld or not checked: nothing"
     for withheld in verdict.withheld:
-        yield f"  {withheld.count:>12,}  {withheld.what}"
+        yield f"  {withheld.count:>10,}  {withheld.what}"
     for item in verdict.recovered:
         yield (
             f"!! RECOVERED: at leaf {item.leaf} the custodian went on without what lane {item.lane} wrote after batch "
@@ -95,28 +98,29 @@ def _lines(verdict: Verdict) -> Iterator[str]:
 
 
 def _refutation(number: int, refutation: Refutation) -> Iterator[str]:
-    yield f"  {number}. {_clean(refutation.place)}: {_clean(refutation.what)}"
+    yield f"{number}. {_clean(refutation.place)}: {_clean(refutation.what)}"
     if refutation.expected:
-        yield f"       expected {_clean(refutation.expected)}"
+        yield f"  expected {_clean(refutation.expected)}"
     if refutation.found:
-        yield f"       found    {_clean(refutation.found)}"
+        yield f"  found    {_clean(refutation.found)}"
 
 
 def _ledger(verdict: Verdict) -> Iterator[str]:
-    yield f"Ledger        {_clean(verdict.origin)}"
-    yield f"Mode          {_clean(verdict.mode) or 'unknown'}"
-    yield f"Rules         epoch {verdict.epoch}, charter {_clean(verdict.charter) or 'none'}"
-    yield f"Tree          {verdict.size:,} leaves, root {verdict.root}"
-    yield f"Checkpoint    signed {_time(verdict.signed_at_seconds)}{_age(verdict.age_seconds)}"
+    yield f"Ledger    {_clean(verdict.origin)}"
+    yield f"Mode      {_clean(verdict.mode) or 'unknown'}"
+    yield f"Rules     epoch {verdict.epoch}, charter {_clean(verdict.charter) or 'none'}"
+    yield f"Tree      {verdict.size:,} leaves"
+    yield f"Root      {verdict.root}"
+    yield f"Signed    {_time(verdict.signed_at_seconds)}{_age(verdict.age_seconds)}"
     wanted = verdict.witness_quorum
     names = ", ".join(map(_clean, verdict.witnesses)) or "none"
-    yield f"Witnesses     {names}" + (f" ({wanted} wanted)" if wanted else " (the reader pins no quorum)")
-    yield f"Earlier       {verdict.checkpoints_earlier} checkpoints in the bundle"
+    yield f"Witnesses {names}" + (f" ({wanted} wanted)" if wanted else " (the reader pins no quorum)")
+    yield f"Earlier   checkpoints in the bundle: {verdict.checkpoints_earlier}"
     if verdict.since_size is not None:
-        yield f"Since         the reader's own checkpoint of {verdict.since_size:,} leaves"
+        yield f"Since     the reader's own checkpoint of {verdict.since_size:,} leaves"
     if verdict.from_leaf:
-        yield f"From          leaf {verdict.from_leaf:,}: entries before it were not decided again"
-    yield f"Openings      {'in the bundle' if verdict.detail else 'not in the bundle'}"
+        yield f"From      leaf {verdict.from_leaf:,}: entries before it were not decided again"
+    yield f"Openings  {'in the bundle' if verdict.detail else 'not in the bundle'}"
 
 
 def _time(seconds: int) -> str:

@@ -16,8 +16,8 @@ from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError,
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.state import State
 from ringfence.core.view import Decision
-from ringfence.services.custody.counting import bulk_counter, group_by_clause
-from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.counting import bulk_counter, day_is_used_up, group_by_clause
+from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
@@ -82,6 +82,7 @@ class _BatchReading:
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
         self._refused = False
+        self._limit = gate.limit_refusal(caller)
 
     async def run(self) -> BatchAnswer:
         """Take the batch through the main path."""
@@ -101,8 +102,9 @@ class _BatchReading:
         ]
         committed = await gate.bulk.submit(self._prepare)
         receipt = committed.receipt_text
+        self._limit.raise_with(receipt)
         if self._refused:
-            raise DeniedError("a limit of the charter, or a change of it, forbids this request now", receipt=receipt)
+            raise DeniedError(RULES_CHANGED, receipt=receipt)
         try:
             gate.check_time(committed)
             gate.check_size(part for part in committed.parts)
@@ -114,6 +116,7 @@ class _BatchReading:
     def _prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; what is refused is recorded alone, for then nothing is given."""
         self._forget_erased()
+        self._limit.forget()
         last = self._gate.bulk.counters.last_steps()
         self._permitted = {}
         given: list[tuple[bytes, bytes | None]] = []
@@ -125,8 +128,7 @@ class _BatchReading:
             self._permitted[dataset.name] = ruling.permitted
             for group in groups:
                 if group.forbidden:
-                    refused.append((self._gate.limit_refusal(request, "bulk-limit", at_ms=at_ms), None))
-                    continue
+                    return self._limit.prepare(day_is_used_up(group.clause), reason="bulk-limit", at_ms=at_ms)
                 entry = self._gate.access_entry(
                     request,
                     dataset=dataset.name,

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.entry import Count
+from ringfence.core.errors import DeniedError
 from ringfence.core.ports import ItemConflictError
 from ringfence.core.ruling import Ruling
+from ringfence.services.custody.limits import TOMORROW
 from ringfence.services.custody.request import Request
 
 DAY_MS: Final = 86_400_000
@@ -35,6 +37,11 @@ def last_step(last: Mapping[str, Count], counter: str) -> Count:
     if step is None:
         raise ItemConflictError([0], reason="count")
     return step
+
+
+def day_is_used_up(clause: str) -> DeniedError:
+    """Give what a caller is told whom a clause's bulk limit of the day refuses."""
+    return DeniedError(f"the daily limit of clause `{clause}` is reached", clause=clause, could_ask=TOMORROW)
 
 
 def bulk_counter(clause: str) -> str:

@@ -22,6 +22,7 @@ from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, View
+from ringfence.services.custody.limits import LimitRefusal
 from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.custody.salts import SaltPool
@@ -242,10 +243,9 @@ class Gate:
             could_ask += [line for line in what_could_be_asked(state.rules, view) if line not in could_ask]
         return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask[:5], receipt=receipt)
 
-    def limit_refusal(self, request: Request, reason: str, *, at_ms: int) -> bytes:
-        """Give the entry of a request that a daily limit refuses: nothing of it is given, and no counter moves."""
-        refusal = e.Refusals(principal=request.caller.principal, reason=reason, requests=1, since_ms=at_ms)
-        return e.render_entry(refusal)
+    def limit_refusal(self, caller: Caller) -> LimitRefusal:
+        """Give what refuses a request once it stands in its batch."""
+        return LimitRefusal(self.refusals, caller.principal)
 
     def check_size(self, parts: Iterable[tuple[int, bytes] | None]) -> None:
         """Refuse to open more than fits into one answer.

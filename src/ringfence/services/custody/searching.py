@@ -50,6 +50,7 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     request = Request(caller, purpose, "find", "single", FOUND_MAX)
     about = e.About(searched=[label.encode(), token])
     ruling: list[Ruling] = []
+    limit = gate.limit_refusal(caller)
 
     def rule(state: State) -> Ruling:
         return rule_access(
@@ -64,14 +65,11 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
             records=FOUND_MAX,
         )
 
-    def is_withheld() -> bool:
-        """A field that may not be read may not be guessed either."""
-        return any(field in decision.withheld for decision in ruling[0].permitted.values())
-
     def prepare(state: State, at_ms: int) -> Prepared:
         ruling[:] = [rule(state)]
-        if is_withheld():
-            return Prepared(entries=[gate.limit_refusal(request, "withheld-field", at_ms=at_ms)], openings=[None])
+        limit.forget()
+        if withheld := _withheld(ruling[0], field, label):
+            return limit.prepare(withheld, reason="withheld-field", at_ms=at_ms)
         leaf, opening = gate.access_entry(request, dataset=dataset, decided=dict(ruling[0].decided), about=about)
         finds = [Find(label, token, FOUND_MAX)] if ruling[0].permitted else []
         return Prepared(entries=[leaf], openings=[opening], finds=finds)
@@ -82,15 +80,22 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     receipt = committed.receipt_text
     if not ruling[0].permitted:
         raise DeniedError(RULES_CHANGED, receipt=receipt)
-    if is_withheld():
-        clause = ruling[0].permitted[data_class].clause
-        raise DeniedError(f"clause `{clause}` withholds {label}: it cannot be searched", clause=clause, receipt=receipt)
+    limit.raise_with(receipt)
     try:
         gate.check_time(committed)
         return FindAnswer([_user(gate, found) for found in committed.found[0]], receipt)
     except RingfenceError as error:
         await gate.record_failure(committed, error, gate.singles)
         raise
+
+
+def _withheld(ruling: Ruling, field: str, label: str) -> DeniedError | None:
+    """Give the refusal of a look-up by a field that its clause withholds: what may not be read may not be guessed."""
+    for decision in ruling.permitted.values():
+        if field in decision.withheld:
+            words = f"clause `{decision.clause}` withholds {label}: it cannot be searched"
+            return DeniedError(words, clause=decision.clause)
+    return None
 
 
 def _searchable(gate: Gate, dataset: str, field: str) -> Searchable:

@@ -17,11 +17,20 @@ from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED, Dataset
+from ringfence.core.errors import DeniedError
 from ringfence.core.ports import CountWrite
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.services.custody.counting import bulk_counter, downgrade_counter, group_by_clause, last_step, next_step
+from ringfence.services.custody.counting import (
+    bulk_counter,
+    day_is_used_up,
+    downgrade_counter,
+    group_by_clause,
+    last_step,
+    next_step,
+)
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.limits import TOMORROW
 from ringfence.services.custody.request import Caller, Request
 
 RECORDS_PER_ENTRY_MAX: Final = 200
@@ -111,17 +120,18 @@ class Groups:
 
 @dataclass(slots=True)
 class Decided:
-    """What a write's entries say on one state; `denied` tells why nothing is stored, "" when it is."""
+    """What a write's entries say on one state; `denied` and `code` tell why nothing is stored, if so."""
 
     entries: list[bytes] = field(default_factory=list)
     openings: list[bytes | None] = field(default_factory=list)
     counts: list[CountWrite] = field(default_factory=list)
-    denied: str = ""
+    denied: DeniedError | None = None
     code: str = ""
 
-    def deny(self, words: str, *, code: str) -> None:
-        """Say that the write is refused."""
-        self.denied, self.code = words, code
+    def deny(self, error: DeniedError, *, code: str) -> None:
+        """Say that the write is refused: nothing is stored, so no entry may say that something was."""
+        self.denied, self.code = error, code
+        self.entries, self.openings, self.counts = [], [], []
 
     def add(self, entry: bytes, opening: bytes | None) -> None:
         """Take one entry."""
@@ -168,7 +178,7 @@ def counters_of(state: State, groups: Iterable[Group], asking: Asking) -> set[st
 def decide_groups(
     gate: Gate, state: State, groups: Iterable[Group], asking: Asking, *, last: dict[str, e.Count], at_ms: int
 ) -> Decided:
-    """Give the entries of a write; or, when one of its groups is refused, the one entry that says so.
+    """Give the entries of a write; or, when one of its groups is refused, none, and why.
 
     Args:
         last: the last step of each counter.
@@ -179,7 +189,7 @@ def decide_groups(
     for group in groups:
         _decide_group(decided, gate, state, group, asking, last=last, at_ms=at_ms)
         if decided.denied:
-            return _refused(decided, asking.caller.principal, at_ms)
+            break
     return decided
 
 
@@ -195,12 +205,12 @@ def _decide_group(
 ) -> None:
     ruling = rule_group(state, group, asking)
     if len(ruling.permitted) != len(group.classes):
-        decided.deny(RULES_CHANGED, code="rules-changed")
+        decided.deny(DeniedError(RULES_CHANGED), code="rules-changed")
         return
     request, about = request_of(group, asking), group.about()
     for part in group_by_clause(ruling, request, last=last, at_ms=at_ms):
         if part.forbidden:
-            decided.deny(f"the daily limit of clause `{part.clause}` is reached", code="bulk-limit")
+            decided.deny(day_is_used_up(part.clause), code="bulk-limit")
             return
         if part.step:
             decided.counts.append(CountWrite(0, part.step))
@@ -212,14 +222,6 @@ def _decide_group(
     for clause, moved in _downgrades(ruling, group).items():
         if not decided.denied:
             _decide_downgrade(decided, ruling, group, asking, clause=clause, moved=moved, last=last, at_ms=at_ms)
-
-
-def _refused(decided: Decided, principal: int, at_ms: int) -> Decided:
-    """Nothing is stored, so no entry may say that something was, and no counter moves."""
-    refusal = e.Refusals(principal=principal, reason=decided.code, requests=1, since_ms=at_ms)
-    refused = Decided(denied=decided.denied, code=decided.code)
-    refused.add(e.render_entry(refusal), None)
-    return refused
 
 
 def _downgrades(ruling: Ruling, group: Group) -> dict[str, list[tuple[bytes, bytes]]]:
@@ -246,7 +248,7 @@ def _decide_downgrade(
     caller = asking.caller
     if step.total > decision.downgrades_per_day_max:
         words = f"clause `{clause}` lets no more records become less protected today"
-        decided.deny(words, code="downgrade-limit")
+        decided.deny(DeniedError(words, clause=clause, could_ask=TOMORROW), code="downgrade-limit")
         return
     last[step.counter] = step
     decided.counts.append(CountWrite(0, step))

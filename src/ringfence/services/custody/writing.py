@@ -24,7 +24,7 @@ import msgspec
 from ringfence.core import entry as e
 from ringfence.core.catalog import class_of_record, classify_record
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
-from ringfence.core.errors import ConflictError, DeniedError, IntegrityError, LimitExceededError
+from ringfence.core.errors import ConflictError, IntegrityError, LimitExceededError
 from ringfence.core.lane import leaf_hash
 from ringfence.core.ports import (
     ItemConflictError,
@@ -187,7 +187,7 @@ class _Writing:
         self._searches: list[SearchWrite] = []
         self._versions: list[int] = []
         self._lane = gate.bulk if len(items) > 1 else gate.singles
-        self._denied = ""
+        self._limit = gate.limit_refusal(caller)
 
     async def run(self) -> WriteAnswer:
         """Take the write through the main path."""
@@ -210,8 +210,7 @@ class _Writing:
         for counter in counters:
             await self._lane.counters.load(counter)
         committed = await self._lane.submit(self._prepare)
-        if self._denied:
-            raise DeniedError(self._denied, receipt=committed.receipt_text)
+        self._limit.raise_with(committed.receipt_text)
         return WriteAnswer(self._versions, committed.receipt_text)
 
     async def _refuse_if_denied(self, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -306,9 +305,9 @@ class _Writing:
         decided = decide_groups(
             self._gate, state, self._groups.all(), self._asking, last=counters.last_steps(), at_ms=at_ms
         )
-        self._denied = decided.denied
-        if self._denied:
-            return Prepared(entries=decided.entries, openings=decided.openings)
+        if decided.denied:
+            return self._limit.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
+        self._limit.forget()
         counters.take(decided.counts)
         return Prepared(
             entries=decided.entries,

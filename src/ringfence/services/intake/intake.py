@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from ringfence.core import entry as e
-from ringfence.core.errors import ConfigurationError, ConflictError, DeniedError, IntegrityError, UnavailableError
+from ringfence.core.errors import ConfigurationError, ConflictError, IntegrityError, UnavailableError
 from ringfence.core.ports import ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
@@ -216,19 +216,18 @@ class Intake:
         counters = counters_of(gate.keeper.state, plan.groups, asking)
         for counter in counters:
             await gate.bulk.counters.load(counter)
-        denied = ""
+        limit = gate.limit_refusal(asking.caller)
 
         def prepare(state: State, at_ms: int) -> Prepared:
-            nonlocal denied
             if self._erased.intersection(plan.references.values()):
                 raise ItemConflictError([0], reason="subject")
             last = gate.bulk.counters.last_steps()
             if not counters <= last.keys():  # another writer was faster, so that they are to be read again
                 raise ItemConflictError([0], reason="count")
             decided = decide_groups(gate, state, plan.groups, asking, last=last, at_ms=at_ms)
-            denied = decided.denied
-            if denied:
-                return Prepared(entries=decided.entries, openings=decided.openings)
+            if decided.denied:
+                return limit.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
+            limit.forget()
             gate.bulk.counters.take(decided.counts)
             return Prepared(
                 entries=decided.entries,
@@ -243,8 +242,7 @@ class Intake:
 
         # A crash here leaves the whole chunk committed or nothing of it.
         committed = await gate.bulk.submit(prepare)
-        if denied:
-            raise DeniedError(denied, receipt=committed.receipt_text)
+        limit.raise_with(committed.receipt_text)
 
     async def _refuse_if_denied(self, plan: Plan, asking: Asking) -> None:
         gate = self._gate
