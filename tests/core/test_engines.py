@@ -84,7 +84,7 @@ def test_unknown_country_passes_only_where_any_country_does() -> None:
     assert decide("v1", charter, served._replace(country="SE")).permitted
 
 
-@pytest.mark.parametrize("field", [field for field in View._fields if field != "country"])
+@pytest.mark.parametrize("field", ["party", "purpose", "verb", "dataset", "data_class", "shape"])
 def test_other_is_never_permitted(field: str) -> None:
     charter = small_charter()
     view = View("parent", "CN", "show", "read", "posts", "public", "single")
