@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -10,12 +11,15 @@ import time
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from ringfence.gateway.openapi import openapi_document
 from tests.journeys.documents import ROOT, list_blocks
 from tests.journeys.transcripts import Step, is_said, read_transcript, run_steps
 
 README = ROOT / "README.md"
+CALLING = ROOT / "docs" / "calling.md"
 PORT = 8340
 START_SECONDS_MAX = 60.0
 
@@ -38,6 +42,7 @@ def test_session_of_the_readme_is_as_printed(tmp_path: Path) -> None:
         wait_until_ready(f"http://127.0.0.1:{port}", process, log)
         at_port = {**environment, "RINGFENCE_URL": f"http://127.0.0.1:{port}"}
         require_said(calling, run_steps(calling, directory=tmp_path, environment=at_port))
+        require_python_said(directory=tmp_path, environment=at_port)
     finally:
         process.terminate()
         process.wait(30)
@@ -47,6 +52,27 @@ def test_session_of_the_readme_is_as_printed(tmp_path: Path) -> None:
 def require_said(steps: list[Step], found: list[str]) -> None:
     for step, text in zip(steps, found, strict=True):
         assert is_said(step.said, text), f"$ {step.command}\nprinted:\n{text}\nand the document says:\n{step.said}"
+
+
+def require_python_said(*, directory: Path, environment: dict[str, str]) -> None:
+    """Run the client's example against the gateway of the README's session."""
+    (source,), (said,) = list_blocks(CALLING, "python"), list_blocks(CALLING, "text")
+    command = f'RINGFENCE_TOKEN=$(ringfence token app) "{sys.executable}" example.py'
+    (directory / "example.py").write_text(source, "utf-8")
+    (found,) = run_steps([Step(command, said)], directory=directory, environment=environment)
+    assert is_said(said.strip(), found), found
+
+
+def test_calls_that_are_listed_are_those_of_the_gateway() -> None:
+    listed = re.findall(r"`([A-Z]+) (/[^`]*)`", CALLING.read_text("utf-8"))
+    served = [
+        (method.upper(), path)
+        for path, methods in msgspec.json.decode(openapi_document())["paths"].items()
+        for method in methods
+        if method != "parameters"
+    ]
+
+    assert sorted(listed) == sorted(served)
 
 
 def move_to_free_port(settings: Path) -> int:
