@@ -63,5 +63,5 @@ constraints: ## pin the newest fitting version of every dependency, then say wha
 	@PYTHON='$(PYTHON)' sh scripts/constraints.sh
 
 clean: ## remove .venv and everything that tools leave behind
-	@rm -rf .venv .constraints-venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .constraints-venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/.import_linter_cache
 	@find . -name .git -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

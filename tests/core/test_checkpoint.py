@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.checkpoint import (
-    KEY_TYPE_COSIGNATURE,
     Checkpoint,
     Note,
     NoteSignature,
@@ -29,21 +28,20 @@ from ringfence.core.checkpoint import (
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.merkle import EMPTY_ROOT
 from tests.core.mutation import mutated
+from tests.core.notes import (
+    CHECKPOINT,
+    LOG_KEY,
+    LOG_SECRET,
+    ORIGIN,
+    SIGNED,
+    TEXT,
+    TIME_SECONDS,
+    WITNESS_KEY,
+    WITNESS_SECRET,
+    witnessed,
+)
 
-ORIGIN = "ledger.example.com/custody"
-LOG_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-WITNESS_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 OTHER_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
-LOG_KEY = verifier_key_of(LOG_SECRET, name=ORIGIN)
-WITNESS_KEY = verifier_key_of(WITNESS_SECRET, name="witness.example.net/w1", key_type=KEY_TYPE_COSIGNATURE)
-TIME_SECONDS = 1_700_000_000
-CHECKPOINT = Checkpoint(ORIGIN, 20852163, bytes(range(100, 132)))
-TEXT = render_checkpoint(CHECKPOINT)
-SIGNED = sign_checkpoint(CHECKPOINT, name=ORIGIN, key=LOG_SECRET, time_seconds=TIME_SECONDS)
-
-
-def witnessed(secret: Ed25519PrivateKey = WITNESS_SECRET, name: str = WITNESS_KEY.name) -> bytes:
-    return add_cosignatures(SIGNED, [cosign(TEXT, name=name, key=secret, time_seconds=TIME_SECONDS + 1)])
 
 
 def test_signed_checkpoint_opens_with_its_time() -> None:

@@ -131,6 +131,15 @@ def test_hints_say_nothing_of_what_others_may() -> None:
             assert all(view.party in flow.who for flow in charter.flows if flow.name in named)
 
 
+@pytest.mark.parametrize("classes", [("protected", "public"), ("public", "protected")])
+def test_classes_of_one_request_get_one_hint_for_each_flow(classes: tuple[str, ...]) -> None:
+    views = [View("parent", "CN", "serve", "read", "posts", data_class, "single") for data_class in classes]
+
+    assert what_could_be_asked(small_charter(), *views) == [
+        "clause `showing` permits parent to read posts of class public, for the purpose show"
+    ]
+
+
 def test_hints_are_none_for_who_is_permitted_or_unknown() -> None:
     charter = small_charter()
     permitted = [view for view in VIEWS if decide("v1", charter, view).permitted]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.checkpoint import (
-    KEY_TYPE_COSIGNATURE,
     Checkpoint,
     Note,
     NoteSignature,
-    add_cosignatures,
     check_signatures,
     cosign,
     open_checkpoint,
     parse_checkpoint,
     parse_note,
     parse_vkey,
-    render_checkpoint,
     render_note,
     render_vkey,
     sign_checkpoint,
@@ -30,21 +26,7 @@ from ringfence.core.checkpoint import (
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.signed_note import SIGNATURES_MAX, parse_base64
 from tests.core.mutation import mutated
-
-ORIGIN = "ledger.example.com/custody"
-LOG_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-WITNESS_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-LOG_KEY = verifier_key_of(LOG_SECRET, name=ORIGIN)
-WITNESS_KEY = verifier_key_of(WITNESS_SECRET, name="witness.example.net/w1", key_type=KEY_TYPE_COSIGNATURE)
-TIME_SECONDS = 1_700_000_000
-CHECKPOINT = Checkpoint(ORIGIN, 20852163, bytes(range(100, 132)))
-TEXT = render_checkpoint(CHECKPOINT)
-SIGNED = sign_checkpoint(CHECKPOINT, name=ORIGIN, key=LOG_SECRET, time_seconds=TIME_SECONDS)
-
-
-def witnessed(secret: Ed25519PrivateKey = WITNESS_SECRET, name: str = WITNESS_KEY.name) -> bytes:
-    return add_cosignatures(SIGNED, [cosign(TEXT, name=name, key=secret, time_seconds=TIME_SECONDS + 1)])
-
+from tests.core.notes import CHECKPOINT, LOG_KEY, LOG_SECRET, ORIGIN, SIGNED, TEXT, WITNESS_KEY, witnessed
 
 # -- published vectors -------------------------------------------------------------------------------------------------
 

@@ -18,10 +18,6 @@ from ringfence.gateway.bodies import Fields, Find, ReadMany, WriteMany
 NAME = b'{"user":"u","dataset":"d","record":"r"}'
 
 
-def scope(*, path: bytes = b"/v1/x", query: bytes = b"") -> dict[str, Any]:
-    return {"raw_path": path, "query_string": query, "headers": []}
-
-
 def read(*chunks: bytes, size_bytes_max: int = 10, last: str = "http.request") -> bytes:
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": last})
@@ -49,24 +45,24 @@ def read(*chunks: bytes, size_bytes_max: int = 10, last: str = "http.request") -
 )
 def test_query_that_could_be_read_in_two_ways_is_refused(refused: bytes, taken: bytes, found: dict[str, str]) -> None:
     with pytest.raises(InvalidInputError):
-        http.query(scope(query=refused))
-    assert http.query(scope(query=taken)) == found
+        http.query(refused)
+    assert http.query(taken) == found
 
 
 @given(pairs=st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=20), max_size=5))
 def test_query_comes_back_as_it_was_sent(pairs: dict[str, str]) -> None:
-    assert http.query(scope(query=urlencode(pairs).encode())) == pairs
+    assert http.query(urlencode(pairs).encode()) == pairs
 
 
 @given(raw=st.binary(max_size=60))
 def test_any_query_is_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(InvalidInputError):
-        assert all(isinstance(value, str) for value in http.query(scope(query=raw)).values())
+        assert all(isinstance(value, str) for value in http.query(raw).values())
 
 
 def test_queries_that_are_remembered_have_a_limit() -> None:
     for number in range(http.QUERIES_CACHED_MAX + 10):
-        assert http.query(scope(query=b"after=%d" % number)) == {"after": str(number)}
+        assert http.query(b"after=%d" % number) == {"after": str(number)}
     assert len(http._queries) <= http.QUERIES_CACHED_MAX
 
 
@@ -74,26 +70,26 @@ def test_queries_that_are_remembered_have_a_limit() -> None:
 
 
 def test_slash_inside_a_name_is_not_a_slash_of_the_path() -> None:
-    assert http.segments(scope(path=b"/v1/records/posts/a%2Fb/c%20d")) == ["v1", "records", "posts", "a/b", "c d"]
-    assert http.segments(scope(path=b"/v1/records/posts/a/b")) == ["v1", "records", "posts", "a", "b"]
+    assert http.segments(b"/v1/records/posts/a%2Fb/c%20d") == ["v1", "records", "posts", "a/b", "c d"]
+    assert http.segments(b"/v1/records/posts/a/b") == ["v1", "records", "posts", "a", "b"]
 
 
 def test_percent_is_decoded_once() -> None:
-    assert http.segments(scope(path=b"/v1/%252F")) == ["v1", "%2F"]
-    assert http.segments(scope(path=b"/v1/%2F")) == ["v1", "/"]
+    assert http.segments(b"/v1/%252F") == ["v1", "%2F"]
+    assert http.segments(b"/v1/%2F") == ["v1", "/"]
 
 
 @pytest.mark.parametrize("path", [b"/v1/%ff", b"/v1/\xff", b"/v1/%ed%a0%80", b"/" + b"x" * http.PATH_SIZE_BYTES_MAX])
 def test_path_that_is_no_text_or_too_long_is_refused(path: bytes) -> None:
     with pytest.raises(InvalidInputError):
-        http.segments(scope(path=path))
-    assert http.segments(scope(path=b"/v1/%c3%bf")) == ["v1", "ÿ"]
+        http.segments(path)
+    assert http.segments(b"/v1/%c3%bf") == ["v1", "ÿ"]
 
 
 @given(names=st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_names_in_a_path_come_back_as_they_were_sent(names: list[str]) -> None:
     raw = "/" + "/".join(quote(name, safe="") for name in names)
-    assert http.segments(scope(path=raw.encode())) == names
+    assert http.segments(raw.encode()) == names
 
 
 # -- body ----------------------------------------------------------------------------------------------------------

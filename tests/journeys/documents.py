@@ -13,6 +13,11 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+# The folders that a document may speak of: those of the repository, and those of the program.
+_FOLDERS = (
+    "src|tests|docs|examples|benchmarks|scripts|app|cli|client|core|demo|gateway|legacy|services|synthetic|vault|verify"
+)
+_PATH = re.compile(rf"(?P<path>(?:{_FOLDERS})/[\w./-]*)(?:::(?P<name>\w+))?")
 # What the formats put before something that is signed.
 _LABEL = re.compile(r"ringfence [a-z -]+ v[0-9]+")
 _PROGRAMS = ("ringfence ", "make ", "python -m ")
@@ -42,6 +47,15 @@ def list_links(document: Path) -> list[str]:
 def list_options(document: Path) -> list[Printed]:
     """Give the options that stand alone in a span, such as `--json`."""
     return [Printed(document, span.split()[0]) for span in _spans(document) if span.startswith("--")]
+
+
+def list_paths(document: Path) -> list[tuple[str, str]]:
+    """Give the files and folders of the source tree that are named in spans, each with a test's name, or ""."""
+    found = []
+    for span in _SPAN.findall(_FENCE.sub("", document.read_text("utf-8"))):
+        if match := _PATH.fullmatch(span):
+            found.append((match["path"], match["name"] or ""))
+    return found
 
 
 def list_commands(document: Path) -> list[Printed]:

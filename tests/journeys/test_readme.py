@@ -24,6 +24,7 @@ from tests.journeys.documents import (
     list_commands,
     list_links,
     list_options,
+    list_paths,
 )
 from tests.journeys.programs import run
 from tests.services.world import EXAMPLE
@@ -137,6 +138,23 @@ def test_option_that_is_named_belongs_to_some_command(printed: Printed) -> None:
 def test_file_that_is_linked_exists(document: Path) -> None:
     for link in list_links(document):
         assert (document.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_path_and_test_that_is_named_exists(document: Path) -> None:
+    for path, name in list_paths(document):
+        found = [place / path for place in (ROOT, ROOT / "src" / "ringfence") if (place / path).exists()]
+        assert found, path
+        assert not name or f"def {name}(" in found[0].read_text("utf-8"), f"{path}::{name}"
+
+
+def test_path_is_known_from_what_only_looks_like_one(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(
+        "`tests/gone/`, `tests/a.py::test_b`, `vault.db`, `tile/<L>/<N>`, `/v1/records`, `core/entry.py`"
+    )
+
+    assert list_paths(document) == [("tests/gone/", ""), ("tests/a.py", "test_b"), ("core/entry.py", "")]
 
 
 def test_exit_codes_are_those_of_the_program() -> None:

@@ -24,6 +24,7 @@ from ringfence.ledger.shown import ShownCheckpoint
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.custody.gate import Gate
 from ringfence.services.governance.direct import Governance
+from ringfence.services.governance.signed import SignedGovernance
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import verify_remembered
 from ringfence.services.subjects import SubjectDirectory
@@ -102,6 +103,12 @@ class Runtime:
                 await writer.stop()
         finally:
             await self.store.release_lane(AUTHORITY_LANE)
+
+    @asynccontextmanager
+    async def signed_governance(self) -> AsyncIterator[SignedGovernance]:
+        """Take the authority's lane to write what people signed, for as long as the block runs."""
+        async with self.governance() as governance:
+            yield SignedGovernance(governance)
 
     async def claim_lane(self, *, duty: str) -> LaneWriter:
         """Take a free lane with this duty whose key is here, or have a new one certified.

@@ -23,6 +23,9 @@ from ringfence.core.tiles import parse_tile_path
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker
 from ringfence.gateway.connections import STATE_KEY
+from ringfence.gateway.direct import STATE_KEY as DIRECT_STATE_KEY
+from ringfence.gateway.direct import DirectReads
+from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
@@ -86,6 +89,7 @@ class Service:
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(self._deployment.ledger),
             prove=prove,
+            governance=GovernanceCalls(lambda: runtime.keeper.state, runtime.signed_governance, clock_ms=clock_ms),
         )
         return self.gateway
 
@@ -212,18 +216,18 @@ def make_application() -> Callable[..., object]:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             scope["state"][STATE_KEY] = make_guard(deployment)
-            await _live(service, receive, send)
+            await _live(service, scope["state"], receive, send)
         elif service.gateway is not None:
             await service.gateway(scope, receive, send)
 
     return application
 
 
-async def _live(service: Service, receive: Receive, send: Send) -> None:
+async def _live(service: Service, state: dict[str, object], receive: Receive, send: Send) -> None:
     """Start and stop the service when the server says so; a failed start ends the process with its reason."""
     await receive()
     try:
-        await service.start()
+        state[DIRECT_STATE_KEY] = DirectReads(await service.start())
     except RingfenceError as error:
         # uvicorn writes the message to its log, and ends the process.
         hint = f" (hint: {error.hint})" if error.hint else ""

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -110,7 +111,8 @@ def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bo
     """Erase a user: every record and key."""
     with Client(url, token=token, ca=ca) as client:
         done = dict(client.erase(user, purpose=purpose))
-    text = f"erased: refused from {done['refused_from_ms']} ms on, not yet shredded (receipt {done['receipt']})"
+    since = datetime.fromtimestamp(int(done["refused_from_ms"]) / 1000, UTC)
+    text = f"erased: refused from {since:%Y-%m-%d %H:%M:%S} UTC on, not yet shredded (receipt {done['receipt']})"
     say(text, done, as_json=as_json)
 
 

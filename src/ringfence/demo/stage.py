@@ -39,6 +39,11 @@ class Stage:
         """The deployment's directory."""
         return self.directory / "deployment"
 
+    @property
+    def made_up(self) -> Path:
+        """The made-up users' directory."""
+        return self.directory / "made-up"
+
     def run(
         self, *arguments: str, quiet: bool = False, check: bool = True, lines_max: int = 60
     ) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,13 +11,11 @@ import click
 
 from ringfence.core.charter import parse_charter
 from ringfence.demo import tampering
-from ringfence.demo.paper import say, show_members, show_output, title
+from ringfence.demo.paper import say, show_members, title
 from ringfence.demo.stage import Stage
 from ringfence.demo.tampering import expect
 from ringfence.synthetic.export import make_export
-from ringfence.synthetic.files import write_exports
-from ringfence.synthetic.geography import write_geography
-from ringfence.synthetic.people import SyntheticUser
+from ringfence.synthetic.people import SyntheticUser, make_users
 
 SEED: Final = 20_220_314
 REGION: Final = "virginia"
@@ -73,12 +70,9 @@ def _introduce(charter: Path) -> None:
 
 def _make_users(stage: Stage, users: int) -> Sequence[SyntheticUser]:
     title(f"1. {users:,} made-up users, each with a data export as the app hands it out")
-    people = write_exports(stage.directory / "exports", users=users, seed=SEED)
-    write_geography(stage.directory / "geography.mmdb")
-    countries = Counter(person.country for person in people)
-    say(f"They are in {len(countries)} countries:")
-    counts = [f"{name} {count}" for name, count in countries.most_common()]
-    show_output("\n".join(", ".join(counts[start : start + 8]) for start in range(0, len(counts), 8)))
+    stage.run("synthetic", str(stage.made_up), "--users", str(users), "--seed", str(SEED))
+    people = tuple(make_users(users, seed=SEED))
+    countries = {person.country for person in people}
     expect(len(countries) >= 8, "at least 8 countries")
     return people
 
@@ -87,7 +81,7 @@ def _make_deployment(stage: Stage, charter: Path) -> None:
     title("2. The custodian puts the charter in force, and says who may call")
     say("Whom a caller belongs to is a signed entry of the ledger, never a claim of the caller's.")
     deployment = str(stage.deployment)
-    geography = str(stage.directory / "geography.mmdb")
+    geography = str(stage.made_up / "geography.mmdb")
     arguments = ("--charter", str(charter), "--region", REGION, "--geography", geography)
     stage.run("init", deployment, *arguments, "--trusted-proxy", "edge=127.0.0.1/32")
     for name, party in CALLERS.items():
@@ -103,7 +97,7 @@ def _ingest(stage: Stage) -> None:
         "contradicts itself or is missing is protected as well. Each user has keys of their own, which only the "
         "custodian can open."
     )
-    stage.run("ingest", str(stage.directory / "exports"), "-d", str(stage.deployment))
+    stage.run("ingest", str(stage.made_up / "exports"), "-d", str(stage.deployment))
 
 
 def _choose_user(people: Sequence[SyntheticUser]) -> SyntheticUser:

@@ -13,17 +13,14 @@ Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from ringfence.core.errors import (
-    DeviceError,
     InvalidInputError,
     NotFoundError,
-    RingfenceError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -32,8 +29,9 @@ from ringfence.gateway.authentication import TokenChecker
 from ringfence.gateway.bodies import Fields, Find, ReadMany, WriteMany
 from ringfence.gateway.country import CountryFinder
 from ringfence.gateway.exporting import send_export
+from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.http import Receive, Scope, Send
-from ringfence.gateway.problems import CONTENT_TYPE, RETRY_AFTER_SECONDS, render_problem
+from ringfence.gateway.problems import CONTENT_TYPE, render_failure
 from ringfence.services.custody.batch_reading import read_records
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.gate import Gate
@@ -45,7 +43,6 @@ from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.refusals import STRANGER
 
-log = logging.getLogger("ringfence.gateway")
 PAGE_RECORDS_DEFAULT: Final = 100
 RECEIPT: Final = b"ringfence-receipt"
 
@@ -64,6 +61,7 @@ class Gateway:
         documents: path to (content type, maker of the body) of what is served without a token.
         tree_file: gives the bytes of a file of the public tree by its path, or None.
         prove: gives the inclusion proof of a receipt, as text.
+        governance: answers the calls of governance.
     """
 
     def __init__(
@@ -76,14 +74,16 @@ class Gateway:
         documents: Mapping[str, tuple[bytes, Callable[[], bytes]]],
         tree_file: Callable[[str], bytes | None],
         prove: Callable[[str], Awaitable[bytes]],
+        governance: GovernanceCalls,
     ) -> None:
-        self._gate = gate
+        self.gate = gate
         self._tokens = tokens
         self._countries = countries
         self._readiness = readiness
         self._documents = documents
         self._tree_file = tree_file
         self._prove = prove
+        self._governance = governance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection event of the server."""
@@ -91,29 +91,25 @@ class Gateway:
             return
         try:
             await self._answer(scope, receive, send)
-        except RingfenceError as error:
-            if isinstance(error, DeviceError) and not isinstance(error, UnavailableError):
-                log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
-            await self._send_problem(send, error)
-        except Exception:
-            log.exception("a request failed in a way that was not foreseen")
-            await self._send_problem(send, DeviceError("internal"))
-
-    async def _send_problem(self, send: Send, error: RingfenceError) -> None:
-        status, body = render_problem(error)
-        headers: tuple[tuple[bytes, bytes], ...] = ()
-        if status == 503:
-            headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
-        elif status == 401:
-            headers = ((b"www-authenticate", b"Bearer"),)
-        await http.send(send, status, body, content_type=CONTENT_TYPE, headers=headers)
+        except Exception as error:
+            status, body, headers = render_failure(error)
+            await http.send(send, status, body, content_type=CONTENT_TYPE, headers=headers)
 
     # -- 1. authenticate -----------------------------------------------------------------------------------------
 
-    def _caller(self, scope: Scope) -> Caller:
-        """Find the registered principal behind the token, and the country of this connection."""
+    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> Caller:
+        """Give the registered principal behind the token, and the country of this connection.
+
+        Args:
+            headers: of the request, their names in lower case.
+            peer: the address that the connection comes from, or "".
+
+        Raises:
+            UnauthenticatedError: there is none, which is counted.
+            UnavailableError: this process must not serve now.
+        """
         authorization = forwarded_for = b""
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"authorization":
                 authorization = authorization + b"," + value if authorization else value
             elif name == b"x-forwarded-for":
@@ -121,17 +117,19 @@ class Gateway:
         try:
             identity = self._tokens.check(authorization)
         except UnauthenticatedError:
-            self._gate.refusals.count(STRANGER, "unauthenticated")
+            self.gate.refusals.count(STRANGER, "unauthenticated")
             raise
-        principal = self._gate.keeper.state.identities.get(identity)
+        principal = self.gate.keeper.state.identities.get(identity)
         if principal is None:
-            self._gate.refusals.count(STRANGER, "unregistered")
+            self.gate.refusals.count(STRANGER, "unregistered")
             raise UnauthenticatedError(
                 "the token's bearer is not registered here",
                 hint="ask the custodian to register this issuer and subject",
             )
-        peer = scope["client"][0] if scope.get("client") else ""
         country, source = self._countries.find(peer, forwarded_for)
+        reasons = self._readiness()
+        if reasons:
+            raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
         return Caller(principal, country, source)
 
     # -- routes --------------------------------------------------------------------------------------------------
@@ -141,11 +139,8 @@ class Gateway:
         if not path.startswith("/v1/"):
             await self._answer_public(path, scope["method"], send)
             return
-        caller = self._caller(scope)
-        reasons = self._readiness()
-        if reasons:
-            raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
-        parts = http.segments(scope)
+        caller = self.authenticate(scope["headers"], scope["client"][0] if scope.get("client") else "")
+        parts = http.segments(scope["raw_path"])
         method: str = scope["method"]
         if parts[0] != "v1":
             raise NotFoundError(f"there is no call {scope['method']} {path:.200}")
@@ -157,7 +152,7 @@ class Gateway:
             case ["records", dataset, user] if method == "GET":
                 status, body, receipt = await self._list(scope, caller, dataset, user)
             case ["users", user, "export"] if method == "GET":
-                await send_export(self._gate, caller, purpose=_purpose(scope), user=user, send=send)
+                await send_export(self.gate, caller, purpose=_purpose(scope), user=user, send=send)
                 return
             case ["users", user] if method == "DELETE":
                 status, body, receipt = await self._erase(scope, caller, user)
@@ -167,8 +162,18 @@ class Gateway:
             case [name] if method == "POST" and name in ("read", "write", "find"):
                 status, body, receipt = await self._post(name, receive, caller)
             case _:
-                raise NotFoundError(f"there is no call {method} {path:.200}")
+                await self._answer_governance(method, parts[1:], caller, receive, send)
+                return
         await http.send(send, status, body, headers=((RECEIPT, receipt.encode()),))
+
+    async def _answer_governance(
+        self, method: str, parts: list[str], caller: Caller, receive: Receive, send: Send
+    ) -> None:
+        reply = await self._governance.answer(method, parts, caller, receive)
+        if reply is None:
+            raise NotFoundError(f"there is no call {method} /v1/{'/'.join(parts):.200}")
+        status, body, content_type = reply
+        await http.send(send, status, body, content_type=content_type.encode())
 
     async def _answer_public(self, path: str, method: str, send: Send) -> None:
         if method not in ("GET", "HEAD"):
@@ -190,19 +195,19 @@ class Gateway:
     # -- calls ---------------------------------------------------------------------------------------------------
 
     async def _read(self, scope: Scope, caller: Caller, name: RecordName) -> Answer:
-        answer = await read_record(self._gate, caller, purpose=_purpose(scope), name=name)
+        answer = await read_record(self.gate, caller, purpose=_purpose(scope), name=name)
         return 200, _encode(answer.record), answer.receipt
 
     async def _put(self, scope: Scope, receive: Receive, caller: Caller, name: RecordName) -> Answer:
         fields = http.parse_body(await http.read_body(receive), Fields)
         request_id = http.header(scope, b"idempotency-key").decode("latin-1")
         item = WriteItem(name.user, name.dataset, name.record, fields)
-        answer = await write_records(self._gate, caller, purpose=_purpose(scope), items=[item], request_id=request_id)
+        answer = await write_records(self.gate, caller, purpose=_purpose(scope), items=[item], request_id=request_id)
         body = {"version": answer.versions[0], "repeated": answer.repeated}
         return 200 if answer.repeated or answer.versions[0] > 1 else 201, _encode(body), answer.receipt
 
     async def _list(self, scope: Scope, caller: Caller, dataset: str, user: str) -> Answer:
-        asked = http.query(scope)
+        asked = http.query(scope["query_string"])
         try:
             after = bytes.fromhex(asked.get("after", ""))
             limit = int(asked.get("limit", str(PAGE_RECORDS_DEFAULT)))
@@ -213,7 +218,7 @@ class Gateway:
         if len(after) not in (0, 16):
             raise InvalidInputError("`after` is not a cursor from the page before", place="after")
         page = await list_records(
-            self._gate,
+            self.gate,
             caller,
             purpose=_purpose(scope),
             verb="read",
@@ -225,7 +230,7 @@ class Gateway:
         return 200, _encode({"records": page.records, "after": page.following.hex()}), page.receipt
 
     async def _erase(self, scope: Scope, caller: Caller, user: str) -> Answer:
-        answer = await erase_user(self._gate, caller, purpose=_purpose(scope), user=user)
+        answer = await erase_user(self.gate, caller, purpose=_purpose(scope), user=user)
         body = {"refused_from_ms": answer.refused_from_ms, "epoch": answer.epoch, "shredded": False}
         return 200, _encode(body), answer.receipt
 
@@ -233,21 +238,21 @@ class Gateway:
         body = await http.read_body(receive)
         if name == "read":
             many = http.parse_body(body, ReadMany)
-            answer = await read_records(self._gate, caller, purpose=many.purpose, names=many.items)
+            answer = await read_records(self.gate, caller, purpose=many.purpose, names=many.items)
             records: list[ReadRecord | None] = answer.records
             return 200, _encode({"records": records}), answer.receipt
         if name == "write":
             write = http.parse_body(body, WriteMany)
             written = await write_records(
-                self._gate, caller, purpose=write.purpose, items=write.items, request_id=write.request_id
+                self.gate, caller, purpose=write.purpose, items=write.items, request_id=write.request_id
             )
             return 200, _encode({"versions": written.versions, "repeated": written.repeated}), written.receipt
         find = http.parse_body(body, Find)
         found = await find_users(
-            self._gate, caller, purpose=find.purpose, dataset=find.dataset, field=find.field, value=find.value
+            self.gate, caller, purpose=find.purpose, dataset=find.dataset, field=find.field, value=find.value
         )
         return 200, _encode({"users": found.users}), found.receipt
 
 
 def _purpose(scope: Scope) -> str:
-    return http.query(scope).get("purpose", "")
+    return http.query(scope["query_string"]).get("purpose", "")

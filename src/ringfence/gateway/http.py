@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -21,6 +22,9 @@ QUERY_SIZE_BYTES_MAX: Final = 4_096
 PATH_SIZE_BYTES_MAX: Final = 4_096
 QUERIES_CACHED_MAX: Final = 4_096
 JSON: Final = b"application/json"
+_STATUS_LINES: Final[dict[int, bytes]] = {
+    int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
 
 _queries: dict[bytes, Mapping[str, str]] = {}
 
@@ -34,13 +38,12 @@ def header(scope: Scope, name: bytes) -> bytes:
     return found
 
 
-def query(scope: Scope) -> Mapping[str, str]:
-    """Give the query's parameters.
+def query(raw: bytes) -> Mapping[str, str]:
+    """Give the parameters of a query, which comes without its "?".
 
     Raises:
         InvalidInputError: it is too long, not text, or names a parameter twice.
     """
-    raw: bytes = scope["query_string"]
     known = _queries.get(raw)
     if known is None:
         if len(raw) > QUERY_SIZE_BYTES_MAX:
@@ -58,13 +61,12 @@ def query(scope: Scope) -> Mapping[str, str]:
     return known
 
 
-def segments(scope: Scope) -> list[str]:
-    """Give the path's segments after the first "/", each percent-decoded by itself.
+def segments(raw: bytes) -> list[str]:
+    """Give a path's segments after the first "/", each percent-decoded by itself.
 
     Raises:
         InvalidInputError: it is too long, or not UTF-8.
     """
-    raw: bytes = scope["raw_path"]
     if len(raw) > PATH_SIZE_BYTES_MAX:
         raise InvalidInputError(f"the path is longer than {PATH_SIZE_BYTES_MAX} bytes", place="path")
     try:
@@ -125,16 +127,25 @@ async def send(
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> None:
     """Send a whole answer."""
-    await send_message(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type),
-                (b"content-length", b"%d" % len(body)),
-                (b"cache-control", b"no-store"),
-                *headers,
-            ],
-        }
-    )
+    all_headers = _all_headers(body, content_type, headers)
+    await send_message({"type": "http.response.start", "status": status, "headers": all_headers})
     await send_message({"type": "http.response.body", "body": body})
+
+
+def render_answer(
+    status: int, body: bytes, *, content_type: bytes = JSON, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> bytes:
+    """Give a whole answer as it goes over the wire: what `send` has the server send."""
+    lines = [b"%b: %b\r\n" % header for header in _all_headers(body, content_type, headers)]
+    return b"".join((_STATUS_LINES[status], *lines, b"\r\n", body))
+
+
+def _all_headers(
+    body: bytes, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...]
+) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *headers,
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from ringfence.core import errors
 from ringfence.core.errors import RingfenceError
 
+log = logging.getLogger("ringfence.gateway")
 CONTENT_TYPE: Final = b"application/problem+json"
 RETRY_AFTER_SECONDS: Final = 1
 
@@ -56,3 +58,19 @@ def render_problem(error: RingfenceError) -> tuple[int, bytes]:
         problem["limit"] = error.limit
         problem["value_max"] = error.value_max
     return status, msgspec.json.encode(problem)
+
+
+def render_failure(error: BaseException) -> tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]:
+    """Give status, body and headers for whatever ended a request; what the operator must know goes into the log."""
+    if not isinstance(error, RingfenceError):
+        log.error("a request failed in a way that was not foreseen", exc_info=error)
+        error = errors.DeviceError("internal")
+    elif isinstance(error, errors.DeviceError) and not isinstance(error, errors.UnavailableError):
+        log.error("%s: %s (%s)", type(error).__name__, error.message, error.hint)
+    status, body = render_problem(error)
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    if status == 503:
+        headers = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+    elif status == 401:
+        headers = ((b"www-authenticate", b"Bearer"),)
+    return status, body, headers

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -72,18 +71,33 @@ class Committed(msgspec.Struct, frozen=True):
         return render_receipt(self.receipt)
 
 
+class Waiter(Protocol):
+    """Whoever waits for a job: told once, how it ended. A future is one; none may raise."""
+
+    def done(self) -> bool:
+        """Tell whether it was told, or does not wait any more."""
+        ...
+
+    def set_result(self, committed: Committed, /) -> None:
+        """Hear that the job is durable. What takes long is done later, so that the next batch is not kept waiting."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """Hear that it is not."""
+        ...
+
+
 @dataclass(slots=True)
 class Job:
     """One caller's place in a batch.
 
     Attributes:
         prepare: gives what goes into the batch, decided on the given state; may raise a CallerError.
-        done: resolved with `Committed` after the commit, or with the error.
-        entries_max: how many entries it may put in.
+        done: told `Committed` after the commit, or the error.
     """
 
     prepare: Callable[[State, int], Prepared]
-    done: asyncio.Future[Committed]
+    done: Waiter
     attempts: int = 0
     prepared: Prepared | None = field(default=None)
 

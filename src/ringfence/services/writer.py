@@ -53,7 +53,7 @@ from ringfence.core.ports import (
 )
 from ringfence.core.state import State
 from ringfence.services.counters import CounterBook
-from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, release
+from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, Waiter, release
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import LaneKey, read_lane
 
@@ -150,7 +150,17 @@ class LaneWriter:
         """Queue a job; its future resolves after the commit.
 
         Raises:
-            UnavailableError: the writer is stopping, full, or found the store to be wrong.
+            UnavailableError: as for `enqueue`.
+        """
+        done: asyncio.Future[Committed] = self._loop.create_future()
+        self.enqueue(prepare, done)
+        return done
+
+    def enqueue(self, prepare: Callable[[State, int], Prepared], waiter: Waiter) -> None:
+        """Queue a job for a waiter that is told after the commit.
+
+        Raises:
+            UnavailableError: the writer is stopping, full, or found the store to be wrong; the waiter hears nothing.
         """
         if self.failure is not None:
             raise self.failure
@@ -158,10 +168,8 @@ class LaneWriter:
             raise UnavailableError("the service is stopping", hint="send the request to another process")
         if len(self._waiting) >= WAITING_JOBS_MAX:
             raise UnavailableError(f"more than {WAITING_JOBS_MAX} requests wait", hint="try again in a second")
-        done: asyncio.Future[Committed] = self._loop.create_future()
-        self._waiting.append(Job(prepare, done))
+        self._waiting.append(Job(prepare, waiter))
         self._wake.set()
-        return done
 
     # -- writing -------------------------------------------------------------------------------------------------
 

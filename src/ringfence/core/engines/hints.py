@@ -15,23 +15,34 @@ from ringfence.core.view import OTHER, View
 SENTENCES_MAX: Final = 5
 
 
-def what_could_be_asked(charter: Charter, view: View) -> list[str]:
+def what_could_be_asked(charter: Charter, *views: View) -> list[str]:
     """Give sentences on the flows that would permit this party the same with something changed; nearest first.
 
-    At most `SENTENCES_MAX`; none when a flow permits the view as it is, or no flow is near.
+    At most `SENTENCES_MAX`; none for a view that a flow permits as it is, and none when no flow is near. Of the views
+    of one request, one for each class, a flow gets one sentence: the one that names most of what would have to change.
     """
+    near: dict[str, tuple[int, str]] = {}
+    for view in views:
+        for flow, changes in _flows_near(charter, view):
+            if flow.name not in near or near[flow.name][0] < len(changes):
+                asked = f"permits {view.party} to {view.verb} {view.dataset}"
+                near[flow.name] = (len(changes), f"clause `{flow.name}` {asked} " + ", ".join(changes))
+    return [sentence for _, sentence in sorted(near.values(), key=lambda item: item[0])[:SENTENCES_MAX]]
+
+
+def _flows_near(charter: Charter, view: View) -> list[tuple[Flow, list[str]]]:
+    """Give the flows that would permit the view with something changed, and what; none when one permits it as it is."""
     if view.party == OTHER:
         return []
-    near: list[tuple[int, str]] = []
+    near: list[tuple[Flow, list[str]]] = []
     for flow in charter.flows:
         if view.party not in flow.who or view.verb not in flow.verbs or view.dataset not in flow.datasets:
             continue
         changes = _changes(flow, view)
         if not changes:
             return []
-        sentence = f"clause `{flow.name}` permits {view.party} to {view.verb} {view.dataset} " + ", ".join(changes)
-        near.append((len(changes), sentence))
-    return [sentence for _, sentence in sorted(near, key=lambda item: item[0])[:SENTENCES_MAX]]
+        near.append((flow, changes))
+    return near
 
 
 def _changes(flow: Flow, view: View) -> list[str]:

@@ -228,11 +228,12 @@ class Gate:
         party = self.party(caller)
         words = f"{party} may not {request.verb} {dataset.name} from {caller.country} for the purpose {request.purpose}"
         reason = f"the limit of clause `{clause}` forbids it" if clause else "no clause of the charter permits it"
-        could_ask: list[str] = []
-        for data_class in classes_of(dataset):
-            view = View(party, caller.country, request.purpose, request.verb, dataset.name, data_class, request.shape)
-            could_ask += [line for line in what_could_be_asked(state.rules, view) if line not in could_ask]
-        return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask[:5], receipt=receipt)
+        views = (
+            View(party, caller.country, request.purpose, request.verb, dataset.name, data_class, request.shape)
+            for data_class in classes_of(dataset)
+        )
+        could_ask = what_could_be_asked(state.rules, *views)
+        return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask, receipt=receipt)
 
     def limit_refusal(self, caller: Caller) -> LimitRefusal:
         """Give what refuses a request once it stands in its batch."""

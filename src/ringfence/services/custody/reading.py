@@ -43,24 +43,46 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
         IntegrityError: what is stored does not open; recorded as an outcome.
         UnavailableError: the entry could not be made durable; nothing was opened.
     """
-    gate.check_name(name.user, "user")
-    gate.check_name(name.record, "record")
-    gate.check_purpose(purpose)
-    dataset = gate.dataset(name.dataset)
-    request = Request(caller, purpose, "read", "single", 1)
+    request, dataset = _ask(gate, caller, purpose=purpose, name=name)
     # 2. Decide. A refusal needs nothing from the store but its own entry.
-    if not gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms()).permitted:
+    if not _may(gate, request, dataset):
         raise await gate.refuse(request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
     subject = gate.subjects.cached(name.user) or await gate.subjects.find(name.user)
-    reading = _Reading(gate, request, dataset, name, subject)
+    reading = Reading(gate, request, dataset, name, subject)
     # 3. Join the batch, and 4. transact: the future resolves when the commit is durable.
     committed = await gate.singles.submit(reading.prepare)
     # 5. Open, and 6. answer.
-    return ReadAnswer(await reading.open(committed), committed.receipt_text)
+    return await reading.answer(committed)
 
 
-class _Reading:
-    """One read on its way through a batch."""
+def begin_reading(gate: Gate, caller: Caller, *, purpose: str, name: RecordName) -> Reading | None:
+    """Give a read of which nothing but its commit has to be waited for; None where `read_record` has to do it.
+
+    Nothing is recorded yet: that is so for a read that the charter permits, of a user who is in the cache.
+
+    Raises:
+        InvalidInputError: as for `read_record`.
+    """
+    request, dataset = _ask(gate, caller, purpose=purpose, name=name)
+    subject = gate.subjects.cached(name.user)
+    if subject is None or not _may(gate, request, dataset):  # 2. Decide.
+        return None
+    return Reading(gate, request, dataset, name, subject)
+
+
+def _ask(gate: Gate, caller: Caller, *, purpose: str, name: RecordName) -> tuple[Request, Dataset]:
+    gate.check_name(name.user, "user")
+    gate.check_name(name.record, "record")
+    gate.check_purpose(purpose)
+    return Request(caller, purpose, "read", "single", 1), gate.dataset(name.dataset)
+
+
+def _may(gate: Gate, request: Request, dataset: Dataset) -> bool:
+    return bool(gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms()).permitted)
+
+
+class Reading:
+    """One read on its way through a batch: `prepare` is for the lane, `answer` for after the commit."""
 
     __slots__ = ("_about", "_dataset", "_gate", "_key", "_name", "_names", "_request", "_ruling", "_subject")
 
@@ -95,25 +117,41 @@ class _Reading:
         )
         return Prepared(entries=[leaf], openings=[opening], reads=self._names)
 
-    async def open(self, committed: Committed) -> ReadRecord:
-        """Open what was read; what cannot be opened goes into the ledger as an outcome of its own."""
+    def answer_at_once(self, committed: Committed) -> ReadAnswer:
+        """Open what was read, without waiting for anything. What fails here goes through `answer` again.
+
+        Raises:
+            DeniedError, NotFoundError, IntegrityError, UnavailableError: as for `read_record`; nothing is recorded.
+        """
         gate, subject, ruling = self._gate, self._subject, self._ruling
         if ruling is None or not ruling.permitted:
             raise DeniedError(RULES_CHANGED, receipt=committed.receipt_text)
         record = None
         if subject is not None:
-            try:
-                gate.check_time(committed)
-                for name, part in zip(self._names, committed.parts, strict=True):
-                    if part is not None and name.data_class not in subject.keys:
-                        subject = await gate.subjects.find(self._name.user, fresh=True) or subject
-                record = open_record(subject, self._names, committed.parts, ruling.permitted, keys=gate.keys)
-            except RingfenceError as error:
-                await gate.record_failure(committed, error, gate.singles)
-                raise
+            gate.check_time(committed)
+            record = open_record(subject, self._names, committed.parts, ruling.permitted, keys=gate.keys)
         if record is None:
             raise NotFoundError(
                 f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
                 f"(receipt {committed.receipt_text})"
             )
-        return record
+        return ReadAnswer(record, committed.receipt_text)
+
+    async def answer(self, committed: Committed) -> ReadAnswer:
+        """Open what was read; what cannot be opened goes into the ledger as an outcome of its own.
+
+        Raises:
+            DeniedError, NotFoundError, IntegrityError, UnavailableError: as for `read_record`.
+        """
+        gate = self._gate
+        try:
+            if self._subject is not None:
+                for name, part in zip(self._names, committed.parts, strict=True):
+                    if part is not None and name.data_class not in self._subject.keys:
+                        self._subject = await gate.subjects.find(self._name.user, fresh=True) or self._subject
+            return self.answer_at_once(committed)
+        except (DeniedError, NotFoundError):
+            raise
+        except RingfenceError as error:
+            await gate.record_failure(committed, error, gate.singles)
+            raise
