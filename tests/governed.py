@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,8 +41,6 @@ from ringfence.core.governance.statement import (
     render_statement,
 )
 from ringfence.core.state import EMPTY, State
-
-import io
 
 ORIGIN = "ledger.example.org/governed"
 START_MS = 1_700_000_000_000

@@ -19,6 +19,7 @@ from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.receipt import parse_receipt
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker, read_issuer
+from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import TreeReader
@@ -105,6 +106,9 @@ def open_stage(directory: Path) -> Iterator[Stage]:
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(deployment.ledger),
             prove=prove,
+            governance=GovernanceCalls(
+                lambda: runtime.keeper.state, runtime.signed_governance, clock_ms=world.gate.clock_ms
+            ),
         )
         yield Stage(runner, application, world.gate, tokens, reasons, deployment)
         runner.run(stack.aclose())
