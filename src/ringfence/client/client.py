@@ -109,23 +109,23 @@ class Client:
         Raises:
             DeniedError, NotFoundError, InvalidInputError, UnauthenticatedError, UnavailableError: as the gateway says.
         """
-        answer = self._send("GET", _path("records", dataset, user, record), params={"purpose": purpose})
-        return _record(_facts(answer), answer.headers.get(RECEIPT, ""))
+        answer = self._send("GET", path_of("records", dataset, user, record), params={"purpose": purpose})
+        return _record(facts_of(answer), answer.headers.get(RECEIPT, ""))
 
     def read_many(self, names: Sequence[tuple[str, str, str]], *, purpose: str) -> list[Record | None]:
         """Give several records by (dataset, user, record), in order; None where nothing may be given."""
         items = [{"dataset": dataset, "user": user, "record": record} for dataset, user, record in names]
         answer = self._send("POST", "/v1/read", body={"purpose": purpose, "items": items})
         receipt = answer.headers.get(RECEIPT, "")
-        return [_record(item, receipt) if item else None for item in _facts(answer)["records"]]
+        return [_record(item, receipt) if item else None for item in facts_of(answer)["records"]]
 
     def list_records(self, dataset: str, user: str, *, purpose: str, page_records: int = 100) -> Iterator[Record]:
         """Give all of a user's records of one dataset, page by page as they are asked for."""
         after = ""
         while True:
             params = {"purpose": purpose, "limit": str(page_records), "after": after}
-            answer = self._send("GET", _path("records", dataset, user), params=params)
-            page = _facts(answer)
+            answer = self._send("GET", path_of("records", dataset, user), params=params)
+            page = facts_of(answer)
             for item in page["records"]:
                 yield _record(item, answer.headers.get(RECEIPT, ""))
             after = page["after"]
@@ -154,13 +154,13 @@ class Client:
             "request_id": request_id or secrets.token_hex(16),
         }
         answer = self._send("POST", "/v1/write", body=body)
-        facts, receipt = _facts(answer), answer.headers.get(RECEIPT, "")
+        facts, receipt = facts_of(answer), answer.headers.get(RECEIPT, "")
         return [Stored(version, facts["repeated"], receipt) for version in facts["versions"]]
 
     def find(self, dataset: str, field: str, value: str, *, purpose: str) -> list[str]:
         """Give the ids of the users whose searchable field has this value."""
         body = {"purpose": purpose, "dataset": dataset, "field": field, "value": value}
-        users: list[str] = _facts(self._send("POST", "/v1/find", body=body))["users"]
+        users: list[str] = facts_of(self._send("POST", "/v1/find", body=body))["users"]
         return users
 
     def export(self, user: str, *, purpose: str) -> Iterator[Mapping[str, Any]]:
@@ -169,7 +169,7 @@ class Client:
         Raises:
             UnavailableError: the export ended before it was complete.
         """
-        path = _path("users", user, "export")
+        path = path_of("users", user, "export")
         request = self._request("GET", path, params={"purpose": purpose}, body=None)
         try:
             with closing(self._http.send(request, stream=True)) as answer:
@@ -192,12 +192,12 @@ class Client:
 
         An erasure that is sent again after it was done answers that the user is not there.
         """
-        answer = self._send("DELETE", _path("users", user), params={"purpose": purpose}, attempts_max=1)
-        return {**_facts(answer), "receipt": answer.headers.get(RECEIPT, "")}
+        answer = self._send("DELETE", path_of("users", user), params={"purpose": purpose}, attempts_max=1)
+        return {**facts_of(answer), "receipt": answer.headers.get(RECEIPT, "")}
 
     def prove(self, receipt: str) -> str:
         """Give the inclusion proof of a receipt, as a tlog-proof."""
-        return self._send("GET", _path("receipts", receipt)).text
+        return self._send("GET", path_of("receipts", receipt)).text
 
     def _send(
         self,
@@ -258,7 +258,12 @@ def _trust(ca: str) -> ssl.SSLContext:
         ) from None
 
 
-def _facts(answer: httpx.Response) -> dict[str, Any]:
+def facts_of(answer: httpx.Response) -> dict[str, Any]:
+    """Give the JSON object of an answer.
+
+    Raises:
+        DeviceError: it holds none.
+    """
     try:
         facts = answer.json()
     except ValueError:
@@ -308,7 +313,12 @@ def _record(facts: Mapping[str, Any], receipt: str) -> Record:
     return Record(facts["record"], tuple(facts["classes"]), facts["fields"], receipt)
 
 
-def _path(*parts: str) -> str:
+def path_of(*parts: str) -> str:
+    """Give the path of a call, each part escaped.
+
+    Raises:
+        InvalidInputError: a part cannot be a name in a path.
+    """
     for part in parts:
         if part in ("", ".", ".."):
             raise errors.InvalidInputError(f"{part!r} cannot be a name in a path", place="path")
