@@ -69,7 +69,7 @@ datasets:
     sources: [[Person]]
     fields: {userName: {class: public, distinct: many}, Email: protected, Country: protected}
   rest: {words: The rest., records: many, catch_all: true, fields: {value: protected}}
-purposes: {serve: Serve the user., support: Help the user., investigate: Look into an incident., comply: Follow the law.}
+purposes: {serve: Serve the user., support: Help the user., investigate: Look into it., comply: Follow the law.}
 flows:
   - name: serving
     words: The app serves its users.
@@ -130,7 +130,8 @@ governance:
     withdraw-service: [officer]
     withdraw-issuer: [officer]
     break-glass: [engineer]
-  grants: {hours_max: 8, records_max: 1000, break_glass_hours_max: 1, break_glass_records_max: 10, break_glass_review_hours: 24}
+  grants:
+    {hours_max: 8, records_max: 1000, break_glass_hours_max: 1, break_glass_records_max: 10, break_glass_review_hours: 24}
   cooling_days: 365
 independence:
   - name: not-directed-from-the-parent

@@ -36,7 +36,7 @@ def test_honest_request_with_two_officers_is_carried(ground: Ground) -> None:
 def test_request_without_approvals_is_not_carried(ground: Ground) -> None:
     proposal = ground.propose("eve", a_grant())
 
-    with pytest.raises(ProofInvalidError, match="it needs 2 of officer .*, and 0 agreed"):
+    with pytest.raises(ProofInvalidError, match=r"it needs 2 of officer .*, and 0 agreed"):
         ground.carry(proposal, 1)
 
 
@@ -217,7 +217,8 @@ def test_lowered_threshold_does_not_help_a_request_that_was_pending(ground: Grou
     pending = ground.propose("eve", a_grant(), expires_ms=ground.now_ms + 20 * HOUR_MS)
     ground.approve(pending, "ada")
     lowered = CHARTER.replace("version: 1", "version: 2").replace(
-        "approve: {any: [{from: [officer], count: 2}, {all: [{from: [officer], count: 1}, {from: [manager], count: 1}]}]}",
+        "approve: {any: [{from: [officer], count: 2}, "
+        "{all: [{from: [officer], count: 1}, {from: [manager], count: 1}]}]}",
         "approve: {from: [officer], count: 1}",
     )
     assert "count: 1}]}]}" not in lowered

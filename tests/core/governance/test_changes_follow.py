@@ -206,7 +206,7 @@ def test_too_few_officers_stop_everything_but_staffing(ground: Ground) -> None:
     ground.approve(staffing, "ada", "ben")
     ground.order("dot", c.EndAppointment(person=NUMBERS["ben"], duty="officer"))
 
-    with pytest.raises(ProofInvalidError, match="1 people hold the duty officer|it needs"):
+    with pytest.raises(ProofInvalidError, match=r"1 people hold the duty officer|it needs"):
         ground.carry(ready, 1)
 
 
