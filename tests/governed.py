@@ -131,7 +131,8 @@ governance:
     withdraw-issuer: [officer]
     break-glass: [engineer]
   grants:
-    {hours_max: 8, records_max: 1000, break_glass_hours_max: 1, break_glass_records_max: 10, break_glass_review_hours: 24}
+    {hours_max: 8, records_max: 1000, break_glass_hours_max: 1, break_glass_records_max: 10,
+      break_glass_review_hours: 24}
   cooling_days: 365
 independence:
   - name: not-directed-from-the-parent
