@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import CharterInvalidError, Problem
+from tests.core.governed_charter import GOVERNED
 from tests.core.small_charter import SMALL
 
 FRAGMENTS = (
@@ -34,10 +36,10 @@ FRAGMENTS = (
     *("\\", "\\u0000", "\x85", "\u2028", "\u200f", "é", "𐀀", "\ufeff", "[" * 30, "{a: " * 30, "- " * 30, "!!binary "),
     *("protected", "fields", "sources: []", "flows: ", "person.", ".", "..", "a.b", "US", "NO"),
 )
-WORDS = sorted({word for word in SMALL.replace(",", " ").replace("{", " ").replace("}", " ").split() if len(word) > 1})
+WORDS = sorted({word for word in re.split(r"[\s,{}]+", GOVERNED) if len(word) > 1})
 
 changes = st.lists(
-    st.tuples(st.integers(0, len(SMALL)), st.integers(0, 12), st.sampled_from((*FRAGMENTS, *WORDS))),
+    st.tuples(st.integers(0, len(GOVERNED)), st.integers(0, 12), st.sampled_from((*FRAGMENTS, *WORDS))),
     min_size=1,
     max_size=4,
 )
@@ -65,9 +67,8 @@ def problems_of(data: bytes) -> tuple[Problem, ...]:
     return ()
 
 
-@given(changes)
-def test_changed_charter_is_parsed_or_told(edits: list[tuple[int, int, str]]) -> None:
-    text = SMALL
+@given(st.sampled_from((SMALL, GOVERNED)), changes)
+def test_changed_charter_is_parsed_or_told(text: str, edits: list[tuple[int, int, str]]) -> None:
     for start, length, fragment in edits:
         text = text[:start] + fragment + text[start + length :]
     parse_or_told(text.encode())
@@ -102,6 +103,22 @@ sections = st.sampled_from(
         "from",
         "fields",
         "never",
+        "duties",
+        "governance",
+        "independence",
+        "separations",
+        "operations",
+        "orders",
+        "grants",
+        "grant",
+        "propose",
+        "approve",
+        "all",
+        "any",
+        "count",
+        "needs",
+        "roles",
+        "through",
         "x",
     )
 )

@@ -11,11 +11,13 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from ringfence.core.charter_shape import charter_schema
+from tests.core.governed_charter import GOVERNED
 from tests.core.small_charter import SMALL
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
 VALIDATOR = Draft202012Validator(charter_schema())
 RAW: dict[str, Any] = YAML(typ="safe", pure=True).load(SMALL)
+RAW_GOVERNED: dict[str, Any] = YAML(typ="safe", pure=True).load(GOVERNED)
 
 
 def test_schema_is_a_schema_of_its_draft() -> None:
@@ -25,6 +27,7 @@ def test_schema_is_a_schema_of_its_draft() -> None:
 
 def test_valid_charters_are_accepted() -> None:
     VALIDATOR.validate(RAW)
+    VALIDATOR.validate(RAW_GOVERNED)
     VALIDATOR.validate(YAML(typ="safe", pure=True).load(EXAMPLE.read_text(encoding="utf-8")))
 
 
@@ -47,12 +50,41 @@ def test_valid_charters_are_accepted() -> None:
     ],
 )
 def test_wrong_shapes_are_refused(path: tuple[str | int, ...], value: object) -> None:
-    changed = deepcopy(RAW)
+    assert list(VALIDATOR.iter_errors(with_value(RAW, path, value))) != []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("governance", "operations", "admit", "approve", "count"), 0),
+        (("governance", "operations", "admit", "approve"), {}),
+        (("governance", "operations", "admit", "approve"), {"from": ["officer"]}),
+        (("governance", "operations", "admit", "approve"), {"from": ["officer"], "count": 1, "any": []}),
+        (("governance", "operations", "admit", "approve"), {"all": [{"any": []}]}),
+        (("governance", "operations", "admit", "never"), ["same-teem"]),
+        (("governance", "operations", "promote"), RAW_GOVERNED["governance"]["operations"]["admit"]),
+        (("governance", "operations"), {"admit": RAW_GOVERNED["governance"]["operations"]["admit"]}),
+        (("governance", "orders"), {}),
+        (("governance", "grants", "hours_max"), 0),
+        (("duties", "engineer"), {"party": "keeper"}),
+        (("independence", 0, "through"), ["pey"]),
+        (("separations", 0), ["engineer"]),
+        (("flows", 3, "needs"), ["acces"]),
+        (("flows", 4, "builds"), "any"),
+    ],
+)
+def test_wrong_shapes_of_governance_are_refused(path: tuple[str | int, ...], value: object) -> None:
+    assert list(VALIDATOR.iter_errors(with_value(RAW_GOVERNED, path, value))) != []
+
+
+def with_value(raw: dict[str, Any], path: tuple[str | int, ...], value: object) -> dict[str, Any]:
+    """Give a charter with the value at the path replaced."""
+    changed = deepcopy(raw)
     target: Any = changed
     for key in path[:-1]:
         target = target[key]
     target[path[-1]] = value
-    assert list(VALIDATOR.iter_errors(changed)) != []
+    return changed
 
 
 @pytest.mark.parametrize("section", ["charter", "version", "jurisdiction", "identity", "parties", "datasets", "flows"])

@@ -49,6 +49,7 @@ def check(file: Path, *, as_json: bool) -> None:
         "fields": sum(len(dataset.fields) for dataset in parsed.datasets.values()),
         "flows": len(parsed.flows),
         "invariants": len(parsed.invariants),
+        "duties": len(parsed.governance.duties) if parsed.governance else 0,
     }
     if as_json:
         facts = {"valid": True, "charter": parsed.name, "version": parsed.version, "sha256": parsed.digest.hex()}

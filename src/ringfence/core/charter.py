@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from ringfence.core.charter_check import check_references, names_in_file
+from ringfence.core.charter_check import check_references
+from ringfence.core.charter_checker import names_in_file
 from ringfence.core.charter_document import parse_document, sorted_problems
 from ringfence.core.charter_governance import Governance
-from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape, parse_shape
+from ringfence.core.charter_governance_build import build_governance
+from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape
+from ringfence.core.charter_shape_parsing import parse_shape
 from ringfence.core.charter_terms import ANY, PROTECTED, RECORD
 from ringfence.core.errors import CharterInvalidError
 
@@ -291,6 +294,7 @@ def _build(shape: CharterShape, *, digest: bytes) -> Charter:
         flows=tuple(_build_flow(item, shape) for item in shape.flows),
         searchable=tuple(Searchable(item.dataset, item.field, item.normalize) for item in shape.searchable),
         invariants=_build_invariants(shape),
+        governance=build_governance(shape),
     )
 
 
@@ -336,6 +340,9 @@ def _build_flow(shape: FlowShape, charter: CharterShape) -> Flow:
         withhold=tuple(FieldReference(*item.split(".", 1)) for item in shape.withhold),
         bulk=Bulk(shape.bulk.records_max, shape.bulk.records_per_day_max) if shape.bulk else None,
         downgrades_per_day_max=shape.downgrades_per_day_max,
+        duties=tuple(shape.duties),
+        needs=tuple(shape.needs),
+        builds=shape.builds or "",
     )
 
 

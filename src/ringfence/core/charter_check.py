@@ -8,41 +8,17 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from ringfence.core.charter_checker import Checker, FileNames
 from ringfence.core.charter_document import Document, Path, show
+from ringfence.core.charter_governance_check import check_governance
+from ringfence.core.charter_independence_check import check_independence
 from ringfence.core.charter_overlap import Source, find_overlaps
-from ringfence.core.charter_shape import CharterShape, DatasetShape, FieldReferenceShape, FlowShape, suggest
+from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape
 from ringfence.core.charter_terms import ANY, PROTECTED, RECORD, RESERVED
-from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.errors import Problem
-
-SUGGESTIONS_MAX: Final = 100  # looking for near names is slow, and after so many problems it helps nobody
-_COUNTRY_WORDS: Final = "an ISO 3166 alpha-2 country code"
-
-
-@dataclass(frozen=True, slots=True)
-class FileNames:
-    """The names in a charter file, by section, and the names of fields by dataset; whether or not the rest is right."""
-
-    sections: Mapping[str, frozenset[str]]
-    fields: Mapping[str, frozenset[str]]
-
-
-def names_in_file(values: object) -> FileNames:
-    """Collect the names from a document's values, before anything is dropped from it."""
-    sections = values if isinstance(values, dict) else {}
-    datasets = sections.get("datasets")
-    return FileNames(
-        sections={str(key): frozenset(item) for key, item in sections.items() if isinstance(item, dict)},
-        fields={
-            name: frozenset(item["fields"])
-            for name, item in (datasets if isinstance(datasets, dict) else {}).items()
-            if isinstance(item, dict) and isinstance(item.get("fields"), dict)
-        },
-    )
 
 
 def check_references(document: Document, shape: CharterShape, *, names: FileNames) -> list[Problem]:
@@ -53,86 +29,13 @@ def check_references(document: Document, shape: CharterShape, *, names: FileName
         shape: the parts whose shape is right.
         names: the names that the file has, those of broken parts too.
     """
-    checker = _Checker(document, shape, names)
+    checker = Checker(document, shape, names)
     for check in _CHECKS:
         check(checker)
     return checker.problems
 
 
-@dataclass(slots=True)
-class _Checker:
-    document: Document
-    shape: CharterShape
-    names: FileNames
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, path: Path, found: str, expected: str, *, at_key: bool = False) -> None:
-        self.problems.append(self.document.problem(path, found=found, expected=expected, at_key=at_key))
-
-    def near(self, word: str, known: Iterable[str]) -> str:
-        """Ask whether a near name was meant, as long as there are few problems."""
-        return suggest(word, known) if len(self.problems) < SUGGESTIONS_MAX else ""
-
-    def known(self, section: str) -> frozenset[str]:
-        return self.names.sections.get(section, frozenset())
-
-    def name(self, path: Path, value: str, section: str, what: str) -> bool:
-        """Check that a name is one of a section's."""
-        if value in self.known(section) or (section == "classes" and value == PROTECTED):
-            return True  # that the class `protected` is missing is reported once, for the section
-        known = sorted(self.known(section))
-        if not known:
-            return False  # so is a section that is missing, empty or no mapping
-        listed = "one of " + ", ".join(known) if len(known) <= 12 else f"the name of one of the {section}"
-        self.add(path, f"the unknown {what} {show(value)}", listed + self.near(value, known))
-        return False
-
-    def name_list(self, path: Path, values: Sequence[str], section: str, what: str, *, any_allowed: bool) -> None:
-        self.once(path, values)
-        for position, value in enumerate(values):
-            if value == ANY and any_allowed:
-                self.alone(path, position, values)
-            else:
-                self.name((*path, position), value, section, what)
-
-    def country(self, path: Path, value: str) -> None:
-        if value not in COUNTRIES:
-            upper = value.upper()
-            right = USUAL_MISTAKES.get(upper, upper if upper in COUNTRIES else "")
-            hint = f"; did you mean `{right}`?" if right else ""
-            self.add(path, f"the unknown country {show(value)}", _COUNTRY_WORDS + hint)
-
-    def country_list(self, path: Path, values: Sequence[str], *, any_allowed: bool) -> None:
-        self.once(path, values)
-        for position, value in enumerate(values):
-            if value == ANY and any_allowed:
-                self.alone(path, position, values)
-            else:
-                self.country((*path, position), value)
-
-    def once(self, path: Path, values: Sequence[str]) -> None:
-        for position, value in enumerate(values):
-            if value in values[:position]:
-                self.add((*path, position), f"{show(value)} a second time", "each entry of the list once")
-
-    def alone(self, path: Path, position: int, values: Sequence[str]) -> None:
-        if len(values) > 1:
-            self.add((*path, position), "`*` among other entries", "`*` alone, or names alone")
-
-    def field_of(self, path: Path, dataset: str, field_name: str, *, at: Path) -> None:
-        """Check that a dataset, if it has a mapping of fields at all, declares a field."""
-        declared = self.names.fields.get(dataset)
-        if declared is not None and field_name not in declared:
-            hint = self.near(field_name, declared)
-            found = f"the unknown field {show(field_name)}"
-            self.add((*path, *at), found, f"a field that `{dataset}` declares{hint}")
-
-    def reference(self, path: Path, item: FieldReferenceShape) -> None:
-        if self.name((*path, "dataset"), item.dataset, "datasets", "dataset"):
-            self.field_of(path, item.dataset, item.field, at=("field",))
-
-
-def _check_names(checker: _Checker) -> None:
+def _check_names(checker: Checker) -> None:
     for section in ("parties", "regions", "classes", "datasets", "purposes"):
         for name in getattr(checker.shape, section):
             if name in RESERVED:
@@ -150,13 +53,17 @@ def _check_names(checker: _Checker) -> None:
         (("invariants", position, "name"), item.name, "invariant")
         for position, item in enumerate(checker.shape.invariants)
     ]
+    clauses += [
+        (("independence", position, "name"), item.name, "rule of independence")
+        for position, item in enumerate(checker.shape.independence)
+    ]
     for path, name, kind in clauses:
         if name in seen:
             checker.add(path, f"the name {show(name)} a second time", f"another name: a {seen[name]} has this one")
         seen.setdefault(name, kind)
 
 
-def _check_jurisdiction(checker: _Checker) -> None:
+def _check_jurisdiction(checker: Checker) -> None:
     rules = checker.shape.jurisdiction
     if rules is not None:
         checker.country(("jurisdiction", "country"), rules.country)
@@ -172,7 +79,7 @@ def _check_jurisdiction(checker: _Checker) -> None:
             checker.add(("identity", "dataset"), f"the dataset {show(identity.dataset)}", expected)
 
 
-def _check_parties_and_regions(checker: _Checker) -> None:
+def _check_parties_and_regions(checker: Checker) -> None:
     parties, regions = checker.shape.parties, checker.shape.regions
     if (
         parties
@@ -192,7 +99,7 @@ def _check_parties_and_regions(checker: _Checker) -> None:
         checker.add(("regions",), f"no region that holds `{PROTECTED}`", expected, at_key=True)
 
 
-def _check_datasets(checker: _Checker) -> None:
+def _check_datasets(checker: Checker) -> None:
     datasets = checker.shape.datasets
     for name, dataset in datasets.items():
         _check_fields(checker, name, dataset)
@@ -206,7 +113,7 @@ def _check_datasets(checker: _Checker) -> None:
         checker.add(("datasets", name, "catch_all"), "another catch-all dataset", expected)
 
 
-def _check_fields(checker: _Checker, name: str, dataset: DatasetShape) -> None:
+def _check_fields(checker: Checker, name: str, dataset: DatasetShape) -> None:
     path: Path = ("datasets", name, "fields")
     for field_name, item in dataset.fields.items():
         if item.data_class == RECORD:
@@ -232,7 +139,7 @@ def _check_fields(checker: _Checker, name: str, dataset: DatasetShape) -> None:
         checker.name(("datasets", name, "record_class", "values", value), data_class, "classes", "class")
 
 
-def _check_sources(checker: _Checker, name: str, dataset: DatasetShape) -> None:
+def _check_sources(checker: Checker, name: str, dataset: DatasetShape) -> None:
     path: Path = ("datasets", name)
     if dataset.catch_all:
         if dataset.sources:
@@ -255,7 +162,7 @@ def _check_sources(checker: _Checker, name: str, dataset: DatasetShape) -> None:
         checker.add((*path, "key_field"), "a `key_field` without `*`", "a source with `*`, or no `key_field`")
 
 
-def _check_overlaps(checker: _Checker) -> None:
+def _check_overlaps(checker: Checker) -> None:
     sources = [
         Source(name, position, tuple(source))
         for name, dataset in checker.shape.datasets.items()
@@ -269,7 +176,7 @@ def _check_overlaps(checker: _Checker) -> None:
         checker.add(path, f"{found} of `{earlier.dataset}`", expected)
 
 
-def _check_flows(checker: _Checker) -> None:
+def _check_flows(checker: Checker) -> None:
     for position, flow in enumerate(checker.shape.flows):
         path: Path = ("flows", position)
         checker.name_list((*path, "who"), flow.who, "parties", "party", any_allowed=False)
@@ -291,7 +198,7 @@ def _check_flows(checker: _Checker) -> None:
                 checker.add((*path, "classes"), "all classes", expected)
 
 
-def _check_withheld(checker: _Checker, path: Path, flow: FlowShape) -> None:
+def _check_withheld(checker: Checker, path: Path, flow: FlowShape) -> None:
     checker.once((*path, "withhold"), flow.withhold)
     known_datasets = ANY not in flow.datasets and checker.known("datasets").issuperset(flow.datasets)
     for position, item in enumerate(flow.withhold):
@@ -305,7 +212,7 @@ def _check_withheld(checker: _Checker, path: Path, flow: FlowShape) -> None:
             checker.field_of(place, dataset, field_name, at=())
 
 
-def _check_searchable(checker: _Checker) -> None:
+def _check_searchable(checker: Checker) -> None:
     seen: set[tuple[str, str]] = set()
     for position, item in enumerate(checker.shape.searchable):
         path: Path = ("searchable", position)
@@ -322,7 +229,7 @@ def _check_searchable(checker: _Checker) -> None:
             checker.add((*path, "field"), found, "a field with many values: an index of few values gives them away")
 
 
-def _check_invariants(checker: _Checker) -> None:
+def _check_invariants(checker: Checker) -> None:
     for position, invariant in enumerate(checker.shape.invariants):
         path: Path = ("invariants", position, "never")
         never = invariant.never
@@ -340,7 +247,7 @@ def _check_invariants(checker: _Checker) -> None:
 
 
 def _check_flow_keeps(
-    checker: _Checker, flow_position: int, flow: FlowShape, invariant: str, bound: set[str], position: int
+    checker: Checker, flow_position: int, flow: FlowShape, invariant: str, bound: set[str], position: int
 ) -> None:
     """Report each party of a flow for which the flow permits what an invariant forbids."""
     never = checker.shape.invariants[position].never
@@ -366,16 +273,16 @@ def _shared(first: Sequence[str], second: Sequence[str], known: Iterable[str]) -
     return list(first) if ANY in second else [name for name in first if name in second]
 
 
-def _all_with_role(checker: _Checker, role: str) -> list[str]:
+def _all_with_role(checker: Checker, role: str) -> list[str]:
     return _parties_with_role(checker, list(checker.shape.parties), role)
 
 
-def _parties_with_role(checker: _Checker, names: Iterable[str], role: str) -> list[str]:
+def _parties_with_role(checker: Checker, names: Iterable[str], role: str) -> list[str]:
     parties = checker.shape.parties
     return [name for name in names if name in parties and parties[name].role == role]
 
 
-_CHECKS: Final[tuple[Callable[[_Checker], None], ...]] = (
+_CHECKS: Final[tuple[Callable[[Checker], None], ...]] = (
     _check_names,
     _check_jurisdiction,
     _check_parties_and_regions,
@@ -384,4 +291,6 @@ _CHECKS: Final[tuple[Callable[[_Checker], None], ...]] = (
     _check_flows,
     _check_searchable,
     _check_invariants,
+    check_governance,
+    check_independence,
 )

@@ -61,9 +61,13 @@ THROUGH: Final[tuple[str, ...]] = get_args(Through)
 RELATIONS: Final[tuple[str, ...]] = get_args(Relation)
 """What may keep a person from approving; that nobody approves what they ask for themselves holds always."""
 
+PROPOSE_ONLY: Final = ("operator", "excluded")
+"""Roles of parties whose people may ask, and agree to nothing: the custodian is independent of these."""
+
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 APPROVED: Final = "approved"
+BREAK_GLASS: Final = "break-glass"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,31 @@ Rules of this file:
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from ringfence.core.charter_document import Document, Path, show
-from ringfence.core.errors import Problem
+from ringfence.core.charter_document import Path
+from ringfence.core.charter_governance import GRANT_KINDS, GrantKind
+from ringfence.core.charter_governance_shape import (
+    GOVERNANCE_SHAPES,
+    DutyShape,
+    GovernanceShape,
+    IndependenceShape,
+)
+from ringfence.core.charter_kinds import (
+    GIVEN,
+    NAME_WORDS,
+    Code,
+    Key,
+    Name,
+    Reference,
+    References,
+    Role,
+    Shape,
+    Verbs,
+    Words,
+)
 from ringfence.core.view import ROLES, VERBS
 
 REQUIRED: Final = (
@@ -35,24 +51,6 @@ REQUIRED: Final = (
 )
 RECORDS_MAX: Final = 100_000  # records that one bulk request may touch, whatever a charter says
 RECORDS_PER_DAY_MAX: Final = 10**12
-_NAME_WORDS: Final = "a name of 1 to 63 lower-case letters, digits and `-`, starting with a letter or digit"
-_CODE_WORDS: Final = "a name of 1 to 63 lower-case letters, digits, `-` and `_`, starting with a letter or digit"
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"), Field(description=_NAME_WORDS)]
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$"), Field(description=_CODE_WORDS)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=300)]
-References = Annotated[list[Reference], Field(min_length=1, max_length=256)]
-Role = Literal["custodian", "host", "operator", "excluded", "overseer"]
-Verb = Literal["read", "write", "find", "export", "erase"]
-Verbs = Annotated[list[Verb], Field(min_length=1, max_length=5)]
-
-
-class Shape(BaseModel):
-    """A mapping of the charter: no other keys, no conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class FieldReferenceShape(Shape):
@@ -148,7 +146,7 @@ class BulkShape(Shape):
 class FlowShape(Shape):
     """One clause that permits something."""
 
-    name: Name = Field(description=_NAME_WORDS)
+    name: Name = Field(description=NAME_WORDS)
     words: Words = Field(description="what the flow is for, in words")
     who: References = Field(description="the parties that may, a list")
     countries: References = Field(alias="from", description='countries that a request may come from, or ["*"] for any')
@@ -160,6 +158,13 @@ class FlowShape(Shape):
     bulk: BulkShape | None = Field(None, description="limits for many users in one request; absent = one user only")
     downgrades_per_day_max: int = Field(
         0, ge=0, le=RECORDS_PER_DAY_MAX, description="most records a UTC day that a write may move to another class"
+    )
+    duties: list[Reference] = Field([], max_length=256, description="duties: only people who hold one of them may")
+    needs: list[GrantKind] = Field(
+        [], max_length=len(GRANT_KINDS), description="only under a grant of one of: " + ", ".join(GRANT_KINDS)
+    )
+    builds: Annotated[Literal["approved"] | None, GIVEN] = Field(
+        None, description="`approved`: only services with an approved build may"
     )
 
 
@@ -187,7 +192,7 @@ class NeverShape(Shape):
 class InvariantShape(Shape):
     """A promise that no flow breaks."""
 
-    name: Name = Field(description=_NAME_WORDS)
+    name: Name = Field(description=NAME_WORDS)
     words: Words = Field(description="the promise, in words")
     never: NeverShape = Field(description="what no flow may permit: roles or parties, verbs, classes")
 
@@ -197,7 +202,7 @@ class CharterShape(Shape):
 
     model_config = ConfigDict(json_schema_extra={"required": list(REQUIRED)}, title="Ringfence charter")
 
-    charter: Name = Field("", description=_NAME_WORDS)
+    charter: Name = Field("", description=NAME_WORDS)
     version: int = Field(1, ge=1, le=10**9, description="the version, a whole number from 1")
     words: Words | None = Field(None, description="what the charter is, in words")
     jurisdiction: JurisdictionShape | None = Field(None, description="`country` and `evidence`")
@@ -210,9 +215,19 @@ class CharterShape(Shape):
     flows: list[FlowShape] = Field([], max_length=256, description="a list of flows")
     searchable: list[SearchableShape] = Field([], max_length=64, description="a list of searchable fields")
     invariants: list[InvariantShape] = Field([], max_length=64, description="a list of invariants")
+    duties: dict[Name, DutyShape] = Field({}, max_length=64, description="a mapping of duties that people hold")
+    governance: Annotated[GovernanceShape | None, GIVEN] = Field(
+        None, description="`operations`, `orders`, `grants` and `cooling_days`"
+    )
+    independence: list[IndependenceShape] = Field(
+        [], max_length=64, description="a list of rules on who may hold a duty"
+    )
+    separations: list[Annotated[list[Reference], Field(min_length=2, max_length=64)]] = Field(
+        [], max_length=256, description="a list of lists of duties of which nobody holds two"
+    )
 
 
-_SHAPES: Final[dict[Path, type[Shape]]] = {
+SHAPES: Final[dict[Path, type[Shape]]] = {
     (): CharterShape,
     ("jurisdiction",): JurisdictionShape,
     ("jurisdiction", "evidence"): EvidenceShape,
@@ -228,7 +243,9 @@ _SHAPES: Final[dict[Path, type[Shape]]] = {
     ("searchable", "*"): SearchableShape,
     ("invariants", "*"): InvariantShape,
     ("invariants", "*", "never"): NeverShape,
+    **GOVERNANCE_SHAPES,
 }
+"""The shape at each place of the file, names and positions that the charter chooses being `*`."""
 
 
 def charter_schema() -> dict[str, Any]:
@@ -237,113 +254,3 @@ def charter_schema() -> dict[str, Any]:
     for name in ("charter", "jurisdiction", "identity"):
         schema["properties"][name].pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Give `; did you mean ...?` when a known word is near, else nothing."""
-    by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean `{by_folded[near[0]]}`?" if near else ""
-
-
-def parse_shape(document: Document) -> tuple[CharterShape, list[Problem]]:
-    """Check the document's shape; what is broken is dropped from the document, and the rest is given.
-
-    The problems are all those of the shape; the values that remain have none, so that they may be checked further.
-    """
-    if not isinstance(document.values, dict):
-        found = show(document.values)
-        return CharterShape(), [
-            document.problem((), found=found, expected="a mapping that starts with `charter: NAME`")
-        ]
-    problems = [
-        document.problem((), found=f"no `{name}`", expected=f"`{name}`: {_description((), name)}")
-        for name in REQUIRED
-        if name not in document.values
-    ]
-    first = True
-    while True:
-        try:
-            return CharterShape.model_validate(document.values), problems
-        except ValidationError as error:
-            details = error.errors(include_url=False, include_context=True)
-        if first:
-            problems += [_problem(document, detail) for detail in details]
-            first = False
-        # Dropping a value that must be there makes its mapping incomplete: the next round drops that, and so on up.
-        document.drop([_broken_path(detail) for detail in details])
-
-
-def _broken_path(detail: Any) -> Path:
-    """Give the path to drop so that this error goes away."""
-    path = _path(detail)
-    return path[:-1] if detail["type"] == "missing" else path
-
-
-def _path(detail: Any) -> Path:
-    path: Path = tuple(part for part in detail["loc"] if part != "[key]")
-    return path
-
-
-def _problem(document: Document, detail: Any) -> Problem:
-    path, kind, value = _path(detail), str(detail["type"]), detail["input"]
-    name = str(path[-1]) if path else ""
-    if kind == "missing":
-        expected = f"`{name}`: {_description(path[:-1], name)}"
-        return document.problem(path[:-1], found=f"no `{name}`", expected=expected, at_key=True)
-    if kind == "extra_forbidden":
-        known = [_alias(shape_name, info) for shape_name, info in _shape_at(path[:-1]).model_fields.items()]
-        expected = "one of " + ", ".join(known) + suggest(name, known)
-        return document.problem(path, found=f"the unknown key {show(name)}", expected=expected, at_key=True)
-    at_key = detail["loc"][-1] == "[key]"
-    expected = _expected(path, kind, value, detail.get("ctx", {}), at_key=at_key)
-    found = show(name if at_key else value)
-    if kind.endswith(("too_long", "too_short")) and isinstance(value, list | dict) and not at_key:
-        found += f" of {len(value)}"
-    return document.problem(path, found=found, expected=expected, at_key=at_key)
-
-
-def _expected(path: Path, kind: str, value: Any, context: Any, *, at_key: bool) -> str:
-    if kind == "literal_error":
-        words = str(context["expected"]).replace("'", "`")
-        return f"one of {words}{suggest(str(value), re.findall('`([^`]*)`', words))}"
-    if kind == "string_pattern_mismatch":
-        return _CODE_WORDS if "_" in str(context["pattern"]) else _NAME_WORDS
-    if kind.endswith(("too_long", "too_short")):
-        lower = context.get("min_length")
-        bound = f"at least {lower}" if lower is not None else f"at most {context['max_length']}"
-        unit = "characters" if kind.startswith("string") or at_key else "entries"
-        return f"{bound} {unit}"
-    if kind in ("greater_than_equal", "greater_than", "less_than_equal"):
-        sign = {"greater_than_equal": "at least", "greater_than": "more than", "less_than_equal": "at most"}[kind]
-        return f"{sign} {next(iter(context.values()))}"
-    return _description(path[:-1], str(path[-1]))
-
-
-def _description(path: Path, name: str) -> str:
-    """Give the words for the key `name` of the mapping at the path, or for the list or mapping that holds it."""
-    while True:
-        shape = _SHAPES.get(_pattern(path))
-        if shape is not None:
-            for field_name, info in shape.model_fields.items():
-                if _alias(field_name, info) == name:
-                    return info.description or name
-        if not path:
-            return "a value that fits the schema"
-        path, name = path[:-1], str(path[-1])
-
-
-def _shape_at(path: Path) -> type[Shape]:
-    return _SHAPES[_pattern(path)]
-
-
-def _pattern(path: Path) -> Path:
-    """Give the key of `_SHAPES` for a path: names and positions that the charter chooses become `*`."""
-    for pattern in _SHAPES:
-        if len(pattern) == len(path) and all(known in ("*", part) for known, part in zip(pattern, path, strict=True)):
-            return pattern
-    return path
-
-
-def _alias(name: str, info: Any) -> str:
-    return str(info.alias or name)

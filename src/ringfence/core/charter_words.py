@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ringfence.core.charter import ANY, PROTECTED, RECORD, Charter, Dataset, FieldReference, Flow, Invariant
+from ringfence.core.charter_governance_words import explain_conditions, explain_governance
+from ringfence.core.charter_phrases import is_or_are, join_and, join_or
 from ringfence.core.view import VERBS
 
 _ROLE_WORDS = {
@@ -32,6 +34,7 @@ def explain_charter(charter: Charter) -> str:
         ("Who may do what", _flows(charter)),
         ("What nobody may do", _invariants(charter)),
         ("How users can be looked up", _searchable(charter)),
+        *explain_governance(charter),
     ]
     return "\n".join(f"{title}\n{'-' * len(title)}\n{_wrapped(lines)}\n" for title, lines in sections)
 
@@ -71,7 +74,7 @@ def _jurisdiction(charter: Charter) -> list[str]:
 
 def _regions(charter: Charter) -> list[str]:
     return [
-        f"{region.name} ({region.country}) may hold {_and(region.holds)} data. {region.words}".rstrip()
+        f"{region.name} ({region.country}) may hold {join_and(region.holds)} data. {region.words}".rstrip()
         for region in charter.regions.values()
     ]
 
@@ -91,12 +94,14 @@ def _dataset_classes(charter: Charter, dataset: Dataset) -> str:
         for data_class in charter.classes
         if data_class != PROTECTED
     }
-    parts = [f"{_and(names)} {_is(names)} {data_class}" for data_class, names in by_class.items() if names]
+    parts = [f"{join_and(names)} {is_or_are(names)} {data_class}" for data_class, names in by_class.items() if names]
     rule = dataset.record_class
     if rule is not None:
         names = [item.name for item in dataset.fields if item.data_class == RECORD]
-        values = _and([f"{value!r} is {data_class}" for value, data_class in rule.values.items()])
-        parts.append(f"{_and(names)} {_is(names)} of the class that {rule.field} gives ({values}, any other protected)")
+        values = join_and([f"{value!r} is {data_class}" for value, data_class in rule.values.items()])
+        parts.append(
+            f"{join_and(names)} {is_or_are(names)} of the class that {rule.field} gives ({values}, any other protected)"
+        )
     return f"In it, {'; '.join(parts)}; the rest is {PROTECTED}." if parts else f"All of it is {PROTECTED}."
 
 
@@ -107,12 +112,13 @@ def _flows(charter: Charter) -> list[str]:
 
 
 def _flow(charter: Charter, flow: Flow) -> str:
-    who = _and([charter.parties[name].title for name in flow.who])
-    verbs = _and([_VERB_WORDS[verb] for verb in flow.verbs])
-    classes = "data of every class" if set(flow.classes) == set(charter.classes) else f"{_and(flow.classes)} data"
-    datasets = "every dataset" if set(flow.datasets) == set(charter.datasets) else _and(flow.datasets)
-    countries = "from any country" if flow.countries == (ANY,) else f"only from {_or(flow.countries)}"
+    who = join_and([charter.parties[name].title for name in flow.who])
+    verbs = join_and([_VERB_WORDS[verb] for verb in flow.verbs])
+    classes = "data of every class" if set(flow.classes) == set(charter.classes) else f"{join_and(flow.classes)} data"
+    datasets = "every dataset" if set(flow.datasets) == set(charter.datasets) else join_and(flow.datasets)
+    countries = "from any country" if flow.countries == (ANY,) else f"only from {join_or(flow.countries)}"
     sentences = [f"{flow.name}: {flow.words} {who} may {verbs} {classes} of {datasets}, {countries}, {_purpose(flow)}."]
+    sentences += explain_conditions(flow)
     if flow.bulk is not None:
         sentences.append(
             f"One request may touch at most {flow.bulk.records_max:,} records, "
@@ -131,7 +137,7 @@ def _flow(charter: Charter, flow: Flow) -> str:
 
 def _purpose(flow: Flow) -> str:
     noun = "purpose" if len(flow.purposes) == 1 else "purposes"
-    return f"for the {noun} {_and(flow.purposes)}"
+    return f"for the {noun} {join_and(flow.purposes)}"
 
 
 def _invariants(charter: Charter) -> list[str]:
@@ -139,39 +145,25 @@ def _invariants(charter: Charter) -> list[str]:
 
 
 def _invariant(charter: Charter, invariant: Invariant) -> str:
-    who = _or([charter.parties[name].title for name in invariant.parties]) or f"a party that is {_or(invariant.roles)}"
-    verbs = "do anything to" if set(invariant.verbs) == set(VERBS) else _or([_VERB_WORDS[v] for v in invariant.verbs])
-    classes = "any" if set(invariant.classes) == set(charter.classes) else _or(invariant.classes)
-    where = "" if set(invariant.datasets) == set(charter.datasets) else f" of {_or(invariant.datasets)}"
-    outside = f" from outside of {_and(invariant.from_outside)}" if invariant.from_outside else ""
+    titles = [charter.parties[name].title for name in invariant.parties]
+    who = join_or(titles) or f"a party that is {join_or(invariant.roles)}"
+    verbs = join_or([_VERB_WORDS[verb] for verb in invariant.verbs])
+    verbs = "do anything to" if set(invariant.verbs) == set(VERBS) else verbs
+    classes = "any" if set(invariant.classes) == set(charter.classes) else join_or(invariant.classes)
+    where = "" if set(invariant.datasets) == set(charter.datasets) else f" of {join_or(invariant.datasets)}"
+    outside = f" from outside of {join_and(invariant.from_outside)}" if invariant.from_outside else ""
     return f"{invariant.name}: {invariant.words} No rule here lets {who} {verbs} {classes} data{where}{outside}."
 
 
 def _searchable(charter: Charter) -> list[str]:
     if not charter.searchable:
         return ["Users can be looked up by nothing but their id."]
-    names = _and([f"{item.dataset}.{item.field}" for item in charter.searchable])
+    names = join_and([f"{item.dataset}.{item.field}" for item in charter.searchable])
     return [f"Users can be looked up by {names}, by whoever may look up the class of that field."]
 
 
 def _fields(references: Iterable[FieldReference]) -> str:
-    return _and([f"{item.dataset}.{item.field}" for item in references])
-
-
-def _and(names: Sequence[str]) -> str:
-    return _joined(names, "and")
-
-
-def _or(names: Sequence[str]) -> str:
-    return _joined(names, "or")
-
-
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
-def _joined(names: Sequence[str], last: str) -> str:
-    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return join_and([f"{item.dataset}.{item.field}" for item in references])
 
 
 def _wrapped(lines: Sequence[str]) -> str:

@@ -1,0 +1,218 @@
+"""What a charter says of people, in plain sentences; see `charter_words`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ringfence.core.charter import Charter, Flow
+from ringfence.core.charter_governance import (
+    BREAK_GLASS,
+    DAY_MS,
+    HOUR_MS,
+    PROPOSE_ONLY,
+    THROUGH,
+    Duty,
+    Governance,
+    Group,
+    IndependenceRule,
+    Operation,
+)
+from ringfence.core.charter_phrases import as_sentence, join_and, join_or
+
+_OPERATION_WORDS: Final = {
+    "enact-charter": "To put another version of this charter in force",
+    "admit": "To let a person in, or in again",
+    "appoint": "To give a person a duty",
+    "enrol-key": "To let a person sign with a key",
+    "grant": "To grant access for some time",
+    "approve-build": "To let a build of a service have credentials",
+    "register-service": "To let a service in",
+    "trust-issuer": "To trust an issuer of tokens",
+    "open-key-epoch": "To encrypt under a new key from then on",
+    "recover-lane": "To go on without what a writer of the ledger lost",
+    "lift": "To end a suspension",
+    "review": "To find that breaking the glass was justified, or was not",
+    "legal-demand": "To grant access because the law demands it",
+    "suspend": "To stop a flow, a party or everything",
+}
+_ORDER_WORDS: Final = {
+    "suspend": "To stop a flow, a party or everything",
+    "end-appointment": "To take a duty from a person",
+    "dismiss": "To take everything from a person",
+    "revoke-key": "To stop taking a person's key",
+    "revoke-grant": "To end a grant",
+    "narrow-grant": "To leave less of a grant",
+    "withdraw-build": "To stop a build of a service",
+    "withdraw-service": "To shut a service out",
+    "withdraw-issuer": "To stop trusting an issuer of tokens",
+    BREAK_GLASS: "To break the glass, which is to take access alone in an emergency",
+}
+_GRANT_WORDS: Final = {
+    "access": "a grant of access",
+    "legal-demand": "a grant that the law demands",
+    BREAK_GLASS: "broken glass",
+}
+_RELATION_WORDS: Final = {
+    "same-team": "is of the same team as the one who asks or gains",
+    "same-manager": "has the same manager as the one who asks or gains",
+    "directed-by-requester": "is managed or directed by the one who asks or gains, through any chain of people",
+    "appointed-by-requester": "was appointed by the one who asks",
+}
+_THROUGH_WORDS: Final = {"employer": "employs", "pay": "pays", "manager": "manages", "direction": "directs"}
+
+
+def explain_governance(charter: Charter) -> list[tuple[str, list[str]]]:
+    """Give the sections on people, each with its heading and its lines."""
+    governance = charter.governance
+    if governance is None:
+        silence = "This charter does not say. Whoever runs the system changes its rules, people and services alone."
+        return [("Who must agree to changes", [silence])]
+    return [
+        ("What duties people hold", _duties(charter, governance)),
+        ("Who may hold a duty", _independence(charter, governance)),
+        ("Who must agree to what", _operations(governance)),
+        ("What one person may do alone", _orders(governance)),
+        ("What a grant may give", _grants(governance)),
+    ]
+
+
+def explain_conditions(flow: Flow) -> list[str]:
+    """Give the sentences on what a flow asks of people and builds; none when it asks nothing of them."""
+    sentences = []
+    if flow.duties:
+        sentences.append(f"Only people with the duty {join_or(flow.duties)} may use it.")
+    if flow.needs:
+        needs = join_or([_GRANT_WORDS[kind] for kind in flow.needs])
+        sentences.append(f"A person may use it only under {needs}, and only as far as that goes.")
+    if flow.builds:
+        sentences.append("Only services with an approved build may use it.")
+    return sentences
+
+
+def _duties(charter: Charter, governance: Governance) -> list[str]:
+    lines = [_duty(charter, duty) for duty in governance.duties.values()]
+    lines += [f"Nobody holds two of {join_and(duties)}." for duties in governance.separations]
+    return lines
+
+
+def _duty(charter: Charter, duty: Duty) -> str:
+    sentences = [f"{duty.name}, of {charter.parties[duty.party].title}: {as_sentence(duty.words)}"]
+    if duty.minimum:
+        sentences.append(f"At least {_count(duty.minimum, 'person', 'people')} should hold it.")
+    if duty.veto_by:
+        who = f"any one person with the duty {join_or(duty.veto_by)}"
+        sentences.append(f"An appointment to it waits {_hours(duty.veto_ms)}, in which {who} may stop it.")
+    return " ".join(sentences)
+
+
+def _independence(charter: Charter, governance: Governance) -> list[str]:
+    cooling = _count(governance.cooling_ms // DAY_MS, "more day", "more days")
+    return [
+        *(_rule(charter, rule) for rule in governance.independence),
+        *_gaps(charter, governance),
+        "What is not known of a person, or of anyone above that person, counts against that person.",
+        f"A tie to a party, a manager or a team that ended counts for {cooling}.",
+        "From the record of a fact that breaks a rule on, the person has no authority until let in again.",
+    ]
+
+
+def _gaps(charter: Charter, governance: Governance) -> list[str]:
+    """Say which power over whom no rule speaks of, for the parties that the people here should be independent of."""
+    duties_by_gap: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for duty in governance.duties.values():
+        for party in charter.parties.values():
+            if party.role not in PROPOSE_ONLY or party.name == duty.party:
+                continue
+            rules = [rule for rule in governance.independence if duty.name in rule.duties and party.role in rule.roles]
+            ways = tuple(way for way in THROUGH if not any(way in rule.through for rule in rules))
+            if ways:
+                duties_by_gap.setdefault((party.title, ways), []).append(duty.name)
+    return [
+        f"No rule here keeps the duty {join_or(duties)} from someone whom {title} "
+        f"{join_or([_THROUGH_WORDS[way] for way in ways])}."
+        for (title, ways), duties in duties_by_gap.items()
+    ]
+
+
+def _rule(charter: Charter, rule: IndependenceRule) -> str:
+    asked = []
+    if rule.roles:
+        parties = [party.title for party in charter.parties.values() if party.role in rule.roles]
+        whom = join_or(parties) or f"a party that is {join_or(rule.roles)}"
+        power = join_or([_THROUGH_WORDS[way] for way in rule.through])
+        asked.append(f"is someone whom {whom} {power}, directly or through any chain of people")
+    if rule.residence:
+        asked.append(f"lives anywhere but in {join_or(rule.residence)}")
+    if rule.works_in:
+        asked.append(f"works anywhere but in {join_or(rule.works_in)}")
+    if rule.devices_of:
+        owners = join_or([charter.parties[name].title for name in rule.devices_of])
+        asked.append(f"works on devices of anyone but {owners}")
+    words, duties = as_sentence(rule.words), join_or(rule.duties)
+    return f"{rule.name}: {words} Nobody may hold the duty {duties} {_clauses(asked)}."
+
+
+def _operations(governance: Governance) -> list[str]:
+    return [
+        "Whoever agrees signs the exact words of the request with a key of their own. Nobody agrees to what they ask "
+        "for themselves or would gain from. A person counts once, whichever duties that person holds.",
+        *(_operation(operation) for operation in governance.operations.values()),
+    ]
+
+
+def _operation(operation: Operation) -> str:
+    sentences = [f"{_OPERATION_WORDS[operation.name]} ({operation.name}): {join_or(operation.propose)} may ask."]
+    ways = [join_and([_group(group) for group in groups]) for groups in operation.alternatives]
+    if len(ways) == 1:
+        sentences.append(f"Needed is the agreement of {ways[0]}.")
+    else:
+        numbered = [f"({number}) {way}" for number, way in enumerate(ways, start=1)]
+        sentences.append(f"Needed is one of these agreements: {'; or '.join(numbered)}.")
+    if operation.never:
+        relations = [_RELATION_WORDS[name] for name in operation.never]
+        sentences.append(f"Nobody may agree {_clauses(relations)}.")
+    sentences.append(f"A request stays open for at most {_hours(operation.expires_ms_max)}.")
+    return " ".join(sentences)
+
+
+def _group(group: Group) -> str:
+    return f"{_count(group.count, 'person', 'people')} with the duty {join_or(group.duties)}"
+
+
+def _orders(governance: Governance) -> list[str]:
+    return [
+        "Each of these takes effect at once, by one signature. All but the last only take authority away.",
+        *(_order(name, duties) for name, duties in governance.orders.items()),
+    ]
+
+
+def _order(name: str, duties: Sequence[str]) -> str:
+    who = f"any one person with the duty {join_or(duties)}" if duties else "nobody may"
+    return f"{_ORDER_WORDS[name]} ({name}): {who}."
+
+
+def _grants(governance: Governance) -> list[str]:
+    limits = governance.grants
+    records, alone = f"{limits.records_max:,}", f"{limits.break_glass_records_max:,}"
+    lines = [f"A grant lasts at most {_hours(limits.lasts_ms_max)} and covers at most {records} records in all."]
+    if governance.orders[BREAK_GLASS]:
+        lines.append(
+            f"Broken glass gives access for at most {_hours(limits.break_glass_lasts_ms_max)} and to at most {alone} "
+            f"records. It must be reviewed within {_hours(limits.break_glass_review_ms)}; "
+            "one that was not reviewed keeps the next from being opened."
+        )
+    return lines
+
+
+def _clauses(conditions: Sequence[str]) -> str:
+    """Give conditions on a person, any of which is meant."""
+    return "who " + "; or who ".join(conditions)
+
+
+def _hours(time_ms: int) -> str:
+    return _count(time_ms // HOUR_MS, "hour", "hours")
+
+
+def _count(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

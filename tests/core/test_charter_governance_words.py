@@ -1,0 +1,105 @@
+"""What a charter says of people, as those who will sign it read it."""
+
+from __future__ import annotations
+
+from ringfence.core.charter import parse_charter
+from ringfence.core.charter_governance import OPERATIONS, ORDERS
+from ringfence.core.charter_words import explain_charter
+from tests.core.governed_charter import GOVERNED, governance_of, governed_charter
+from tests.core.small_charter import small_charter
+
+
+def lines_of(text: str = GOVERNED) -> list[str]:
+    """Give the explanation of a charter, line by line."""
+    return explain_charter(parse_charter(text.encode(), file="governed.yaml")).splitlines()
+
+
+def line_of(start: str, text: str = GOVERNED) -> str:
+    """Give the one line that starts so, after its dash."""
+    (line,) = [line for line in lines_of(text) if line.startswith(f"- {start}")]
+    return line.removeprefix("- ")
+
+
+def test_every_duty_rule_operation_and_order_is_told() -> None:
+    governance = governance_of(governed_charter())
+    words = explain_charter(governed_charter())
+    rules = [rule.name for rule in governance.independence]
+    told = [f"- {name}" for name in (*governance.duties, *rules)] + [f"({name}):" for name in (*OPERATIONS, *ORDERS)]
+    assert [item for item in told if item not in words] == []
+
+
+def test_and_and_or_cannot_be_taken_for_each_other() -> None:
+    assert (
+        "Needed is one of these agreements: (1) 2 people with the duty officer and 1 person with the duty monitor; "
+        "or (2) 2 people with the duty officer and 3 people with the duty registrar or engineer."
+    ) in line_of("To put another version")
+    assert "Needed is the agreement of 1 person with the duty monitor and 1 person with the duty officer." in line_of(
+        "To end a suspension"
+    )
+
+
+def test_who_may_ask_and_who_may_not_agree_is_told() -> None:
+    grant = line_of("To grant access for some time")
+    assert grant.startswith("To grant access for some time (grant): engineer may ask.")
+    for relation in ("same team", "same manager", "managed or directed by", "appointed by the one who asks"):
+        assert relation in grant
+    assert grant.endswith("A request stays open for at most 24 hours.")
+    assert "Nobody may agree" not in line_of("To let a person in")
+    assert any("Nobody agrees to what they ask for themselves" in line for line in lines_of())
+
+
+def test_veto_minimum_and_separations_are_told_where_there_are_any() -> None:
+    officer = line_of("officer, of Keeper")
+    assert "At least 3 people should hold it." in officer
+    assert "An appointment to it waits 48 hours, in which any one person with the duty monitor may stop it." in officer
+    assert line_of("engineer, of Keeper") == "engineer, of Keeper: works with the data."
+    assert "- Nobody holds two of engineer and officer." in lines_of()
+
+
+def test_rules_of_independence_are_told_with_what_they_ask() -> None:
+    assert line_of("free-of-the-parent").endswith(
+        "Nobody may hold the duty engineer, officer, registrar or monitor who is someone whom App or Parent employs, "
+        "pays, manages or directs, directly or through any chain of people."
+    )
+    assert line_of("at-home").endswith(
+        "who lives anywhere but in NO; or who works anywhere but in NO or SE; or who works on devices of anyone but "
+        "Keeper."
+    )
+    assert any("ended counts for 100 more days" in line for line in lines_of())
+
+
+def test_duties_that_no_rule_keeps_independent_are_told() -> None:
+    def gaps(text: str) -> list[str]:
+        return [line for line in lines_of(text) if line.startswith("- No rule here keeps")]
+
+    assert gaps(GOVERNED) == [
+        "- No rule here keeps the duty shipper from someone whom Parent employs, pays, manages or directs."
+    ]
+    assert gaps(GOVERNED.replace("[employer, pay, manager, direction]", "[employer, pay]"))[0] == (
+        "- No rule here keeps the duty engineer, officer, registrar or monitor "
+        "from someone whom App manages or directs."
+    )
+
+
+def test_grants_and_broken_glass_are_told_with_their_limits() -> None:
+    assert "- A grant lasts at most 8 hours and covers at most 1,000 records in all." in lines_of()
+    glass = line_of("Broken glass gives")
+    for limit in ("at most 2 hours", "at most 50 records", "within 24 hours", "keeps the next from being opened"):
+        assert limit in glass
+    sealed = GOVERNED.replace("break-glass: [engineer]", "break-glass: []")
+    assert not any(line.startswith("- Broken glass gives") for line in lines_of(sealed))
+    assert line_of("To break the glass", sealed).endswith("(break-glass): nobody may.")
+
+
+def test_flow_is_told_with_what_it_asks_of_people_and_builds() -> None:
+    helping = line_of("helping:")
+    assert "Only people with the duty engineer may use it." in helping
+    assert "A person may use it only under a grant of access or broken glass" in helping
+    assert "Only services with an approved build may use it." in line_of("serving-by-build:")
+    assert "use it" not in line_of("serving:")
+
+
+def test_charter_that_says_nothing_of_people_is_told_to_say_nothing() -> None:
+    silence = "Whoever runs the system changes its rules, people and services alone."
+    assert silence in explain_charter(small_charter())
+    assert silence not in explain_charter(governed_charter())
