@@ -18,6 +18,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
+from immutables import Map
+
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import Operation
 from ringfence.core.errors import ProofInvalidError
@@ -34,7 +36,7 @@ from ringfence.core.governance.signing import (
     verify_by_key,
 )
 from ringfence.core.governance.standing import Approval, Member, Proposal, Standing
-from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE
+from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE, Statement
 from ringfence.core.state import State
 
 PROPOSALS_OPEN_MAX: Final = 10_000
@@ -72,17 +74,11 @@ def propose(
             expected=f"up to {operation.expires_ms_max // 1000} s from now",
             found=f"{(rule.expires_ms - at_ms) // 1000} s",
         )
-    subjects = identity = None
+    statement = None
     if signed is not None:
-        statement = read_statement(
-            state, signed, namespace=PROPOSE, by=rule.by, change=rule.change, at_ms=at_ms, place=place
-        )
-        if statement.expires_ms != rule.expires_ms:
-            raise ProofInvalidError("a proposal expires at another time than its statement", place=place)
-        verify_by_key(standing, signed, signed.statement, key=rule.key, namespace=PROPOSE, place=place)
+        statement = _read_proposed(state, rule, signed, at_ms=at_ms, place=place)
         standing = use_statement(state, standing, signed.statement, place=place)
-        subjects = frozenset(statement.subjects)
-        identity = (statement.identity.issuer, statement.identity.subject) if statement.identity else None
+    identity = statement.identity if statement else None
     proposal = Proposal(
         number=rule.number,
         by=rule.by,
@@ -91,25 +87,42 @@ def propose(
         at_ms=at_ms,
         epoch=state.epoch + 1,
         expires_ms=rule.expires_ms,
-        subjects=subjects,
-        identity=identity,
+        subjects=frozenset(statement.subjects) if statement else None,
+        identity=(identity.issuer, identity.subject) if identity else None,
         statement=signed.statement if signed else b"",
         charter=charter,
     )
     check_possible(state, proposal, at_ms=at_ms, place=place)
-    open_now = standing.proposals
-    for number, other in standing.proposals.items():
-        if at_ms >= other.expires_ms:
-            open_now = open_now.delete(number)
-    if len(open_now) >= PROPOSALS_OPEN_MAX:
-        raise ProofInvalidError(f"more than {PROPOSALS_OPEN_MAX} proposals are open", place=place)
     standing = replace(
         standing,
-        proposals=open_now.set(rule.number, proposal),
+        proposals=_not_expired(standing, at_ms=at_ms, place=place).set(rule.number, proposal),
         proposal_last=rule.number,
         withheld=standing.withheld + (signed is None),
     )
     return replace(state, standing=standing)
+
+
+def _read_proposed(state: State, rule: Proposed, signed: Signed, *, at_ms: int, place: str) -> Statement:
+    """Read the statement that a proposal rests on, its signature checked."""
+    standing = state.governed
+    statement = read_statement(
+        state, signed, namespace=PROPOSE, by=rule.by, change=rule.change, at_ms=at_ms, place=place
+    )
+    if statement.expires_ms != rule.expires_ms:
+        raise ProofInvalidError("a proposal expires at another time than its statement", place=place)
+    verify_by_key(standing, signed, signed.statement, key=rule.key, namespace=PROPOSE, place=place)
+    return statement
+
+
+def _not_expired(standing: Standing, *, at_ms: int, place: str) -> Map[int, Proposal]:
+    """Forget proposals that have expired, so that those that are open stay few."""
+    proposals = standing.proposals
+    for number, other in standing.proposals.items():
+        if at_ms >= other.expires_ms:
+            proposals = proposals.delete(number)
+    if len(proposals) >= PROPOSALS_OPEN_MAX:
+        raise ProofInvalidError(f"more than {PROPOSALS_OPEN_MAX} proposals are open", place=place)
+    return proposals
 
 
 def approve(state: State, rule: Approved, signed: Signed | None, *, at_ms: int, place: str) -> State:
