@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sshsig.binary_io import SshWriter
 from sshsig.sshsig import SshsigSignature, SshsigWrapper
 
+from ringfence.core import changes as c
 from ringfence.core import entry as e
+from ringfence.core import governed_entry as g
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governance import changes as c
-from ringfence.core.governance import entries as g
 from ringfence.core.governance.founding import (
     FOUND,
     Founding,
@@ -29,7 +29,6 @@ from ringfence.core.governance.founding import (
     render_founding,
     render_founding_opening,
 )
-from ringfence.core.governance.people import PersonFacts, record, render_facts
 from ringfence.core.governance.recording import find_effects
 from ringfence.core.governance.statement import (
     APPROVE,
@@ -40,6 +39,7 @@ from ringfence.core.governance.statement import (
     digest_statement,
     render_statement,
 )
+from ringfence.core.register import PersonFacts, record, render_facts
 from ringfence.core.state import EMPTY, State
 
 ORIGIN = "ledger.example.org/governed"

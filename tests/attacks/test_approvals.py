@@ -6,11 +6,11 @@ import hashlib
 
 import pytest
 
+from ringfence.core import changes as c
 from ringfence.core import entry as e
+from ringfence.core import governed_entry as g
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
-from ringfence.core.governance import changes as c
-from ringfence.core.governance import entries as g
 from ringfence.core.governance.statement import APPROVE
 from tests.governed import CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign
 

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from ringfence.core import changes
 from ringfence.core.charter import parse_charter
 from ringfence.core.charter_governance import (
     ALTERNATIVES_MAX,
@@ -19,7 +20,6 @@ from ringfence.core.charter_governance import (
     Group,
     IndependenceRule,
 )
-from ringfence.core.governance import changes
 from tests.core.governed_charter import GOVERNED, changed, governance_of, governed_charter
 from tests.core.small_charter import SMALL, problems_of, small_charter
 

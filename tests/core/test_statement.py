@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ringfence.core import changes as c
 from ringfence.core.entry import Identity
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance import changes as c
 from ringfence.core.governance.change_shape import SHAPES
 from ringfence.core.governance.statement import (
     APPROVE,

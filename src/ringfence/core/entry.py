@@ -17,9 +17,9 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from ringfence.core.changes import EnactCharter
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.changes import EnactCharter
-from ringfence.core.governance.entries import (
+from ringfence.core.governed_entry import (
     Approved,
     Carried,
     Declined,

@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from ringfence.core import entry as e
+from ringfence.core import governed_entry as g
+from ringfence.core.changes import EnactCharter
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.enacting import enact
 from ringfence.core.engines import ENGINES
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
-from ringfence.core.governance import entries as g
-from ringfence.core.governance.changes import EnactCharter
 from ringfence.core.governance.founding import approve_founding_build, begin_standing, check_founders
 from ringfence.core.governance.orders import order
-from ringfence.core.governance.people import PersonFacts, parse_facts
 from ringfence.core.governance.proposals import approve, carry, decline, propose
 from ringfence.core.governance.recording import fold_people
 from ringfence.core.lane import AUTHORITY_LANE, leaf_hash
+from ringfence.core.register import PersonFacts, parse_facts
 from ringfence.core.state import Lane, Principal, State, digest_state, without_identity
 
 ERASE_DUTIES: Final = ("authority", "gateway")

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.engines import decide
 from ringfence.core.entry import Access
-from ringfence.core.governance.changes import EVERYTHING, FLOW, PARTY
-from ringfence.core.governance.standing import GivenGrant, Member, Standing
+from ringfence.core.standing import GivenGrant, Member, Standing
 from ringfence.core.state import State
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
 

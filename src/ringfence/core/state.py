@@ -17,7 +17,7 @@ from immutables import Map
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import Governance
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.standing import Standing, digest_standing
+from ringfence.core.standing import Standing, digest_standing
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ringfence.core.changes import operation_of
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
-from ringfence.core.governance.changes import operation_of
 from ringfence.core.governance.proposals import asked_duties, veto_holders, why_not_carried
-from ringfence.core.governance.standing import GivenGrant, Proposal
 from ringfence.core.governance.statement import STATEMENT_SIZE_BYTES_MAX
+from ringfence.core.standing import GivenGrant, Proposal
 from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.bodies import Body

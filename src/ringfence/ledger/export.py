@@ -29,7 +29,7 @@ from ringfence.core.checkpoint import Checkpoint, open_checkpoint
 from ringfence.core.detail import parse_detail
 from ringfence.core.entry import RULE_PREFIX, parse_entry, public_file
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError, ProofInvalidError
-from ringfence.core.governance.entries import PeopleRecorded
+from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import FACTS, KeyCustody, Store
 from ringfence.core.signed_note import VerifierKey, render_vkey

@@ -13,7 +13,7 @@ from ringfence.core import entry as e
 from ringfence.core.detail import parse_detail
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governance.entries import PeopleRecorded
+from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_seal
 from ringfence.core.ports import FACTS, KeyCustody, Store, StoredRule
 from ringfence.core.state import EMPTY, State

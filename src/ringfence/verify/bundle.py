@@ -25,7 +25,7 @@ from typing import Final
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import ENTRY_SIZE_BYTES_MAX, OPENING_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.governance.people import FACTS_SIZE_BYTES_MAX
+from ringfence.core.register import FACTS_SIZE_BYTES_MAX
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX
 from ringfence.core.tiles import (
     ENTRIES_LEVEL,

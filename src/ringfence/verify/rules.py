@@ -27,7 +27,7 @@ from ringfence.core.entry import (
 )
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governance.entries import PeopleRecorded
+from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf

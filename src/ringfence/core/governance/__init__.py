@@ -1,6 +1,7 @@
-"""Governance: people, what they may ask for, who must agree, and what follows. Pure.
+"""Governance: what people may ask for, who must agree, and what follows. Pure.
 
-`changes` what can be asked for · `statement` the bytes that people sign · `people` the register ·
-`independence` who may hold a duty · `quorum` who must agree · `standing` what it all comes to in the state ·
-`folding` how each entry changes that.
+`statement` (`change_shape`, `wording`) the bytes that people sign, and what they say in words · `signing` who may sign
+· `founding` how it begins · `recording` what facts about people take away · `independence` who may hold a duty ·
+`quorum` who must agree · `proposals`, `orders` how a change comes about · `conditions`, `effects` what it needs, what
+it does. The values are in `core`: `changes`, `governed_entry`, `register`, `standing`.
 """

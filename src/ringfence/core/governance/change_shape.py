@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+from ringfence.core import changes as c
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance import changes as c
 from ringfence.core.signatures import read_key
 from ringfence.core.view import VERBS
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance import changes as c
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.recording import MEMBERS_MAX
-from ringfence.core.governance.standing import Proposal, Standing
+from ringfence.core.standing import Proposal, Standing
 from ringfence.core.state import State
 from ringfence.core.view import VERBS
 

@@ -19,11 +19,11 @@ from immutables import Map
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.entries import Founder
 from ringfence.core.governance.independence import find_conflicts
-from ringfence.core.governance.people import PersonFacts, Register, record
-from ringfence.core.governance.standing import Appointment, Build, Member, SigningKey, Standing
+from ringfence.core.governed_entry import Founder
+from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.signatures import verify_signature
+from ringfence.core.standing import Appointment, Build, Member, SigningKey, Standing
 
 FOUND: Final = "found@ringfence"
 FOUNDERS_MIN: Final = 3

@@ -20,13 +20,12 @@ from typing import Final
 
 from immutables import Map
 
+from ringfence.core import changes as c
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import Operation
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance import changes as c
 from ringfence.core.governance.conditions import check_possible
 from ringfence.core.governance.effects import apply
-from ringfence.core.governance.entries import Approved, Carried, Declined, Proposed, Signed
 from ringfence.core.governance.independence import approver_conflicts
 from ringfence.core.governance.quorum import is_enough, render_requirement
 from ringfence.core.governance.signing import (
@@ -35,8 +34,9 @@ from ringfence.core.governance.signing import (
     use_statement,
     verify_by_key,
 )
-from ringfence.core.governance.standing import Approval, Member, Proposal, Standing
 from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE, Statement
+from ringfence.core.governed_entry import Approved, Carried, Declined, Proposed, Signed
+from ringfence.core.standing import Approval, Member, Proposal, Standing
 from ringfence.core.state import State
 
 PROPOSALS_OPEN_MAX: Final = 10_000

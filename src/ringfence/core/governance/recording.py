@@ -16,10 +16,10 @@ from typing import Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.entries import PeopleRecorded
 from ringfence.core.governance.independence import find_conflicts
-from ringfence.core.governance.people import PersonFacts, Register, record
-from ringfence.core.governance.standing import Member, Standing
+from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.register import PersonFacts, Register, record
+from ringfence.core.standing import Member, Standing
 
 MEMBERS_MAX: Final = 800
 """Most members at a time: what one entry must be able to suspend all of."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from ringfence.core.changes import AnyChange
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.governance.changes import AnyChange
-from ringfence.core.governance.entries import Signed
-from ringfence.core.governance.standing import Member, Standing
 from ringfence.core.governance.statement import Statement, check_namespace, digest_statement, parse_statement
+from ringfence.core.governed_entry import Signed
 from ringfence.core.signatures import verify_signature
+from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 
 CLOCK_SKEW_MS_MAX: Final = 5 * 60_000

@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
+from ringfence.core import changes as c
 from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance import changes as c
 from ringfence.core.governance.change_shape import (
     DIGEST_BYTES,
     NUMBER_MAX,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
-from ringfence.core.governance import changes as c
+from ringfence.core import changes as c
 from ringfence.core.signatures import fingerprint, read_key
 
 # Letters and marks that show nothing, though `str.isprintable` takes them; the marks would sit on what is before them.

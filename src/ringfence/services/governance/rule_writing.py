@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governance.entries import PeopleRecorded
+from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.state import State
 from ringfence.services.jobs import Prepared
 from ringfence.services.keeper import RuleKeeper

@@ -13,14 +13,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, NotFoundError
-from ringfence.core.governance import changes as c
-from ringfence.core.governance.entries import Approved, Carried, Declined, Ordered, Proposed, Signed
 from ringfence.core.governance.proposals import why_not_carried
-from ringfence.core.governance.standing import Proposal, SigningKey
 from ringfence.core.governance.statement import Statement, parse_statement
+from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
 from ringfence.core.signatures import key_of_signature
+from ringfence.core.standing import Proposal, SigningKey
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 

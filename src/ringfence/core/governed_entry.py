@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ringfence.core.governance.changes import AnyChange
+from ringfence.core.changes import AnyChange
 from ringfence.core.leaf import Leaf
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import msgspec
 from immutables import Map
 
+from ringfence.core.changes import AnyChange, Grant
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import Operation
-from ringfence.core.governance.changes import AnyChange, Grant
-from ringfence.core.governance.people import Register
+from ringfence.core.register import Register
 
 
 @dataclass(frozen=True, slots=True)
