@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import strategies as st
 
 from ringfence.core import changes as c
@@ -13,6 +11,7 @@ from ringfence.core.entry import Identity, commit, render_opening
 from ringfence.core.governance.change_shape import LASTS_MS_MAX, NUMBER_MAX, RECORDS_MAX, VERSION_MAX
 from ringfence.core.governance.statement import LIFETIME_MS_MAX, LIFETIME_MS_MIN, TIME_MS_MAX, Statement
 from ringfence.core.view import VERBS
+from tests.core.ssh_keys import file_key, hardware_key
 
 AT_MS: Final = 1_767_225_600_000  # 2026-01-01
 HOUR_MS: Final = 3_600_000
@@ -20,29 +19,6 @@ GENESIS: Final = bytes(range(32))
 IDENTITY: Final = Identity(issuer="https://idp.example.com", subject="ada")
 SALT: Final = bytes(range(16))
 SUBJECT: Final = bytes(range(100, 116))
-
-
-def file_key(seed: int) -> bytes:
-    """Give the public key, in wire form, of the key pair with this seed."""
-    private = Ed25519PrivateKey.from_private_bytes(seed.to_bytes(32, "big"))
-    return wire(b"ssh-ed25519", private.public_key().public_bytes_raw())
-
-
-def hardware_key(seed: int, application: bytes = b"ssh:") -> bytes:
-    """Give the wire form of a hardware key, whose private half a test has."""
-    private = Ed25519PrivateKey.from_private_bytes(seed.to_bytes(32, "big"))
-    return wire(b"sk-ssh-ed25519@openssh.com", private.public_key().public_bytes_raw(), application)
-
-
-def wire(*strings: bytes) -> bytes:
-    """Give strings as the SSH protocol writes them."""
-    return b"".join(len(string).to_bytes(4, "big") + string for string in strings)
-
-
-def key_line(key: bytes, algorithm: str = "ssh-ed25519") -> str:
-    """Give a key as a `.pub` file has it, written apart from the code under test."""
-    return f"{algorithm} {base64.b64encode(key).decode()} someone@example.com\n"
-
 
 GRANT: Final = c.Grant(
     kind=c.ACCESS,

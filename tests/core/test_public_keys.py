@@ -24,7 +24,7 @@ from ringfence.core.signatures import (
     render_public_key,
 )
 from tests.core.mutation import mutated
-from tests.core.statements import file_key, hardware_key, key_line, wire
+from tests.core.ssh_keys import file_key, hardware_key, key_line, wire
 
 FILE_KEY = file_key(1)
 HARDWARE_KEY = hardware_key(1)

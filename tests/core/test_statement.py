@@ -33,6 +33,7 @@ from ringfence.core.governance.statement import (
 )
 from ringfence.core.governance.wording import quote, show_duration, show_time
 from tests.core.mutation import mutated
+from tests.core.ssh_keys import file_key, wire
 from tests.core.statements import (
     AT_MS,
     EACH_CHANGE,
@@ -41,10 +42,8 @@ from tests.core.statements import (
     SALT,
     SUBJECT,
     digests,
-    file_key,
     make_statement,
     statements,
-    wire,
 )
 
 ALL_KINDS = (*c.GIVING_TYPES, *c.TAKING_TYPES)
