@@ -6,14 +6,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sshsig.binary_io import SshWriter
-from sshsig.sshsig import SshsigSignature, SshsigWrapper
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
@@ -40,6 +37,7 @@ from ringfence.core.governance.statement import (
     render_statement,
 )
 from ringfence.core.register import PersonFacts, record, render_facts
+from ringfence.core.signatures import parse_public_key, sign_message
 from ringfence.core.state import EMPTY, State
 
 ORIGIN = "ledger.example.org/governed"
@@ -160,27 +158,13 @@ def key_of(name: str) -> Ed25519PrivateKey:
 
 def public_key_of(name: str) -> bytes:
     """Give somebody's public key in OpenSSH's wire format."""
-    raw = key_of(name).public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    packet = SshWriter(io.BytesIO())
-    packet.write_string(b"ssh-ed25519")
-    packet.write_string(raw)
-    return packet.output_fh.getvalue()
+    line = key_of(name).public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return parse_public_key(line.decode())
 
 
 def sign(name: str, message: bytes, namespace: str) -> bytes:
     """Sign as `ssh-keygen -Y sign` does."""
-    wrapped = SshsigWrapper(
-        namespace=namespace.encode(), hash_algo=b"sha512", hash=hashlib.sha512(message).digest()
-    ).to_bytes()
-    blob = SshWriter(io.BytesIO())
-    blob.write_string(b"ssh-ed25519")
-    blob.write_string(key_of(name).sign(wrapped))
-    signature = SshsigSignature.__new__(SshsigSignature)
-    signature.public_key = public_key_of(name)
-    signature.namespace = namespace.encode()
-    signature.hash_algo = b"sha512"
-    signature.signature = blob.output_fh.getvalue()
-    return bytes(signature)
+    return sign_message(message, namespace=namespace, key=key_of(name))
 
 
 def facts(number: int, name: str, **told: object) -> PersonFacts:

@@ -53,7 +53,9 @@ PURE_STANDARD_LIBRARY = frozenset(
         "zlib",
     }
 )
-PURE_LIBRARIES = frozenset({"cryptography", "msgspec", "pydantic", "pydantic_core", "ruamel.yaml", "sshsig"})
+PURE_LIBRARIES = frozenset(
+    {"cryptography", "immutables", "msgspec", "pydantic", "pydantic_core", "ruamel.yaml", "sshsig"}
+)
 CORE_MAY_IMPORT = PURE_STANDARD_LIBRARY | PURE_LIBRARIES | {"ringfence.core"}
 
 # Of Ringfence, the client sees itself and the error tree.

@@ -104,7 +104,7 @@ def sets(items: st.SearchStrategy[str], least: int = 1) -> st.SearchStrategy[tup
 
 FIELDS: Final[dict[type[c.Change], dict[str, st.SearchStrategy[Any]]]] = {
     c.EnactCharter: {"name": names, "version": st.integers(1, VERSION_MAX), "digest": digests, "engine": names},
-    c.Admit: {"person": numbers, "party": names},
+    c.Admit: {"person": numbers, "party": names, "until_ms": st.integers(0, 2**40)},
     c.Appoint: {"person": numbers, "duty": names},
     c.EnrolKey: {"person": numbers, "key": keys},
     c.Grant: {

@@ -206,7 +206,12 @@ BAD_FIELDS: dict[type[c.Change], dict[str, list[Any]]] = {
         "digest": TOO_MUCH["digest"],
         "engine": TOO_MUCH["name"],
     },
-    c.Admit: {"person": TOO_MUCH["number"], "party": TOO_MUCH["name"], "identity": [*TOO_MUCH["digest"], bytes(32)]},
+    c.Admit: {
+        "person": TOO_MUCH["number"],
+        "party": TOO_MUCH["name"],
+        "identity": [*TOO_MUCH["digest"], bytes(32)],
+        "until_ms": [-1, 2**60],
+    },
     c.Appoint: {"person": TOO_MUCH["number"], "duty": TOO_MUCH["name"]},
     c.EnrolKey: {"person": TOO_MUCH["number"], "key": [b"", bytes(51), file_key(1)[:-1], wire(b"ssh-rsa", b"x")]},
     c.Grant: {

@@ -276,27 +276,3 @@ def _invalid(message: str, place: str) -> InvalidInputError:
     return InvalidInputError(
         message, place=place, hint=f"give a key of {' or '.join(ALGORITHMS)}, as `ssh-keygen -t ed25519` makes"
     )
-
-
-def verify_signature(signature: bytes, message: bytes, *, namespace: str, key: bytes) -> None:
-    import io
-
-    from sshsig.sshsig import SshsigSignature, do_sshsig_verify
-
-    from ringfence.core.errors import ProofInvalidError
-
-    try:
-        outer = SshsigSignature(signature)
-    except Exception as error:
-        raise ProofInvalidError(f"no signature: {error}") from None
-    if outer.public_key != key:
-        raise ProofInvalidError("it is by another key")
-    result = do_sshsig_verify(outer, io.BytesIO(message), namespace)
-    if isinstance(result, Exception):
-        raise ProofInvalidError(f"bad signature: {result}")
-
-
-def key_of_signature(signature: bytes) -> bytes:
-    from sshsig.sshsig import SshsigSignature
-
-    return SshsigSignature(signature).public_key

@@ -19,6 +19,7 @@ from ringfence.core.view import VERBS
 NUMBER_MAX: Final = 2**53 - 1  # what every JSON reader says exactly
 VERSION_MAX: Final = 10**9
 RECORDS_MAX: Final = 10**12
+TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 LASTS_MS_MAX: Final = 366 * 24 * 3_600_000
 NAMES_MAX: Final = 256
 FIELDS_MAX: Final = 100
@@ -105,7 +106,7 @@ _LASTS: Final = _whole(1, LASTS_MS_MAX)
 SHAPES: Final[Mapping[type[c.Change], Mapping[str, Check]]] = MappingProxyType(
     {
         c.EnactCharter: {"name": _name, "version": _whole(1, VERSION_MAX), "digest": _digest, "engine": _name},
-        c.Admit: {"person": _NUMBER, "party": _name, "identity": _digest},
+        c.Admit: {"person": _NUMBER, "party": _name, "identity": _digest, "until_ms": _whole(0, TIME_MS_MAX)},
         c.Appoint: {"person": _NUMBER, "duty": _name},
         c.EnrolKey: {"person": _NUMBER, "key": _public_key},
         c.Grant: {

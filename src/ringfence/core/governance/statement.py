@@ -26,6 +26,7 @@ from ringfence.core.governance.change_shape import (
     DIGEST_BYTES,
     NUMBER_MAX,
     REASON_CHARACTERS_MAX,
+    TIME_MS_MAX,
     TITLE_CHARACTERS_MAX,
     check_change,
 )
@@ -34,7 +35,6 @@ from ringfence.core.governance.wording import count_of, describe_change, quote, 
 STATEMENT_SIZE_BYTES_MAX: Final = 48 * 1024
 LIFETIME_MS_MIN: Final = 60_000
 LIFETIME_MS_MAX: Final = 30 * 24 * 3_600_000
-TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 NONCE_SIZE_BYTES: Final = 16
 TICKET_CHARACTERS_MAX: Final = 200
 SUBJECTS_MAX: Final = 1000

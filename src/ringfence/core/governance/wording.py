@@ -88,6 +88,7 @@ def _describe_giving(change: c.Giving) -> list[str]:
                 f"Admit person {change.person} as a member of the party {change.party}.",
                 "The person may call the gateway, may be given duties, and is cleared of an earlier suspension.",
                 f"The commitment to the person's identity is {change.identity.hex()}.",
+                f"This ends at {show_time(change.until_ms)}." if change.until_ms else "No end of this is known.",
             ]
         case c.Appoint():
             return [f"Give the duty {change.duty} to person {change.person}."]

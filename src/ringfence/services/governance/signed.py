@@ -19,7 +19,7 @@ from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError,
 from ringfence.core.governance.proposals import why_not_carried
 from ringfence.core.governance.statement import Statement, parse_statement
 from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
-from ringfence.core.signatures import key_of_signature
+from ringfence.core.signatures import read_signature
 from ringfence.core.standing import Proposal, SigningKey
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
@@ -182,7 +182,7 @@ def find_key(state: State, signature: bytes) -> SigningKey:
         InvalidInputError: it is no signature.
         DeniedError: the key is not enrolled.
     """
-    public = key_of_signature(signature)
+    public = read_signature(signature).key
     for key in state.governed.keys.values():
         if key.key == public:
             return key
