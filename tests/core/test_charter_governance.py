@@ -219,6 +219,7 @@ MISTAKES = {
     "operator stops an appointment": ("veto: {by: [monitor],", "veto: {by: [⟦shipper],", "`shipper`", "only propose"),
     "unknown duty stops": ("veto: {by: [monitor],", "veto: {by: [⟦moniter],", "`moniter`", "`monitor`"),
     "no time to stop": ("veto: {by: [monitor], hours: 48}", "veto: {by: [monitor], hours: ⟦0}", "0", "at least 1"),
+    "longer to stop than a request stays open": ("hours: 48}", "hours: ⟦72}", "72", "fewer than the 72"),
     "unknown relation": ("never: [same-team]", "never: [⟦same-teem]", "`same-teem`", "did you mean `same-team`"),
     "relation twice": ("never: [same-team]", "never: [same-team, ⟦same-team]", "a second time", "once"),
     "request open too long": ("expires_hours_max: 240", "expires_hours_max: ⟦721", "721", "at most 720"),

@@ -76,9 +76,9 @@ class Duty:
 
     Attributes:
         party: the party whose members may hold it.
-        minimum: how many people should hold it; 0 when the charter does not say.
+        minimum: how many people must hold it before anything but staffing is carried; 0 when the charter does not say.
         veto_by: duties of which any one holder may stop an appointment to this one; empty when nobody may.
-        veto_ms: how long they have; 0 when nobody may.
+        veto_ms: how long they have from the request; 0 when nobody may.
     """
 
     name: str

@@ -35,7 +35,7 @@ def check_governance(checker: Checker) -> None:
             expected = "`duties`: a mapping of duties that people hold"
             checker.add(("governance",), "`governance` without `duties`", expected, at_key=True)
     else:
-        _check_duties(checker)
+        _check_duties(checker, governance)
         _check_operations(checker, governance)
         _check_orders(checker, governance)
         for position, flow in enumerate(checker.shape.flows):
@@ -55,12 +55,18 @@ def _check_nothing_needs_it(checker: Checker) -> None:
                 checker.add(("flows", position, key), f"`{key}` without `governance`", expected, at_key=True)
 
 
-def _check_duties(checker: Checker) -> None:
+def _check_duties(checker: Checker, governance: GovernanceShape) -> None:
+    appoint = governance.operations.get("appoint")
     for name, duty in checker.shape.duties.items():
         path: Path = ("duties", name)
         checker.name((*path, "party"), duty.party, "parties", "party")
-        if duty.veto is not None:
-            _check_powerful(checker, (*path, "veto", "by"), duty.veto.by)
+        if duty.veto is None:
+            continue
+        _check_powerful(checker, (*path, "veto", "by"), duty.veto.by)
+        if appoint is not None and duty.veto.hours >= appoint.expires_hours_max:
+            most = appoint.expires_hours_max
+            expected = f"fewer than the {most} that a request to `appoint` stays open, or no appointment takes effect"
+            checker.add((*path, "veto", "hours"), str(duty.veto.hours), expected)
 
 
 def _check_operations(checker: Checker, governance: GovernanceShape) -> None:

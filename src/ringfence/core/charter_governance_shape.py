@@ -33,7 +33,7 @@ class VetoShape(Shape):
     """Who may stop an appointment to a duty."""
 
     by: References = Field(description="the duties whose holders may stop an appointment, a list")
-    hours: Hours = Field(description="how many hours they have")
+    hours: Hours = Field(description="how many hours they have, from the request")
 
 
 class DutyShape(Shape):
@@ -41,7 +41,7 @@ class DutyShape(Shape):
 
     words: Words = Field(description="what the duty is, in words")
     party: Reference = Field(description="the party whose people may hold it")
-    minimum: int = Field(0, ge=0, le=10_000, description="how many people should hold it; absent = any number")
+    minimum: int = Field(0, ge=0, le=10_000, description="how many must hold it before more than staffing is carried")
     veto: Annotated[VetoShape | None, GIVEN] = Field(
         None, description="who may stop an appointment to it, and for how long"
     )

@@ -99,10 +99,13 @@ def _duties(charter: Charter, governance: Governance) -> list[str]:
 def _duty(charter: Charter, duty: Duty) -> str:
     sentences = [f"{duty.name}, of {charter.parties[duty.party].title}: {as_sentence(duty.words)}"]
     if duty.minimum:
-        sentences.append(f"At least {_count(duty.minimum, 'person', 'people')} should hold it.")
+        few = "nobody holds" if duty.minimum == 1 else f"fewer than {duty.minimum:,} people hold"
+        sentences.append(f"While {few} it, nothing is carried but letting people in, duties and keys.")
     if duty.veto_by:
         who = f"any one person with the duty {join_or(duty.veto_by)}"
-        sentences.append(f"An appointment to it waits {_hours(duty.veto_ms)}, in which {who} may stop it.")
+        sentences.append(
+            f"An appointment to it waits {_hours(duty.veto_ms)} from the request, in which {who} may stop it."
+        )
     return " ".join(sentences)
 
 
@@ -155,8 +158,9 @@ def _rule(charter: Charter, rule: IndependenceRule) -> str:
 
 def _operations(governance: Governance) -> list[str]:
     return [
-        "Whoever agrees signs the exact words of the request with a key of their own. Nobody agrees to what they ask "
-        "for themselves or would gain from. A person counts once, whichever duties that person holds.",
+        "Whoever agrees signs the exact words of the request with a key of their own. A person counts once, whichever "
+        "duties that person holds. Nobody agrees to what they ask for or gain from, nor to what was asked before they "
+        "were given the duty. Whoever may agree may also decline, which ends the request, and so may the one who asks.",
         *(_operation(operation) for operation in governance.operations.values()),
     ]
 
@@ -194,14 +198,16 @@ def _order(name: str, duties: Sequence[str]) -> str:
 
 def _grants(governance: Governance) -> list[str]:
     limits = governance.grants
-    records, alone = f"{limits.records_max:,}", f"{limits.break_glass_records_max:,}"
-    lines = [f"A grant lasts at most {_hours(limits.lasts_ms_max)} and covers at most {records} records in all."]
+    lines = [
+        f"A grant lasts at most {_hours(limits.lasts_ms_max)} and covers at most {limits.records_max:,} records in all."
+    ]
     if governance.orders[BREAK_GLASS]:
-        lines.append(
-            f"Broken glass gives access for at most {_hours(limits.break_glass_lasts_ms_max)} and to at most {alone} "
-            f"records. It must be reviewed within {_hours(limits.break_glass_review_ms)}; "
-            "one that was not reviewed keeps the next from being opened."
-        )
+        lasts, review = _hours(limits.break_glass_lasts_ms_max), _hours(limits.break_glass_review_ms)
+        lines += [
+            f"Broken glass gives access for at most {lasts} and to at most {limits.break_glass_records_max:,} records.",
+            f"It must be reviewed within {review}. Until it was, the same person cannot break the glass again; "
+            "when that time is over, nobody can.",
+        ]
     return lines
 
 
