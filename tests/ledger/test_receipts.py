@@ -154,10 +154,9 @@ def test_gateway_stops_within_three_seconds_without_its_batch_and_goes_on_when_i
     watch.note(sequenced.run(ledger.access(1)), at_seconds=1000.0)
     watch.note(sequenced.run(ledger.access(1)), at_seconds=1002.0)
 
-    stops_at = SERVED_SECONDS_MAX - WATCH_INTERVAL_SECONDS  # committed an interval before it was noted
-    sequenced.run(watch.check(now_seconds=1000.0 + stops_at - WATCH_INTERVAL_SECONDS))
-    with pytest.raises(UnavailableError, match=r"batch 71 of lane 1 is under no signed checkpoint after 2\.8 s"):
-        sequenced.run(watch.check(now_seconds=1000.0 + stops_at))
+    sequenced.run(watch.check(now_seconds=1000.0 + SERVED_SECONDS_MAX - 1.5 * WATCH_INTERVAL_SECONDS))
+    with pytest.raises(UnavailableError, match=r"batch 71 of lane 1 is under no signed checkpoint after 2\.9 s"):
+        sequenced.run(watch.check(now_seconds=1000.0 + SERVED_SECONDS_MAX - 0.5 * WATCH_INTERVAL_SECONDS))
 
     sequenced.run(ledger.seal(1))
     sequenced.run(sequence(ledger.store, sequenced.directory))

@@ -161,7 +161,8 @@ class Service:
         late = ""
         for writer, watch in self._watches:
             if writer.head.n > 0:  # sealed or not: what is not sealed in time is late as well
-                watch.note(writer.head, at_seconds=now)
+                age_seconds = (clock_ms() - writer.head.at_ms) / 1000  # it came since the last look, if it is new
+                watch.note(writer.head, at_seconds=now - min(max(age_seconds, 0.0), WATCH_INTERVAL_SECONDS))
             try:
                 await watch.check(now_seconds=now)
             except IntegrityError:

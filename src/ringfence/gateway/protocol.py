@@ -235,7 +235,6 @@ class GatheringProtocol(HttpToolsProtocol):
             and b"#" not in url
             and not self.flow.write_paused
             and not self.server_state.default_headers
-            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
         )
 
     def _read_directly(self) -> bool:

@@ -24,8 +24,8 @@ from ringfence.ledger.tree_reader import TreeReader
 SERVED_SECONDS_MAX: Final = 3.0
 """How long a gateway serves on after a commit that is under no checkpoint."""
 WATCH_INTERVAL_SECONDS: Final = 0.2
-WAIT_SECONDS_MAX: Final = SERVED_SECONDS_MAX - 2 * WATCH_INTERVAL_SECONDS
-"""How long a noted head may wait: a batch is noted, and looked for, up to one interval late."""
+WAIT_SECONDS_MAX: Final = SERVED_SECONDS_MAX - WATCH_INTERVAL_SECONDS
+"""How long a noted head may wait: it is looked for up to one interval late."""
 
 
 class _Noted(NamedTuple):
@@ -70,7 +70,7 @@ class LaneWatch:
         self.proven_n = 0
 
     def note(self, head: LaneHead, *, at_seconds: float) -> None:
-        """Say that the lane has committed up to `head`, at this time of a clock that never goes back."""
+        """Say that the lane has committed up to `head`, and when, by a clock that never goes back."""
         if head.n > self._noted_n:
             self._noted_n = head.n
             self._waiting.append(_Noted(head, at_seconds))
