@@ -11,8 +11,9 @@ the same files (in the page cache for all of them):
     baseline    SHA-256 of every leaf and every node up to the root and nothing else; one process, plain Python
     go          Go's transparency log packages on the same tree (tests/vectors/go_verifier), where Go is there
 
-Each line is: name, value, unit, ratio to the baseline's time. Memory is the largest resident size of the main process
-and that of the largest worker times the number of workers.
+Each line is: name, value, unit, ratio to the baseline's time. Processor time is that of all processes together, which
+other work on the machine does not lengthen as it does the seconds. Memory is the largest resident size of the main
+process and that of the largest worker times the number of workers.
 """
 
 from __future__ import annotations
@@ -160,6 +161,12 @@ def hash_whole(directory: Path) -> float:
     return time.perf_counter() - started
 
 
+def processor_seconds(who: int) -> float:
+    """Give the processor time that this process (`RUSAGE_SELF`) or its ended children took so far."""
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
 def verify_once(directory: Path, jobs: int) -> dict[str, float]:
     """Verify in this process; give the peak of its memory and of its workers'."""
     trust_file = directory.with_name("trust.json")
@@ -175,10 +182,12 @@ def verify_once(directory: Path, jobs: int) -> dict[str, float]:
 def time_fresh(*arguments: str) -> tuple[float, dict[str, float]]:
     """Run this module's measurement in a fresh process; give its seconds from start to end, and what it printed."""
     started = time.perf_counter()
+    before = processor_seconds(resource.RUSAGE_CHILDREN)
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.verify", *arguments], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    return time.perf_counter() - started, json.loads(run.stdout)
+    seconds = time.perf_counter() - started
+    return seconds, {**json.loads(run.stdout), "processor": processor_seconds(resource.RUSAGE_CHILDREN) - before}
 
 
 def time_go(directory: Path, scratch: Path) -> float | None:
@@ -234,11 +243,13 @@ def measure(options: argparse.Namespace, scratch: Path) -> None:
         seconds, _ = time_fresh("--measure", "make", "--keep", str(directory), *count, *detail)
         report("ledger made", seconds, "s")
     _, found = time_fresh("--measure", "baseline", "--keep", str(directory))
-    baseline = found["seconds"]
+    baseline, baseline_processor = found["seconds"], found["processor"]
     report("baseline: SHA-256 of leaves and nodes", baseline, "s", 1.0)
+    report("baseline: processor time", baseline_processor, "s", 1.0)
     for jobs in sorted({1, options.jobs}):
         seconds, found = time_fresh("--measure", "verify", "--keep", str(directory), "--jobs", str(jobs))
         report(f"verify, jobs={jobs}", seconds, "s", seconds / baseline)
+        report(f"verify, jobs={jobs}: processor time", found["processor"], "s", found["processor"] / baseline_processor)
         report(f"verify, jobs={jobs}: decisions made again", found["decisions"] / seconds, "decisions/s")
         report(f"verify, jobs={jobs}: memory at most", found["memory_mb"], "MB")
     go_seconds = time_go(directory, scratch)

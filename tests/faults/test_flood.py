@@ -73,13 +73,15 @@ def test_flood_of_refused_requests_is_counted_and_reads_go_on(deployment: Deploy
 
     assert Counter(answer.status for answer in strangers) == {401: FLOOD}
     assert Counter(answer.status for answer in refused) == {403: FLOOD}
-    assert {answer.status for answer in seen.answers} == {200}
+    # Where the machine is so busy that its ledger falls behind, a read may be told to come again.
+    behind = [answer for answer in seen.answers if answer.status != 200]
+    assert all(answer.status == 503 and b"under no signed checkpoint" in answer.body for answer in behind), behind[:3]
     entries = read_entries(open_deployment(deployment.directory))
     check_strangers(entries, seconds)
     check_known(entries, refused, seconds)
     # Everything else in the ledger is what was served.
     served = [entry for entry in entries if isinstance(entry, e.Access) and any(entry.decided.values())]
-    assert len(served) == len(USERS) + len(seen.answers)
+    assert len(served) == len(USERS) + len(seen.answers) - len(behind)
     verified(deployment, tmp_path / "bundle")
 
 

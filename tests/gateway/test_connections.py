@@ -319,6 +319,25 @@ def test_one_address_holds_so_many_connections_and_a_trusted_proxy_any_number(tr
     assert guard.held() == 0
 
 
+def test_process_holds_so_many_connections_and_refuses_the_next_as_a_problem() -> None:
+    limits = ConnectionLimits(connections_max=2)
+    with serving(ConnectionGuard(limits)) as address:
+        first, second = connect(address), connect(address)
+        assert {status_of(ask(first)), status_of(ask(second))} == {200}
+        with connect(address) as third:
+            head, _, body = read_all(third).partition(b"\r\n\r\n")
+        assert (status_of(head), json.loads(body)["status"]) == (503, 503)
+        assert json.loads(body)["detail"]
+        second.close()
+        wait_until(lambda: _is_served(address))
+        first.close()
+
+
+def _is_served(address: tuple[str, int]) -> bool:
+    with connect(address) as connection:
+        return status_of(ask(connection)) == 200
+
+
 def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     guard = ConnectionGuard(ConnectionLimits(per_address_max=2))
     assert guard.admit("2001:db8::1") == guard.admit("2001:db8::ffff:2") == "2001:db8::/64"

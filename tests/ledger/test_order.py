@@ -16,9 +16,12 @@ from ringfence.core import entry as e
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import IntegrityError
 from ringfence.core.ports import Store, StoredBatch, StoredRule
+from ringfence.ledger.sequencer import CLOCK_AHEAD_MS_MAX
+from ringfence.ledger.tree_reader import TreeReader
 from ringfence.vault.sqlite import SqliteStore
-from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence
-from tests.ledger.writer import LedgerWriter, refusals
+from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
+from tests.ledger.tree import NOW_MS, check_order, make_sequencer, read_leaves, sequence, sequence_at
+from tests.ledger.writer import VERIFIER, LedgerWriter, refusals
 
 LANES = (1, 2, 3)
 Step = tuple[str, int, int]
@@ -164,6 +167,49 @@ def test_unsealed_lane_holds_back_the_rule_and_is_named(run: Any, ledger: Ledger
     run(ledger.seal(1))
     progress = run(sequence(ledger.store, tmp_path / "tree"))
     assert (progress.waiting, progress.epoch) == ((), 5)
+
+
+@pytest.mark.parametrize(("ahead_ms", "is_taken"), [(CLOCK_AHEAD_MS_MAX, True), (CLOCK_AHEAD_MS_MAX + 1, False)])
+def test_batch_of_a_time_that_has_not_come_waits_for_it(
+    run: Any, ledger: LedgerWriter, tmp_path: Path, ahead_ms: int, is_taken: bool
+) -> None:
+    run(ledger.access(2))
+    run(ledger.seal(2))
+    now_ms = NOW_MS + 999  # a checkpoint's time leaves out the part of a second
+    ledger.at_ms = now_ms + ahead_ms - 1
+    early = run(ledger.access(1))
+    run(ledger.seal(1))
+
+    progress = run(sequence_at(now_ms, ledger.store, tmp_path / "tree"))
+
+    batches = check_order(read_leaves(tmp_path / "tree"))
+    assert (2, 1) in batches
+    assert ((1, 1) in batches) is is_taken
+    assert [(item.lane, item.n, item.early_ms) for item in progress.waiting] == ([] if is_taken else [(1, 1, 1)])
+    signed = TreeReader.in_directory(tmp_path / "tree").open_checkpoint(VERIFIER)
+    assert signed is not None
+    assert not is_taken or early.at_ms <= signed.time_seconds * 1000 + CLOCK_SKEW_MS_MAX
+
+
+def test_rule_waits_with_what_must_come_before_it_and_for_its_own_time(
+    run: Any, ledger: LedgerWriter, tmp_path: Path
+) -> None:
+    ledger.at_ms = NOW_MS + 5_000
+    run(ledger.access(1))
+    run(ledger.open_key_epoch(1))
+    assert run(sequence(ledger.store, tmp_path / "tree")).epoch == 4
+
+    run(ledger.seal(1))
+    assert run(sequence(ledger.store, tmp_path / "tree")).epoch == 4
+
+    ledger.at_ms += 10_000
+    run(ledger.open_key_epoch(2))
+    later = sequence_at(NOW_MS + 6_000, ledger.store, tmp_path / "tree")
+    progress = run(later)
+    assert (progress.epoch, [(item.lane, item.n) for item in progress.waiting]) == (5, [(0, ledger.heads[0].n)])
+
+    progress = run(sequence_at(NOW_MS + 20_000, ledger.store, tmp_path / "tree"))
+    assert (progress.epoch, progress.waiting) == (6, ())
 
 
 def test_recovery_goes_on_without_what_the_lane_wrote_later(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:

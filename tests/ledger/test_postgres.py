@@ -37,7 +37,7 @@ from tests.ledger.test_order import (  # noqa: F401
 from tests.ledger.test_receipts import (  # noqa: F401
     sequenced,
     test_every_receipt_is_proven,
-    test_gateway_stops_after_three_seconds_without_its_batch_and_goes_on_when_it_is_proven,
+    test_gateway_stops_within_three_seconds_without_its_batch_and_goes_on_when_it_is_proven,
 )
 from tests.ledger.test_run import _hurry, test_loop_goes_on_when_the_store_is_back  # noqa: F401
 from tests.ledger.test_two_sequencers import (  # noqa: F401

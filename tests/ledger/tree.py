@@ -29,7 +29,14 @@ def make_sequencer(store: Store, directory: Path, **changes: Any) -> Sequencer:
 
 async def sequence(store: Store, directory: Path, *, disk: Disk | None = None, **limits: int) -> Progress:
     """A sequencer's whole life: start, rounds until nothing sealed is left, end."""
-    sequencer = make_sequencer(store, directory, disk=disk, limits=limits)
+    return await sequence_at(NOW_MS, store, directory, disk=disk, **limits)
+
+
+async def sequence_at(
+    now_ms: int, store: Store, directory: Path, *, disk: Disk | None = None, **limits: int
+) -> Progress:
+    """Do as `sequence` does, at another time."""
+    sequencer = make_sequencer(store, directory, disk=disk, limits=limits, clock_ms=lambda: now_ms)
     try:
         await sequencer.open()
         progress = await sequencer.run_round()

@@ -77,6 +77,7 @@ def test_bundle_without_pins_is_self_consistent_at_best_and_exits_with_2(tmp_pat
         (["bundle", "--since", "gone"], "cannot be read"),
         (["bundle", "--jobs", "0"], "--jobs"),
         (["bundle", "--from", "-1"], "--from"),
+        (["bundle", "--from", "99999999"], "--from names leaf 99999999, and the tree has"),
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
@@ -154,6 +155,26 @@ def test_since_and_from(tmp_path: Path) -> None:
     other.batch(GATEWAY, other.access(BOB))
     kept.write_bytes(other.sign())
     assert run(bundle, "--trust", trust, "--since", kept).exit_code == 1
+
+
+@pytest.mark.parametrize(("beyond", "code"), [(0, 0), (1, 2)])
+def test_from_beyond_the_tree_decides_nothing_and_verifies_nothing(tmp_path: Path, beyond: int, code: int) -> None:
+    ledger = whole()
+    bundle, trust = prepared(tmp_path, ledger)
+
+    assert run(bundle, "--trust", trust, "--from", str(len(ledger.leaves) + beyond)).exit_code == code
+
+
+def test_from_beyond_a_tree_that_was_cut_is_refuted_by_the_checkpoint_that_was_kept(tmp_path: Path) -> None:
+    ledger = started()
+    ledger.batch(GATEWAY, ledger.access())
+    ledger.batch(GATEWAY, ledger.access(BOB))
+    kept, size = tmp_path / "kept", len(ledger.leaves)
+    kept.write_bytes(ledger.sign())
+    del ledger.leaves[-3:], ledger.openings[-3:]
+    bundle, trust = prepared(tmp_path, ledger)
+
+    assert run(bundle, "--trust", trust, "--since", kept, "--from", str(size)).exit_code == 1
 
 
 def test_clock_that_is_behind_the_checkpoint_is_said(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.ingesting import verify_geography
 from ringfence.app.runtime import Runtime, open_runtime
 from ringfence.app.surroundings import make_country_finder, read_issuers, verify_certificate
-from ringfence.core.charter import Charter
+from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.ledger.tree_reader import TreeReader
@@ -88,6 +88,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_surroundings(deployment: Deployment, *, mode: str, rules: Charter) -> Iterator[Finding]:
+    yield _check_region(deployment.configuration.region, rules)
     try:
         issuers = read_issuers(deployment, mode=mode)
         yield Finding("issuers", "good", f"{len(issuers)} trusted: {', '.join(issuers) or 'nobody can call'}")
@@ -99,6 +100,14 @@ def _check_surroundings(deployment: Deployment, *, mode: str, rules: Charter) ->
         yield Finding("geography", "wrong", error.message, error.hint)
         return
     yield _check_geography(deployment.configuration.geography, rules)
+
+
+def _check_region(region: str, rules: Charter) -> Finding:
+    held = rules.held_in(region)
+    if PROTECTED not in held:
+        detail = f"the charter in force lets nothing {PROTECTED} be stored in the region {region}: no write is taken"
+        return Finding("region", "wrong", detail, "move the data to a region of the charter that may hold it")
+    return Finding("region", "good", f"{region} may hold {', '.join(held)}")
 
 
 def _check_geography(geography: str, rules: Charter) -> Finding:

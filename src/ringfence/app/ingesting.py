@@ -107,7 +107,7 @@ def local_caller(runtime: Runtime, *, tool: str = TOOL) -> Caller:
     """Give the local tool as a caller: the custodian's, in the country where the deployment stands.
 
     Raises:
-        ConfigurationError: the tool is not registered.
+        ConfigurationError: the tool is not registered, or the charter names the deployment's region no more.
     """
     state = runtime.keeper.state
     number = state.identities.get((LOCAL_ISSUER, tool))
@@ -119,7 +119,12 @@ def local_caller(runtime: Runtime, *, tool: str = TOOL) -> Caller:
 
 
 def _country(deployment: Deployment, runtime: Runtime) -> str:
-    return runtime.keeper.state.rules.regions[deployment.configuration.region].country
+    region, regions = deployment.configuration.region, runtime.keeper.state.rules.regions
+    if region not in regions:
+        raise ConfigurationError(
+            f"the charter in force names no region {region!r}", hint=f"it names {', '.join(regions)}"
+        )
+    return regions[region].country
 
 
 def _receive(connection: Connection) -> bytes | None:

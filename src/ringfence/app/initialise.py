@@ -14,7 +14,7 @@ from ringfence.app.deployment import LOCAL_ISSUER, TRUST_FILE, Deployment
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.app.tokens import create_token_key
 from ringfence.core import entry as e
-from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.charter import PROTECTED, Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.core.lane import leaf_hash
@@ -41,13 +41,11 @@ async def initialise(
     Raises:
         CharterInvalidError: the charter has problems.
         ConfigurationError: the directory is not empty, or something cannot be written.
-        InvalidInputError: the region is not one of the charter, or a production deployment has a development country.
+        InvalidInputError: the region is not one of the charter that may hold what is protected, or a production
+            deployment has a development country.
     """
     charter = parse_charter(charter_text, file=charter_file)
-    if configuration.region not in charter.regions:
-        raise InvalidInputError(
-            f"there is no region {configuration.region!r:.80}", hint=f"the charter names {', '.join(charter.regions)}"
-        )
+    _check_region(configuration.region, charter)
     if configuration.development_country and mode != e.DEVELOPMENT:
         raise InvalidInputError("a production deployment has no development country", hint="leave one of the two out")
     verifier_key_of(Ed25519PrivateKey.generate(), name=origin)  # refuses a name that no key can have
@@ -65,6 +63,19 @@ async def initialise(
     _write_file(directory / FILE, render_configuration(configuration).encode())
     await _write_first_rules(deployment, genesis, charter, charter_text, charter_file)
     return charter
+
+
+def _check_region(region: str, charter: Charter) -> None:
+    """Refuse a region where nothing could be written: a user's id is protected, and comes with the first record."""
+    if region not in charter.regions:
+        raise InvalidInputError(
+            f"there is no region {region!r:.80}", hint=f"the charter names {', '.join(charter.regions)}"
+        )
+    if PROTECTED not in charter.held_in(region):
+        able = ", ".join(name for name in charter.regions if PROTECTED in charter.held_in(name))
+        raise InvalidInputError(
+            f"the charter lets nothing {PROTECTED} be stored in the region {region!r}", hint=f"it does in: {able}"
+        )
 
 
 def _make_directory(directory: Path) -> None:

@@ -180,6 +180,7 @@ class Runtime:
                 singles=writers[0],
                 bulk=writers[1],
                 clock_ms=clock_ms,
+                region=self.deployment.configuration.region,
             )
 
 

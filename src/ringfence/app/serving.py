@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import logging
 import os
 import re
@@ -30,13 +31,13 @@ from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader, read_directory
-from ringfence.ledger.watch import LaneWatch
+from ringfence.ledger.watch import SERVED_SECONDS_MAX, WATCH_INTERVAL_SECONDS, LaneWatch
 from ringfence.services.custody.gate import Gate
 from ringfence.services.jobs import Prepared
 from ringfence.services.writer import LaneWriter
 
 DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
-WATCH_INTERVAL_SECONDS: Final = 1.0
+LOOKS_PER_RULES: Final = 5
 REQUESTS_KEPT_MS: Final = 24 * 3_600_000
 FORGET_INTERVAL_SECONDS: Final = 600.0
 GARBAGE_THRESHOLD: Final = 20_000
@@ -57,7 +58,9 @@ class Service:
         self._runtime: Runtime | None = None
         self._gate: Gate | None = None
         self._watches: list[tuple[LaneWriter, LaneWatch]] = []
+        self._looked_at_seconds = time.monotonic()
         self._late = ""
+        self._late_rules = ""
         self._broken = ""
         self._uncopied = False
         self._reasons: list[str] = []
@@ -104,7 +107,13 @@ class Service:
         await self._stack.aclose()
 
     def reasons(self) -> list[str]:
-        """Give why this process should get no requests, as of the last look; empty when it should."""
+        """Give why this process should get no requests, as of the last look; empty when it should.
+
+        A look that does not come to its end, for a disk that hangs, is a reason too.
+        """
+        unseen_seconds = time.monotonic() - self._looked_at_seconds
+        if unseen_seconds > SERVED_SECONDS_MAX:
+            return [f"the ledger could not be looked at for {unseen_seconds:.1f} s", *self._reasons]
         return self._reasons
 
     def _look(self) -> None:
@@ -118,11 +127,13 @@ class Service:
 
         For good when something else stands in their place, or when this cannot be watched any more.
         """
-        while True:
+        for look in itertools.count():
             await asyncio.sleep(WATCH_INTERVAL_SECONDS)
             late = ""
             try:
-                late = await self._find_late(runtime)
+                if look % LOOKS_PER_RULES == 0:
+                    self._late_rules = await self._fold_rules(runtime)
+                late = await self._find_late() or self._late_rules
             except IntegrityError as error:
                 self._broken = error.message
                 log.critical("%s", error.message)
@@ -133,21 +144,27 @@ class Service:
                 log.warning("not serving: %s", late) if late else log.warning("serving again")
             self._late = late
             self._look()
+            self._looked_at_seconds = time.monotonic()
 
-    async def _find_late(self, runtime: Runtime) -> str:
-        """Fold rules that others committed, and look for every lane's batches; gives why not to serve now, or ""."""
-        now = time.monotonic()
-        late = ""
+    async def _fold_rules(self, runtime: Runtime) -> str:
+        """Keep the newest checkpoint, and fold rules that others committed; gives why not to serve now, or ""."""
         await self._keep_shown(runtime)
         try:
             await runtime.keeper.refresh()
         except IntegrityError:
             raise
         except DeviceError as error:
-            late = error.message
+            return error.message
+        return ""
+
+    async def _find_late(self) -> str:
+        """Look for every lane's batches; gives why not to serve now, or ""."""
+        now = time.monotonic()
+        late = ""
         for writer, watch in self._watches:
             if writer.head.n > 0:  # sealed or not: what is not sealed in time is late as well
-                watch.note(writer.head, at_seconds=now)
+                age_seconds = (clock_ms() - writer.head.at_ms) / 1000  # it came since the last look, if it is new
+                watch.note(writer.head, at_seconds=now - min(max(age_seconds, 0.0), WATCH_INTERVAL_SECONDS))
             try:
                 await watch.check(now_seconds=now)
             except IntegrityError:

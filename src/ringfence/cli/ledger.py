@@ -21,6 +21,7 @@ from ringfence.ledger.sequencer import Progress
 from ringfence.ledger.tree_reader import TreeReader
 
 PARENT_INTERVAL_SECONDS = 0.5
+WAITING_ROUNDS = 5
 
 
 @click.group(short_help="Export evidence; run the sequencer.")
@@ -52,7 +53,7 @@ async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, stop.set)
         watcher = asyncio.create_task(_stop_with_parent(parent, stop)) if parent else None
-        await sequencer.run(stop, report=_ignore, report_unavailable=_tell)
+        await sequencer.run(stop, report=WaitingTeller(), report_unavailable=_tell)
         if watcher:
             watcher.cancel()
     finally:
@@ -66,8 +67,23 @@ async def _stop_with_parent(parent: int, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _ignore(progress: Progress) -> None:
-    del progress
+class WaitingTeller:
+    """Says which batches wait, and why, when they have waited for a while; and says it once."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[tuple[int, int], int] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        """Take the report of a round."""
+        self._rounds = {(item.lane, item.n): self._rounds.get((item.lane, item.n), 0) + 1 for item in progress.waiting}
+        for item in progress.waiting:
+            if self._rounds[item.lane, item.n] == WAITING_ROUNDS:
+                why = "it is not sealed, and a rule waits for it: start the process that holds its lane's key"
+                if item.early_ms:
+                    why = (
+                        f"its time is {item.early_ms / 1000:.1f} s ahead of this machine's clock: set the clocks right"
+                    )
+                click.echo(f"sequencer: batch {item.n} of lane {item.lane} waits: {why}", err=True)
 
 
 def _tell(error: DeviceError) -> None:

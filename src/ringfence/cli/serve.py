@@ -19,10 +19,10 @@ from ringfence.app.serving import DEPLOYMENT_VARIABLE
 from ringfence.app.surroundings import verify_certificate
 from ringfence.cli.output import complain, deployment_option
 from ringfence.core.errors import ConfigurationError
+from ringfence.gateway.connections import ConnectionLimits
 from ringfence.gateway.protocol import GatheringProtocol
 
 STOP_SECONDS_MAX: Final = 15
-CONNECTIONS_MAX: Final = 4096
 RESTART_SECONDS: Final = 1.0
 TLS_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """What TLS 1.2 may use: forward secrecy and authenticated encryption alone. (TLS 1.3 has nothing else.)"""
@@ -116,8 +116,7 @@ def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) ->
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        backlog=CONNECTIONS_MAX,
+        backlog=ConnectionLimits().connections_max,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=STOP_SECONDS_MAX,
         lifespan="on",

@@ -246,6 +246,10 @@ class Charter:
         """Give the dataset that takes whatever no source matches."""
         return next(dataset for dataset in self.datasets.values() if dataset.catch_all)
 
+    def held_in(self, region: str) -> tuple[str, ...]:
+        """Give the classes that may be stored in a region; none where the charter names no such region."""
+        return self.regions[region].holds if region in self.regions else ()
+
 
 def parse_charter(text: bytes, *, file: str) -> Charter:
     """Parse a charter and check it whole.

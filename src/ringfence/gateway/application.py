@@ -8,7 +8,7 @@ Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
     GET    /v1/users/{user}/export?purpose=                          all of a user's records, as lines of JSON
     DELETE /v1/users/{user}?purpose=                                 erase a user
     GET    /v1/receipts/{receipt}                                    an inclusion proof (tlog-proof)
-    GET    /checkpoint, /tile/..., /openapi.json, /healthz, /readyz
+    GET    /checkpoint, /vkey, /tile/..., /blobs/..., /openapi.json, /healthz, /readyz
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from ringfence.services.refusals import STRANGER
 
 PAGE_RECORDS_DEFAULT: Final = 100
 RECEIPT: Final = b"ringfence-receipt"
+TEXTS: Final = ("/checkpoint", "/vkey")
 
 Answer = tuple[int, bytes, str]
 _encode = msgspec.json.Encoder().encode
@@ -188,7 +189,8 @@ class Gateway:
             content_type, make = self._documents[path]
             await http.send(send, 200, make(), content_type=content_type)
         elif (body := self._tree_file(path[1:])) is not None:
-            await http.send(send, 200, body, content_type=b"application/octet-stream")
+            content_type = b"text/plain; charset=utf-8" if path in TEXTS else b"application/octet-stream"
+            await http.send(send, 200, body, content_type=content_type)
         else:
             raise NotFoundError(f"there is nothing at {path:.200}")
 

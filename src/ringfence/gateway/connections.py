@@ -33,6 +33,7 @@ class ConnectionLimits:
         body_seconds_max: without any byte of an expected body.
         answer_seconds_max: in which a peer that is behind must take some of its answer.
         per_address_max: connections of one address at once.
+        connections_max: connections of all of them.
     """
 
     head_size_bytes_max: int = 32 * 1024
@@ -40,6 +41,7 @@ class ConnectionLimits:
     body_seconds_max: float = 30.0
     answer_seconds_max: float = 30.0
     per_address_max: int = 256
+    connections_max: int = 4096
 
 
 class ConnectionGuard:

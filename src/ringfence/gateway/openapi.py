@@ -30,8 +30,11 @@ _PROBLEMS: Final = {
     "401": "No valid token of a registered caller.",
     "403": "No clause of the charter permits it; `could_ask` says what would be.",
     "404": "Nothing is there that this caller may know of.",
+    "408": "The request did not come whole in time.",
     "409": "The request_id was used for another request, or a race was lost.",
     "413": "A named limit was passed.",
+    "429": "This address holds too many connections.",
+    "431": "The request's line and headers are too large.",
     "500": "Stored data or a device is wrong; nothing was given.",
     "503": "Nothing was given; try again later.",
 }
@@ -91,21 +94,23 @@ def _paths() -> dict[str, Any]:
             "delete": _call("Erase a user", [*user, _PURPOSE], answer=_reference("Erased")),
         },
         "/v1/users/{user}/export": {
-            "get": _call("All of a user's records", [*user, _PURPOSE], media="application/x-ndjson")
+            "get": _call(
+                "All of a user's records, one JSON object a line; the last line has `complete` and the receipts",
+                [*user, _PURPOSE],
+                media="application/x-ndjson",
+                receipt=False,
+            )
         },
         "/v1/receipts/{receipt}": {
-            "get": _call("An inclusion proof (tlog-proof)", _path_names("receipt"), media="text/plain")
+            "get": _call("An inclusion proof (tlog-proof)", _path_names("receipt"), media="text/plain", receipt=False)
         },
         "/healthz": {"get": _public("Whether the process lives")},
-        "/readyz": {"get": _public("Whether it should get requests")},
+        "/readyz": {"get": _public("Whether it should get requests", refusal="503")},
         "/openapi.json": {"get": _public("This document")},
-        "/checkpoint": {"get": _public("The newest signed checkpoint", media="text/plain")},
-        "/tile/{path}": {
-            "get": {
-                **_public("A tile of the public ledger", media="application/octet-stream"),
-                "parameters": _path_names("path"),
-            }
-        },
+        "/checkpoint": {"get": _public("The newest signed checkpoint", media="text/plain", problem="404")},
+        "/vkey": {"get": _public("The ledger's key: pin it from elsewhere", media="text/plain", problem="404")},
+        "/tile/{path}": {"get": _file("A tile of the public ledger; the path has slashes", "path")},
+        "/blobs/{digest}": {"get": _file("A charter that a rule of the ledger names by its SHA-256", "digest")},
     }
 
 
@@ -122,12 +127,12 @@ def _schemas() -> dict[str, Any]:
         "Stored": _object(version={"type": "integer"}, repeated={"type": "boolean"}),
         "StoredMany": _object(versions=_list({"type": "integer"}), repeated={"type": "boolean"}),
         "Erased": _object(refused_from_ms={"type": "integer"}, epoch={"type": "integer"}, shredded={"type": "boolean"}),
-        "ReadMany": _object(purpose=_TEXT, items={**_list(_object(**name)), **items_max}),
+        "ReadMany": _exact(purpose=_TEXT, items={**_list(_exact(**name)), **items_max}),
         "WriteMany": {
-            **_object(purpose=_TEXT, items={**_list(_object(**name, fields=fields)), **items_max}, request_id=_TEXT),
+            **_exact(purpose=_TEXT, items={**_list(_exact(**name, fields=fields)), **items_max}, request_id=_TEXT),
             "required": ["purpose", "items"],
         },
-        "Find": _object(purpose=_TEXT, dataset=_TEXT, field=_TEXT, value=_TEXT),
+        "Find": _exact(purpose=_TEXT, dataset=_TEXT, field=_TEXT, value=_TEXT),
         "Problem": {
             "type": "object",
             "description": "Problem details, RFC 9457.",
@@ -150,24 +155,39 @@ def _call(
     answer: dict[str, Any] | None = None,
     media: str = "application/json",
     created: bool = False,
+    receipt: bool = True,
 ) -> dict[str, Any]:
-    done = {"description": "Done.", "headers": _RECEIPT, "content": {media: {"schema": answer or _TEXT}}}
-    problem = {"application/problem+json": {"schema": _reference("Problem")}}
+    done: dict[str, Any] = {"description": "Done.", "content": {media: {"schema": answer or _TEXT}}}
+    if receipt:
+        done["headers"] = _RECEIPT
     responses = {"200": done, **({"201": done} if created else {})}
-    responses |= {code: {"description": words, "content": problem} for code, words in _PROBLEMS.items()}
+    responses |= {code: _problem(code) for code in _PROBLEMS}
     call: dict[str, Any] = {"summary": summary, "parameters": parameters, "responses": responses}
     if body is not None:
         call["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return call
 
 
-def _public(summary: str, *, media: str = "application/json") -> dict[str, Any]:
+def _problem(code: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _reference("Problem")}}
+    return {"description": _PROBLEMS[code], "content": content}
+
+
+def _public(summary: str, *, media: str = "application/json", refusal: str = "", problem: str = "") -> dict[str, Any]:
+    """Give a call that needs no token; `refusal` answers in the same form as 200 does, `problem` as a problem."""
     schema: dict[str, Any] = {"type": "object"} if media == "application/json" else _TEXT
-    return {
-        "summary": summary,
-        "security": [],
-        "responses": {"200": {"description": "Done.", "content": {media: {"schema": schema}}}},
-    }
+    done = {"description": "Done.", "content": {media: {"schema": schema}}}
+    responses = {"200": done}
+    if refusal:
+        responses[refusal] = {**done, "description": "Not now; the body says why."}
+    if problem:
+        responses[problem] = _problem(problem)
+    return {"summary": summary, "security": [], "responses": responses}
+
+
+def _file(summary: str, name: str) -> dict[str, Any]:
+    call = _public(summary, media="application/octet-stream", problem="404")
+    return {**call, "parameters": _path_names(name)}
 
 
 def _path_names(*names: str) -> list[dict[str, Any]]:
@@ -180,6 +200,11 @@ def _reference(name: str) -> dict[str, Any]:
 
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _exact(**properties: Any) -> dict[str, Any]:
+    """Give an object that may have no other members."""
+    return {**_object(**properties), "additionalProperties": False}
 
 
 def _list(items: dict[str, Any]) -> dict[str, Any]:

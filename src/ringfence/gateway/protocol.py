@@ -5,7 +5,8 @@ Rules of this file:
    bytes of a body, than `head_size_bytes_max`. A longer head is answered with 431.
 2. A connection that does not bring a whole head in time, or stops in the midst of a body that is waited for, is
    answered with 408, if anything was sent at all, and closed. Further bytes of a head win no time.
-3. A connection above the limit of its address is answered with 429 before anything is read.
+3. A connection above the limit of its address is answered with 429 before anything is read; one above the limit of
+   the process with 503.
 4. A peer that does not take its answer in time is cut off, and so is one that lets a closing connection wait: see
    `GatheringTransport`.
 5. Whatever is refused here is answered as a problem document, as everything else is.
@@ -31,6 +32,13 @@ from ringfence.gateway.transport import GatheringTransport
 
 _DEFAULT_GUARD: Final = ConnectionGuard()
 _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+_DETAILS: Final = {
+    HTTPStatus.BAD_REQUEST: "this is no HTTP request, or one that could be read in two ways",
+    HTTPStatus.REQUEST_TIMEOUT: "the request did not come whole in time",
+    HTTPStatus.TOO_MANY_REQUESTS: "this address holds too many connections",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the request's line and headers are too large",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the process holds as many connections as it can: try again, or another one",
+}
 
 
 class _NoEvent:
@@ -116,10 +124,14 @@ class GatheringProtocol(HttpToolsProtocol):
         """Take a new connection, or refuse it: rule 3."""
         remote = transport.get_extra_info("peername")
         self._host = str(remote[0]) if isinstance(remote, tuple) else ""
-        self._peer = self._guard.admit(self._host)
+        self._peer = None
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        if len(self.connections) < self._limits.connections_max:
+            self._peer = self._guard.admit(self._host)
+            status = HTTPStatus.TOO_MANY_REQUESTS
         if self._peer is None:
             self._is_over = True
-            transport.write(_refusal(HTTPStatus.TOO_MANY_REQUESTS))
+            transport.write(_refusal(status))
             transport.close()
             return
         self._gathering = GatheringTransport(transport, self.loop, take_seconds_max=self._limits.answer_seconds_max)
@@ -223,7 +235,6 @@ class GatheringProtocol(HttpToolsProtocol):
             and b"#" not in url
             and not self.flow.write_paused
             and not self.server_state.default_headers
-            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
         )
 
     def _read_directly(self) -> bool:
@@ -304,12 +315,13 @@ def _is_unanswered(cycle: RequestResponseCycle | None) -> bool:
 
 
 def _refusal(status: HTTPStatus) -> bytes:
-    """Give a whole answer that says no more than its status."""
-    name = status.phrase.lower().replace(" ", "-")
-    body = b'{"type":"urn:ringfence:problem:%b","title":"%b","status":%d}' % (
-        name.encode(),
-        status.phrase.lower().encode(),
+    """Give a whole answer: a problem that says what is wrong with the connection."""
+    title = status.phrase.lower()
+    body = b'{"type":"urn:ringfence:problem:%b","title":"%b","status":%d,"detail":"%b"}' % (
+        title.replace(" ", "-").encode(),
+        title.encode(),
         status,
+        _DETAILS[status].encode(),
     )
     head = (
         b"HTTP/1.1 %d %b\r\ncontent-type: application/problem+json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"

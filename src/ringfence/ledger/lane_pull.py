@@ -4,9 +4,11 @@ Rules of this file:
 1. The store is not trusted: each batch must follow the last one of its lane, hold what its header says, and be
    covered by a seal of the lane's certified key. What is not so stops everything with `IntegrityError`, naming lane
    and batch; nothing of it is ever in the tree.
-2. A lane is pulled as far as its newest seal within an epoch reaches, or as far as one round allows, and always ends
+2. A batch whose time has not come by this machine's clock waits: a checkpoint that enclosed it could never be
+   verified.
+3. A lane is pulled as far as its newest seal within an epoch reaches, or as far as one round allows, and always ends
    at a seal.
-3. The seals are read before the batches: the lane writes on meanwhile, and what a seal covers must be there.
+4. The seals are read before the batches: the lane writes on meanwhile, and what a seal covers must be there.
 """
 
 from __future__ import annotations
@@ -111,6 +113,7 @@ class LanePull:
         self._ended = False
         self._batches: deque[StoredBatch] = deque()
         self._seals: list[StoredSeal] | None = None
+        self.early: LaneHead | None = None
 
     async def peek(self) -> StoredBatch | None:
         """Give the batch after `tail`, not verified, or None when the store has none.
@@ -133,9 +136,11 @@ class LanePull:
         return self._batches[0]
 
     async def take_sealed(
-        self, into: Leaves, *, epoch: int, n_max: int, leaves_max: int, origin: str, key: bytes
+        self, into: Leaves, *, epoch: int, n_max: int, at_ms_max: int, leaves_max: int, origin: str, key: bytes
     ) -> bool:
         """Append the batches of this epoch up to the newest seal that `leaves_max` reaches, or else the first seal.
+
+        What is of a later time than `at_ms_max` is left, with its seal, until its time has come (`early` names it).
 
         Returns:
             Whether a newer seal of this epoch was left for later.
@@ -148,8 +153,8 @@ class LanePull:
         sealed: StoredSeal | None = None
         leaves = 0
         for seal in seals:
-            run = await self._take_run(seal, epoch=epoch)
-            if not run:  # a rule that this round does not know of yet, with its own seal
+            run = await self._take_run(seal, epoch=epoch, at_ms_max=at_ms_max)
+            if not run:  # too early, or a rule that this round does not know of yet, with its own seal
                 break
             taken += run
             leaves += sum(len(item.hashes) for item in run)
@@ -162,7 +167,7 @@ class LanePull:
         for item in taken:
             into.add_batch(item.batch, item.hashes)
         into.add_seal(sealed.leaf)
-        return sealed is not seals[-1]
+        return sealed is not seals[-1] and self.early is None
 
     async def _seals_within(self, *, epoch: int, n_max: int) -> list[StoredSeal]:
         """Give the seals of this epoch after `tail`, up to batch `n_max`, in order; none of them verified."""
@@ -176,8 +181,8 @@ class LanePull:
             self._seals = await self._store.seals(self.tail.lane, after_n=self.tail.n)
         return self._seals
 
-    async def _take_run(self, seal: StoredSeal, *, epoch: int) -> list[_Checked]:
-        """Take the batches up to a seal, verified but for it; none when one of them holds a rule.
+    async def _take_run(self, seal: StoredSeal, *, epoch: int, at_ms_max: int) -> list[_Checked]:
+        """Take the batches up to a seal, verified but for it; none when one of them holds a rule or is too early.
 
         Raises:
             IntegrityError: rule 1.
@@ -189,7 +194,9 @@ class LanePull:
             if batch is None:
                 raise _missing(self.tail)
             following, _, hashes = check_batch(self.tail, batch)
-            if batch.rule:
+            if following.at_ms > at_ms_max and not batch.rule:
+                self.early = following
+            if batch.rule or self.early is not None:
                 self._batches.extendleft(item.batch for item in reversed(run))
                 self.tail = start
                 return []

@@ -7,8 +7,9 @@ Order of leaves:
    whatever a round gives ends sealed, and only sealed batches are ever in the tree.
 3. The rules are read first and the lanes after. No batch of epoch e commits after rule e+1, so what the lanes then
    have of epoch e is all that there will ever be: once all of it is sealed and taken, the epoch may end.
-4. A lane that a rule closes (retired, recovered) ends at the batch that the rule names; later ones are left out.
-5. Nothing here follows the order of rows or of commits.
+4. What is of a time that has not come waits, and what must follow it: see `lane_pull`.
+5. A lane that a rule closes (retired, recovered) ends at the batch that the rule names; later ones are left out.
+6. Nothing here follows the order of rows or of commits.
 """
 
 from __future__ import annotations
@@ -71,11 +72,15 @@ class Log:
 
 
 class Waiting(NamedTuple):
-    """A stored batch that is not sealed in its epoch, and so holds back the rule that ends the epoch."""
+    """A stored batch that is not taken: not sealed, so that it holds back the rule that ends its epoch, or too early.
+
+    `early_ms` is how far its time is ahead of what may be in the tree now; 0 for one that is not sealed.
+    """
 
     lane: int
     n: int
     epoch: int
+    early_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,14 @@ class Round:
 
 
 async def collect_round(
-    store: Store, edge: Edge, *, size: int, log: Log, leaves_max: int, rules_max: int = RULES_PER_ROUND_MAX
+    store: Store,
+    edge: Edge,
+    *,
+    size: int,
+    log: Log,
+    at_ms_max: int,
+    leaves_max: int,
+    rules_max: int = RULES_PER_ROUND_MAX,
 ) -> Round:
     """Pull, verify and order what follows the edge.
 
@@ -101,21 +113,23 @@ async def collect_round(
         edge: how far the tree goes.
         size: leaves in the tree.
         log: which log this is; genesis and every seal must say so.
+        at_ms_max: what is of a later time is left for a later round.
         leaves_max: how many leaves are enough; passed by at most one seal's run of batches for each lane.
         rules_max: how many rules are enough.
 
     Raises:
         IntegrityError: the store holds what no lane wrote, or lacks what one wrote: says lane and batch.
     """
-    collector = _Collector(store, edge, size=size, log=log, leaves_max=leaves_max)
+    collector = _Collector(store, edge, size=size, log=log, at_ms_max=at_ms_max, leaves_max=leaves_max)
     return await collector.collect(rules_max)
 
 
 class _Collector:
     """One round."""
 
-    def __init__(self, store: Store, edge: Edge, *, size: int, log: Log, leaves_max: int) -> None:
+    def __init__(self, store: Store, edge: Edge, *, size: int, log: Log, at_ms_max: int, leaves_max: int) -> None:
         self._store = store
+        self._at_ms_max = at_ms_max
         self._log = log
         self._leaves_max = leaves_max
         self._leaves = Leaves(start=size)
@@ -139,7 +153,7 @@ class _Collector:
             self._check_epoch(rule)
             await self._take_accesses(rule)
             waiting = [] if self._more else await self._list_waiting(rule)
-            if self._more or waiting:
+            if self._more or waiting or self._is_early(rule):
                 return self._end(waiting)
             await self._take_rule(rule)
             if len(self._leaves.leaves) >= self._leaves_max:
@@ -153,7 +167,25 @@ class _Collector:
 
     def _end(self, waiting: list[Waiting]) -> Round:
         tails = {**self._tails, **{lane: pull.tail for lane, pull in self._pulls.items() if pull.tail.n}}
+        early = [
+            Waiting(lane, pull.early.n, self._state.epoch, pull.early.at_ms - self._at_ms_max)
+            for lane, pull in self._pulls.items()
+            if pull.early is not None
+        ]
+        named = {item.lane for item in early}
+        waiting = [*early, *(item for item in waiting if item.lane not in named)]
         return Round(self._leaves, Edge(self._state, tails), self._more, tuple(waiting))
+
+    def _is_early(self, rule: StoredRule) -> bool:
+        """Tell whether a rule's time has not come; what cannot be read is told of where it is taken."""
+        try:
+            header = parse_entry(rule.batch.header)
+        except ProofInvalidError:
+            return False
+        early = isinstance(header, Batch) and header.at_ms > self._at_ms_max
+        if early and isinstance(header, Batch) and rule.batch.lane in self._pulls:
+            self._pulls[rule.batch.lane].early = LaneHead(header.lane, n=header.n, at_ms=header.at_ms)
+        return early
 
     def _check_epoch(self, rule: StoredRule) -> None:
         if rule.batch.epoch != self._state.epoch:
@@ -174,6 +206,7 @@ class _Collector:
                 self._leaves,
                 epoch=self._state.epoch,
                 n_max=_last_of_epoch(lane, closing),
+                at_ms_max=self._at_ms_max,
                 leaves_max=left // (len(lanes) - position),
                 origin=self._log.origin,
                 key=self._state.lanes[lane].key,

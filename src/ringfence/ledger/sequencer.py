@@ -44,6 +44,9 @@ from ringfence.ledger.tree_writer import TreeWriter
 LEAVES_PER_STEP_MAX: Final = 8192
 RETRY_SECONDS: Final = 1.0
 RULES_PER_PULL_MAX: Final = 64
+CLOCK_AHEAD_MS_MAX: Final = 1_000
+"""How far a batch's time may be ahead of this machine's clock. With the part of a second that a checkpoint's time
+leaves out, it stays within what a verifier allows, 2 seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,8 @@ class SequencerLimits:
 class Progress:
     """What a round did: the tree's size now, leaves added, whether sealed batches were left for the next round.
 
-    `waiting` names the batches whose missing seals hold back a rule that was committed after them.
+    `waiting` names the batches whose missing seals hold back a rule that was committed after them, and those whose time
+    has not come.
     """
 
     size: int
@@ -189,6 +193,7 @@ class Sequencer:
             edge,
             size=head.size,
             log=self._log,
+            at_ms_max=self._clock_ms() + CLOCK_AHEAD_MS_MAX,
             leaves_max=self._limits.leaves_per_round_max,
             rules_max=self._limits.rules_per_round_max,
         )

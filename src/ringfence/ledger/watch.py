@@ -4,12 +4,14 @@ Rules of this file:
 1. Proven means: an inclusion path from the tree's files leads from the header's leaf hash to the root of a checkpoint
    that the log signed. What the database says only tells where to look.
 2. A header names its predecessor, so proving a lane's newer batch covers the older ones.
-3. The gateway asks every second or so and passes its own clock; nothing here reads one.
+3. Every head that is noted is awaited for itself: a lane that writes on and on wins no time by its newer batches.
+4. The gateway notes and asks every `WATCH_INTERVAL_SECONDS` and passes its own clock; nothing here reads one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final, NamedTuple
 
 from ringfence.core.errors import UnavailableError
@@ -19,7 +21,11 @@ from ringfence.core.signed_note import VerifierKey
 from ringfence.ledger.receipts import prove_leaf
 from ringfence.ledger.tree_reader import TreeReader
 
-WAIT_SECONDS_MAX: Final = 3.0
+SERVED_SECONDS_MAX: Final = 3.0
+"""How long a gateway serves on after a commit that is under no checkpoint."""
+WATCH_INTERVAL_SECONDS: Final = 0.2
+WAIT_SECONDS_MAX: Final = SERVED_SECONDS_MAX - WATCH_INTERVAL_SECONDS
+"""How long a noted head may wait: it is looked for up to one interval late."""
 
 
 class _Noted(NamedTuple):
@@ -59,37 +65,35 @@ class LaneWatch:
         self._tree = tree
         self._log_key = log_key
         self._wait_seconds_max = wait_seconds_max
-        self._waiting: _Noted | None = None
-        self._newest: _Noted | None = None
+        self._waiting: deque[_Noted] = deque()
+        self._noted_n = 0
         self.proven_n = 0
 
     def note(self, head: LaneHead, *, at_seconds: float) -> None:
-        """Say that the lane has committed up to `head`, at this time of a clock that never goes back."""
-        self._newest = _Noted(head, at_seconds)
-        if self._waiting is None:
-            self._waiting = self._newest
+        """Say that the lane has committed up to `head`, and when, by a clock that never goes back."""
+        if head.n > self._noted_n:
+            self._noted_n = head.n
+            self._waiting.append(_Noted(head, at_seconds))
 
     async def check(self, *, now_seconds: float) -> None:
-        """Look for the oldest batch that is still awaited.
+        """Look for the batches that are still awaited, oldest first.
 
         Raises:
             UnavailableError: it waits for longer than `wait_seconds_max`: stop serving until it is proven.
             IntegrityError: the ledger has another batch in its place: stop serving for good.
         """
-        waiting = self._waiting
-        if waiting is None:
-            return
-        try:
-            await prove_batch(self._store, self._tree, waiting.head, log_key=self._log_key)
-        except UnavailableError as error:
-            waited = now_seconds - waiting.at_seconds
-            if waited > self._wait_seconds_max:
-                raise UnavailableError(
-                    f"batch {waiting.head.n} of lane {waiting.head.lane} is under no signed checkpoint"
-                    f" after {waited:.1f} s: {error}",
-                    hint="Nothing is served until it is. Check that the sequencer runs, and what it reports.",
-                ) from error
-            return
-        self.proven_n = waiting.head.n
-        newest = self._newest
-        self._waiting = newest if newest is not None and newest.head.n > waiting.head.n else None
+        while self._waiting:
+            oldest = self._waiting[0]
+            try:
+                await prove_batch(self._store, self._tree, oldest.head, log_key=self._log_key)
+            except UnavailableError as error:
+                waited = now_seconds - oldest.at_seconds
+                if waited > self._wait_seconds_max:
+                    raise UnavailableError(
+                        f"batch {oldest.head.n} of lane {oldest.head.lane} is under no signed checkpoint"
+                        f" after {waited:.1f} s: {error}",
+                        hint="Nothing is served until it is. Check that the sequencer runs, and what it reports.",
+                    ) from error
+                return
+            self.proven_n = oldest.head.n
+            self._waiting.popleft()

@@ -64,7 +64,8 @@ def verify_bundle(
     Args:
         directory: the bundle, as `ringfence ledger export` writes it.
         trust: the pins; None when the reader has none.
-        from_leaf: entries before this leaf are not decided again; tree, lanes, rules and counters still are checked.
+        from_leaf: entries before this leaf are not decided again; tree, lanes, rules and counters still are checked. At
+            most the number of leaves: from beyond them nothing would be checked, and `unreadable` says so.
         since: a signed checkpoint that the reader kept from before; the bundle must be a growth of it.
         jobs: processes to use; the verdict is the same for any number.
         now_seconds: the reader's clock, POSIX, for the age of the newest checkpoint.
@@ -75,7 +76,7 @@ def verify_bundle(
         The verdict; a bundle that cannot be read gives one too, with the outcome `unreadable`.
 
     Raises:
-        InvalidInputError: `jobs` or `from_leaf` is out of range.
+        InvalidInputError: `jobs` is out of range, or `from_leaf` is negative.
     """
     require_jobs(jobs)
     if from_leaf < 0:
@@ -122,6 +123,12 @@ def _verify_tree(
 ) -> Verdict:
     """Check all that the newest checkpoint stands for (steps 4 to 10)."""
     size = notes.newest.checkpoint.size
+    if from_leaf > size and not findings:  # of a tree that was cut, that it was cut is the answer
+        raise InvalidInputError(
+            f"--from names leaf {from_leaf}, and the tree has {size}",
+            place="--from",
+            hint="nothing would be decided again",
+        )
     genesis = _check_genesis(bundle, notes, trust, findings)  # 4
     rules = read_rules(bundle, size=size, detail=listing.detail, findings=findings)  # 5
     _check_blobs(listing, rules, findings)

@@ -51,6 +51,7 @@ class Gate:
         singles: the lane of requests for one record.
         bulk: the lane of requests for many, so that one huge export never stalls singles.
         clock_ms: gives milliseconds since 1970 UTC.
+        region: the charter's region where what is written is stored.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Gate:
         singles: LaneWriter,
         bulk: LaneWriter,
         clock_ms: Callable[[], int],
+        region: str,
     ) -> None:
         self.store = store
         self.keys = keys
@@ -71,6 +73,7 @@ class Gate:
         self.singles = singles
         self.bulk = bulk
         self.clock_ms = clock_ms
+        self.region = region
         self.refusals = RefusalMeter(clock_ms)
         self._salts = SaltPool()
         self._erased: OrderedDict[bytes, None] = OrderedDict()

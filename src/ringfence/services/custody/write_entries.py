@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -197,6 +197,11 @@ def _decide_group(
     if len(ruling.permitted) != len(group.classes):
         decided.deny(DeniedError(RULES_CHANGED), code="rules-changed")
         return
+    misplaced = _misplaced(group, state.rules.held_in(gate.region))
+    if misplaced:
+        words = f"the charter lets nothing {' or '.join(misplaced)} be stored in the region `{gate.region}`"
+        decided.deny(DeniedError(words), code="region")
+        return
     request, about = request_of(group, asking), group.about()
     for part in group_by_clause(ruling, request, last=last, at_ms=at_ms):
         if part.forbidden:
@@ -212,6 +217,13 @@ def _decide_group(
     for clause, moved in _downgrades(ruling, group).items():
         if not decided.denied:
             _decide_downgrade(decided, ruling, group, asking, clause=clause, moved=moved, last=last, at_ms=at_ms)
+
+
+def _misplaced(group: Group, held: Sequence[str]) -> list[str]:
+    """Give the classes that the group would store where they may not be. Taking a part away is always right."""
+    if group.classes.issubset(held):
+        return []
+    return sorted({part.data_class for part in group.written if part.version > 0}.difference(held))
 
 
 def _downgrades(ruling: Ruling, group: Group) -> dict[str, list[tuple[bytes, bytes]]]:
