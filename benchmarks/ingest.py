@@ -38,7 +38,7 @@ import asyncpg
 
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import Deployment, open_deployment
-from ringfence.app.initialise import initialise
+from ringfence.app.initialise import Ground, initialise
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.synthetic.files import render_export, write_exports, write_large_export
 from ringfence.synthetic.geography import write_geography
@@ -101,11 +101,13 @@ def make_deployment(directory: Path, store: str) -> Deployment:
     asyncio.run(
         initialise(
             directory,
-            charter_text=CHARTER.read_bytes(),
-            charter_file=CHARTER.name,
-            origin="ledger.example.org/benchmark",
-            configuration=configuration,
-            mode=DEVELOPMENT,
+            Ground(
+                charter_text=CHARTER.read_bytes(),
+                charter_file=CHARTER.name,
+                origin="ledger.example.org/benchmark",
+                configuration=configuration,
+                mode=DEVELOPMENT,
+            ),
         )
     )
     return open_deployment(directory)

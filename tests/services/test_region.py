@@ -10,7 +10,7 @@ import pytest
 from ringfence.app.checkup import check_deployment
 from ringfence.app.configuration import Configuration, render_configuration
 from ringfence.app.deployment import Deployment, open_deployment
-from ringfence.app.initialise import initialise
+from ringfence.app.initialise import Ground, initialise
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, DeniedError, InvalidInputError
 from ringfence.services.custody.opening import RecordName
@@ -102,11 +102,13 @@ def test_deployment_is_not_made_where_nothing_protected_may_be(tmp_path: Path, r
         asyncio.run(
             initialise(
                 tmp_path / "deployment",
-                charter_text=EXAMPLE.read_bytes(),
-                charter_file="charter.yaml",
-                origin="ledger.example.org/test",
-                configuration=Configuration(region=region),
-                mode=DEVELOPMENT,
+                Ground(
+                    charter_text=EXAMPLE.read_bytes(),
+                    charter_file="charter.yaml",
+                    origin="ledger.example.org/test",
+                    configuration=Configuration(region=region),
+                    mode=DEVELOPMENT,
+                ),
             )
         )
     assert "virginia" in refused.value.hint

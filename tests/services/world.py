@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment, open_deployment
-from ringfence.app.initialise import initialise
+from ringfence.app.initialise import Ground, initialise
 from ringfence.app.runtime import Runtime, clock_ms, make_sequencer, open_runtime
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.ledger.export import export_bundle
@@ -49,11 +49,13 @@ def make_deployment(directory: Path, *, charter: bytes | None = None, store: str
     asyncio.run(
         initialise(
             directory,
-            charter_text=charter or EXAMPLE.read_bytes(),
-            charter_file="charter.yaml",
-            origin="ledger.example.org/test",
-            configuration=configuration,
-            mode=DEVELOPMENT,
+            Ground(
+                charter_text=charter or EXAMPLE.read_bytes(),
+                charter_file="charter.yaml",
+                origin="ledger.example.org/test",
+                configuration=configuration,
+                mode=DEVELOPMENT,
+            ),
         )
     )
     deployment = open_deployment(directory)

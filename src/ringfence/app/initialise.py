@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,22 +22,32 @@ from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
 from ringfence.keys.software import create_custody
+from ringfence.services.governance.direct import Governance
 
 LOCAL_TOOLS: Final = ("ingest", "operator")
 
 
-async def initialise(
-    directory: Path, *, charter_text: bytes, charter_file: str, origin: str, configuration: Configuration, mode: str
-) -> Charter:
-    """Make a deployment in an empty or absent directory and put the charter in force.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a deployment is made from.
 
-    Args:
-        directory: where.
+    Attributes:
         charter_text: the charter's file.
         charter_file: what to call it in problems.
         origin: the ledger's name, such as a domain that the custodian owns.
         configuration: the settings to write.
         mode: `development` or `production`, for ever.
+    """
+
+    charter_text: bytes
+    charter_file: str
+    origin: str
+    configuration: Configuration
+    mode: str
+
+
+async def initialise(directory: Path, ground: Ground) -> Charter:
+    """Make a deployment in an empty or absent directory and put the charter in force: one operator makes its rules.
 
     Raises:
         CharterInvalidError: the charter has problems.
@@ -44,7 +55,34 @@ async def initialise(
         InvalidInputError: the region is not one of the charter that may hold what is protected, or a production
             deployment has a development country.
     """
-    charter = parse_charter(charter_text, file=charter_file)
+    charter = parse_charter(ground.charter_text, file=ground.charter_file)
+    deployment, log_key = await make_deployment(directory, ground, charter)
+    genesis = e.Genesis(
+        origin=ground.origin,
+        mode=ground.mode,
+        engine=NEWEST_ENGINE,
+        authority=authority_key(deployment),
+        log_key=log_key,
+        at_ms=clock_ms(),
+    )
+    write_trust(deployment, genesis)
+    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
+    async with open_runtime(deployment) as runtime, runtime.governance() as governance:
+        await governance.begin(genesis)
+        await governance.enact(ground.charter_text, file=ground.charter_file)
+        await open_first_key_epochs(governance, charter)
+        for tool in LOCAL_TOOLS:
+            await governance.register(issuer=LOCAL_ISSUER, subject=tool, party=custodian)
+    return charter
+
+
+async def make_deployment(directory: Path, ground: Ground, charter: Charter) -> tuple[Deployment, str]:
+    """Make the directory, the database and the keys that a ledger begins with; give them, and the log's key.
+
+    Raises:
+        ConfigurationError, InvalidInputError: as for `initialise`.
+    """
+    configuration, origin, mode = ground.configuration, ground.origin, ground.mode
     _check_region(configuration.region, charter)
     if configuration.development_country and mode != e.DEVELOPMENT:
         raise InvalidInputError("a production deployment has no development country", hint="leave one of the two out")
@@ -58,11 +96,33 @@ async def initialise(
     except RingfenceError:
         _remove_embedded(directory)
         raise
-    genesis = _make_keys(deployment, charter, origin=origin, mode=mode)
+    log_key = _make_keys(deployment, charter, origin=origin, mode=mode)
     deployment.ledger.mkdir()
-    _write_file(directory / FILE, render_configuration(configuration).encode())
-    await _write_first_rules(deployment, genesis, charter, charter_text, charter_file)
-    return charter
+    write_file(directory / FILE, render_configuration(configuration).encode())
+    return deployment, log_key
+
+
+def authority_key(deployment: Deployment) -> bytes:
+    """Give the public key (32 bytes) of the authority's lane."""
+    return deployment.signing_key("authority").public_key().public_bytes_raw()
+
+
+def write_trust(deployment: Deployment, genesis: e.Genesis) -> None:
+    """Write what a verifier pins."""
+    trust = {
+        "origin": genesis.origin,
+        "genesis": leaf_hash(e.render_entry(genesis)).hex(),
+        "log_key": genesis.log_key,
+        "witnesses": [],
+        "witness_quorum": 0,
+    }
+    write_file(deployment.directory / TRUST_FILE, json.dumps(trust, indent=2).encode() + b"\n")
+
+
+async def open_first_key_epochs(governance: Governance, charter: Charter) -> None:
+    """State the first key epoch of each class."""
+    for data_class in charter.classes:
+        await governance.open_key_epoch(data_class, 1)
 
 
 def _check_region(region: str, charter: Charter) -> None:
@@ -102,47 +162,18 @@ def _remove_embedded(directory: Path) -> None:
         path.unlink()
 
 
-def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str) -> e.Genesis:
+def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str) -> str:
     authority, checkpoint = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     write_key_file(deployment.keys / "authority.key", authority.private_bytes_raw())
     write_key_file(deployment.keys / "checkpoint.key", checkpoint.private_bytes_raw())
     create_custody(deployment.keys / "custody", jurisdiction=charter.jurisdiction.country, classes=charter.classes)
     if mode == e.DEVELOPMENT:
         create_token_key(deployment)
-    log_key = render_vkey(verifier_key_of(checkpoint, name=origin))
-    genesis = e.Genesis(
-        origin=origin,
-        mode=mode,
-        engine=NEWEST_ENGINE,
-        authority=authority.public_key().public_bytes_raw(),
-        log_key=log_key,
-        at_ms=clock_ms(),
-    )
-    trust = {
-        "origin": origin,
-        "genesis": leaf_hash(e.render_entry(genesis)).hex(),
-        "log_key": log_key,
-        "witnesses": [],
-        "witness_quorum": 0,
-    }
-    _write_file(deployment.directory / TRUST_FILE, json.dumps(trust, indent=2).encode() + b"\n")
-    return genesis
+    return render_vkey(verifier_key_of(checkpoint, name=origin))
 
 
-async def _write_first_rules(
-    deployment: Deployment, genesis: e.Genesis, charter: Charter, text: bytes, file: str
-) -> None:
-    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
-    async with open_runtime(deployment) as runtime, runtime.governance() as governance:
-        await governance.begin(genesis)
-        await governance.enact(text, file=file)
-        for data_class in charter.classes:
-            await governance.open_key_epoch(data_class, 1)
-        for tool in LOCAL_TOOLS:
-            await governance.register(issuer=LOCAL_ISSUER, subject=tool, party=custodian)
-
-
-def _write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file, synced to the disk."""
     with path.open("xb") as file:
         file.write(data)
         file.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +12,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ringfence.app.build import build_digest, build_name
 from ringfence.app.deployment import Deployment, Trust
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
+from ringfence.core.folding import BUILD_PREFIX
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.keys.files import write_key_file
@@ -37,11 +38,6 @@ AUTHORITY_PAUSE_SECONDS: Final = 0.1
 def clock_ms() -> int:
     """Give milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
-
-
-def this_build() -> str:
-    """Name the build that runs here."""
-    return f"ringfence {importlib.metadata.version('ringfence')}"
 
 
 @dataclass(slots=True)
@@ -136,9 +132,9 @@ class Runtime:
                     hint="the embedded database takes one at a time: stop the other first, or use PostgreSQL",
                 )
             key = self._lane_key(number)
-            await governance.certify_lane(
-                number, key=key.public_key().public_bytes_raw(), build=this_build(), duty=duty
-            )
+            is_governed = self.keeper.state.standing is not None
+            build = f"{BUILD_PREFIX}{build_digest().hex()}" if is_governed else build_name()
+            await governance.certify_lane(number, key=key.public_key().public_bytes_raw(), build=build, duty=duty)
         return self._writer(number, key)
 
     def _lane_key(self, number: int) -> Ed25519PrivateKey:

@@ -7,13 +7,10 @@ from pathlib import Path
 import click
 
 from ringfence.app.checkup import check_deployment
-from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
-from ringfence.app.initialise import initialise
 from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
 from ringfence.cli.output import EXIT_DEVICE, deployment_option, json_option, run, say
-from ringfence.core.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.errors import ConfigurationError
 
 _FILE = click.Path(path_type=Path)
@@ -24,74 +21,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint="name a charter's file") from None
-
-
-def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    named = dict(item.partition("=")[::2] for item in given)
-    if not all(named.values()) or len(named) < len(given):
-        raise click.BadParameter("give each as NAME=NETWORK, such as edge=192.0.2.0/24", ctx=context, param=option)
-    return named
-
-
-@click.command(short_help="Make a deployment: keys, database, trust.json.")
-@click.argument("directory", type=_FILE)
-@click.option("--charter", "charter_file", type=_FILE, required=True, help="The agreement to put in force.")
-@click.option("--region", required=True, help="The charter's region that this deployment stands in.")
-@click.option("--origin", default="ledger.example.org/ringfence", show_default=True, help="The ledger's name.")
-@click.option("--store", default=SQLITE_STORE, show_default=True, help="`sqlite`, or a postgresql:// address.")
-@click.option("--geography", default="", help="An MMDB file that places addresses in countries.")
-@click.option("--production", is_flag=True, help="Make no development tokens, for ever.")
-@click.option(
-    "--development-country", default="", help="Where calls from this machine count as coming from, such as US."
-)
-@click.option(
-    "--trusted-proxy",
-    "proxies",
-    multiple=True,
-    metavar="NAME=NETWORK",
-    callback=_proxies,
-    help="A network whose word is taken, in X-Forwarded-For, on where a call comes from. May be repeated.",
-)
-@json_option
-def init(
-    directory: Path,
-    *,
-    charter_file: Path,
-    region: str,
-    origin: str,
-    store: str,
-    geography: str,
-    production: bool,
-    development_country: str,
-    proxies: dict[str, str],
-    as_json: bool,
-) -> None:
-    """Make a deployment in DIRECTORY: keys, database, the ledger's first entries, and trust.json."""
-    configuration = make_configuration(
-        store=store,
-        region=region,
-        geography=str(Path(geography).resolve()) if geography else "",
-        development_country=development_country,
-        trusted_proxies=proxies,
-    )
-    charter = run(
-        initialise(
-            directory,
-            charter_text=_read(charter_file),
-            charter_file=str(charter_file),
-            origin=origin,
-            configuration=configuration,
-            mode=PRODUCTION if production else DEVELOPMENT,
-        )
-    )
-    say(
-        f"{directory}: the charter {charter.name}, version {charter.version}, is in force.\n"
-        f"Give {directory / 'trust.json'} to whoever verifies. Next:\n"
-        f"  ringfence doctor -d {directory}   says what is still missing\n"
-        f"  ringfence serve -d {directory}    starts the gateway",
-        {"directory": str(directory), "charter": charter.name, "version": charter.version},
-        as_json=as_json,
-    )
 
 
 @click.command(short_help="Put a newer charter in force.")

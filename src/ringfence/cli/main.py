@@ -18,7 +18,8 @@ _SECTIONS: Final = {
     "See it work": {"demo": "demo", "synthetic": "synthetic"},
     "The agreement": {"charter": "charter"},
     "A deployment": {
-        "init": "deployment",
+        "init": "founding",
+        "found": "founding",
         "principal": "deployment",
         "token": "deployment",
         "ingest": "ingest",

@@ -1,0 +1,149 @@
+"""The key ceremony: a governed ledger begins only when everyone who founds it has signed the same bytes.
+
+1. `begin_ceremony` makes the deployment's keys and database, and the founding document, which names them.
+2. Each founder reads the document and signs it, with a key that was made elsewhere and never comes here.
+3. `finish_ceremony` checks every signature and writes the ledger's first entries. A crash before leaves a deployment
+   without a ledger; the step can be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ringfence.app.build import build_digest
+from ringfence.app.ceremony_plan import read_plan
+from ringfence.app.deployment import Deployment
+from ringfence.app.initialise import (
+    Ground,
+    authority_key,
+    make_deployment,
+    open_first_key_epochs,
+    write_file,
+    write_trust,
+)
+from ringfence.app.runtime import clock_ms, open_runtime
+from ringfence.core import entry as e
+from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.errors import ConfigurationError, InvalidInputError, ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.governance.founding import (
+    Founding,
+    SignedFounding,
+    genesis_of,
+    parse_founding,
+    render_founding,
+    render_founding_opening,
+    verify_founding,
+)
+from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.register import EMPTY_REGISTER, record
+from ringfence.core.signatures import read_signature
+from ringfence.core.state import EMPTY
+
+CEREMONY: Final = "ceremony"
+DOCUMENT: Final = "founding.json"
+CHARTER: Final = "charter.yaml"
+
+
+async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Founding:
+    """Make a deployment without a ledger, and the document that its founders must sign.
+
+    Raises:
+        CharterInvalidError, ConfigurationError, InvalidInputError: as for `initialise`, or the plan is wrong.
+        ProofInvalidError: these people may not found a ledger on this charter; says who and why.
+    """
+    charter_text = ground.charter_text
+    charter = parse_charter(charter_text, file=ground.charter_file)
+    if charter.governance is None:
+        raise InvalidInputError(
+            "the charter says nothing of governance", hint="a governed ledger needs `duties` and `governance`"
+        )
+    people, services = read_plan(plan)
+    founding = Founding(
+        origin=ground.origin,
+        mode=ground.mode,
+        engine=NEWEST_ENGINE,
+        authority=bytes(32),
+        log_key="",
+        charter=hashlib.sha256(charter_text).digest(),
+        build=build_digest(),
+        at_ms=clock_ms(),
+        nonce=os.urandom(16),
+        people=people,
+        services=services,
+    )
+    _check(founding, charter_text)
+    deployment, log_key = await make_deployment(directory, ground, charter)
+    founding = msgspec.structs.replace(founding, authority=authority_key(deployment), log_key=log_key)
+    (directory / CEREMONY).mkdir(mode=0o700)
+    write_file(directory / CEREMONY / CHARTER, charter_text)
+    write_file(directory / CEREMONY / DOCUMENT, render_founding(founding))
+    return founding
+
+
+async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -> Charter:
+    """Write the first entries of a ledger that all its founders have signed for.
+
+    Args:
+        deployment: one that `begin_ceremony` made.
+        signatures: of each founder one, in any order.
+
+    Raises:
+        ConfigurationError: no ceremony was begun here, or it is finished.
+        ProofInvalidError: a signature is missing or does not hold; says whose.
+    """
+    folder = deployment.directory / CEREMONY
+    try:
+        document, charter_text = (folder / DOCUMENT).read_bytes(), (folder / CHARTER).read_bytes()
+    except OSError:
+        raise ConfigurationError(
+            f"no ceremony was begun in {deployment.directory}", hint="begin one with `ringfence init --ceremony`"
+        ) from None
+    founding = parse_founding(document, place=DOCUMENT)
+    signed = SignedFounding(document=document, signatures=_in_order(founding, signatures))
+    verify_founding(signed, place=DOCUMENT)
+    opening = render_founding_opening(os.urandom(e.SALT_SIZE_BYTES), signed)
+    genesis = genesis_of(founding, commitment=e.commit(opening))
+    charter = parse_charter(charter_text, file=CHARTER)
+    write_trust(deployment, genesis)
+    async with open_runtime(deployment) as runtime, runtime.governance() as governance:
+        await governance.begin(genesis, opening=opening)
+        await governance.enact(charter_text, file=CHARTER)
+        await open_first_key_epochs(governance, charter)
+    return charter
+
+
+def _check(founding: Founding, charter_text: bytes) -> None:
+    """Try whether these people may found a ledger on this charter, before anything is made or signed."""
+    genesis = genesis_of(founding, commitment=bytes(32))
+    state = fold(EMPTY, genesis, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, place="the plan"))
+    charter = parse_charter(charter_text, file=CHARTER)
+    rule = e.CharterEnacted(name=charter.name, version=charter.version, digest=founding.charter, engine=founding.engine)
+    register = record(EMPTY_REGISTER, [person.facts for person in founding.people], at_ms=founding.at_ms)
+    state = replace(state, standing=replace(state.governed, register=register))
+    fold(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, blob=charter_text, place="the plan"))
+
+
+def _in_order(founding: Founding, signatures: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Give the founders' signatures in the order of the document.
+
+    Raises:
+        ProofInvalidError: one is missing, or is nobody's.
+    """
+    by_key = {read_signature(signature).key: signature for signature in signatures}
+    missing = [person.facts.name for person in founding.people if person.key not in by_key]
+    if missing:
+        raise ProofInvalidError(
+            f"{len(missing)} of {len(founding.people)} founders have not signed: {', '.join(missing)}", place=DOCUMENT
+        )
+    if len(by_key) != len(founding.people):
+        raise ProofInvalidError("a signature is by a key of nobody in the founding document", place=DOCUMENT)
+    return tuple(by_key[person.key] for person in founding.people)

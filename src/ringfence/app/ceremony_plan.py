@@ -1,0 +1,152 @@
+"""The plan of a key ceremony: who founds a ledger, in a file that the founders read before they sign.
+
+people:
+  - name: Ada Example
+    reference: hr-17                  # the HR system's own
+    party: usds
+    duties: [security-officer]
+    key: ada.pub                      # OpenSSH public key: a file beside the plan
+    issuer: https://login.example.org
+    subject: ada                      # whom the person's tokens name
+    residence: US
+    works_in: US
+    devices_of: usds
+    team: security                    # manager, directed_by (references), paid_by: as they are
+services:
+  - {party: usds, issuer: "ringfence:local", subject: ingest}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ringfence.core.entry import Identity
+from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.governance.founding import FOUNDERS_MAX, FOUNDERS_MIN, FoundingPerson, FoundingService
+from ringfence.core.register import PersonFacts
+from ringfence.core.signatures import parse_public_key
+
+SIZE_BYTES_MAX: Final = 256 * 1024
+SERVICES_MAX: Final = 32
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class PlannedPerson(_Part):
+    """One founder, as the plan tells it."""
+
+    name: str = Field(min_length=1, max_length=200)
+    reference: str = Field(min_length=1, max_length=64)
+    party: str
+    duties: list[str] = Field(min_length=1, max_length=16)
+    key: str
+    issuer: str = Field(min_length=1, max_length=255)
+    subject: str = Field(min_length=1, max_length=255)
+    paid_by: str = ""
+    residence: str = ""
+    works_in: str = ""
+    manager: str = ""
+    directed_by: list[str] = []
+    team: str = ""
+    devices_of: str = ""
+
+
+class PlannedService(_Part):
+    """A service that is known from the start."""
+
+    party: str
+    issuer: str = Field(min_length=1, max_length=255)
+    subject: str = Field(min_length=1, max_length=255)
+
+
+class Plan(_Part):
+    """Who founds the ledger."""
+
+    people: list[PlannedPerson] = Field(min_length=FOUNDERS_MIN, max_length=FOUNDERS_MAX)
+    services: list[PlannedService] = Field([], max_length=SERVICES_MAX)
+
+
+def read_plan(path: Path) -> tuple[tuple[FoundingPerson, ...], tuple[FoundingService, ...]]:
+    """Read a plan, with the public keys that it names; founders are numbered in the order of the file.
+
+    Raises:
+        ConfigurationError: a file is missing, or the plan is wrong; names every problem of it.
+        InvalidInputError: a key is none that may be enrolled.
+    """
+    plan = _parse(path)
+    numbers = {person.reference: number for number, person in enumerate(plan.people, start=1)}
+    if len(numbers) != len(plan.people):
+        raise ConfigurationError(f"{path} names one reference twice", hint="a reference is one person's")
+    people = tuple(
+        FoundingPerson(
+            facts=_facts(person, numbers, path),
+            duties=tuple(sorted(set(person.duties))),
+            key=_read_key(path.parent / person.key),
+            identity=Identity(person.issuer, person.subject),
+        )
+        for person in plan.people
+    )
+    services = tuple(
+        FoundingService(party=service.party, identity=Identity(service.issuer, service.subject))
+        for service in plan.services
+    )
+    return people, services
+
+
+def _facts(person: PlannedPerson, numbers: dict[str, int], path: Path) -> PersonFacts:
+    unknown = [name for name in (person.manager, *person.directed_by) if name and name not in numbers]
+    if unknown:
+        raise ConfigurationError(
+            f"{path}: {person.reference} is under {unknown[0]}, who is not in the plan",
+            hint="name the reference of a person of the plan",
+        )
+    return PersonFacts(
+        number=numbers[person.reference],
+        reference=person.reference,
+        name=person.name,
+        party=person.party,
+        paid_by=person.paid_by,
+        residence=person.residence,
+        works_in=person.works_in,
+        manager=numbers[person.manager] if person.manager else 0,
+        directed_by=tuple(sorted(numbers[name] for name in person.directed_by)),
+        team=person.team,
+        devices_of=person.devices_of,
+    )
+
+
+def _parse(path: Path) -> Plan:
+    try:
+        with path.open("rb") as file:
+            text = file.read(SIZE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint="name a plan of founders") from None
+    if len(text) > SIZE_BYTES_MAX:
+        raise ConfigurationError(f"{path} is larger than {SIZE_BYTES_MAX} bytes")
+    try:
+        return Plan.model_validate(YAML(typ="safe", pure=True).load(text) or {})
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"{path} is wrong: {problems}", hint="see docs/governance.md") from None
+
+
+def _read_key(path: Path) -> bytes:
+    try:
+        line = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the public key {path} cannot be read: {error}", hint="each founder makes one: `ringfence key new`"
+        ) from None
+    try:
+        return parse_public_key(line)
+    except InvalidInputError as error:
+        raise InvalidInputError(error.message, place=str(path), hint=error.hint) from None

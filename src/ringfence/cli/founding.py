@@ -1,0 +1,134 @@
+"""Commands that begin a ledger: `init` by one operator, for development; `init --ceremony` and `found` by founders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ringfence.app.ceremony import CEREMONY, DOCUMENT, begin_ceremony, finish_ceremony
+from ringfence.app.configuration import SQLITE_STORE, make_configuration
+from ringfence.app.deployment import open_deployment
+from ringfence.app.initialise import Ground, initialise
+from ringfence.cli.output import deployment_option, json_option, run, say
+from ringfence.core.charter import Charter
+from ringfence.core.entry import DEVELOPMENT, PRODUCTION
+from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.governance.founding import Founding
+from ringfence.core.signatures import remove_armour
+
+_FILE = click.Path(path_type=Path)
+
+
+def _read(path: Path, hint: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+
+
+def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    named = dict(item.partition("=")[::2] for item in given)
+    if not all(named.values()) or len(named) < len(given):
+        raise click.BadParameter("give each as NAME=NETWORK, such as edge=192.0.2.0/24", ctx=context, param=option)
+    return named
+
+
+@click.command(short_help="Make a deployment: keys, database, trust.json.")
+@click.argument("directory", type=_FILE)
+@click.option("--charter", "charter_file", type=_FILE, required=True, help="The agreement to put in force.")
+@click.option("--region", required=True, help="The charter's region that this deployment stands in.")
+@click.option("--origin", default="ledger.example.org/ringfence", show_default=True, help="The ledger's name.")
+@click.option("--store", default=SQLITE_STORE, show_default=True, help="`sqlite`, or a postgresql:// address.")
+@click.option("--geography", default="", help="An MMDB file that places addresses in countries.")
+@click.option("--production", is_flag=True, help="Make no development tokens, for ever.")
+@click.option(
+    "--development-country", default="", help="Where calls from this machine count as coming from, such as US."
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="NAME=NETWORK",
+    callback=_proxies,
+    help="A network whose word is taken, in X-Forwarded-For, on where a call comes from. May be repeated.",
+)
+@click.option(
+    "--ceremony", "plan", type=_FILE, default=None, help="Found a governed ledger: the plan that names its founders."
+)
+@json_option
+def init(
+    directory: Path,
+    *,
+    charter_file: Path,
+    plan: Path | None,
+    region: str,
+    origin: str,
+    store: str,
+    geography: str,
+    production: bool,
+    development_country: str,
+    proxies: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Make a deployment in DIRECTORY: keys, database, the ledger's first entries, and trust.json.
+
+    With `--ceremony` no ledger is begun yet: the founders whom the plan names sign the founding document first, each
+    with an own key on an own machine, and `ringfence found` begins it.
+    """
+    configuration = make_configuration(
+        store=store,
+        region=region,
+        geography=str(Path(geography).resolve()) if geography else "",
+        development_country=development_country,
+        trusted_proxies=proxies,
+    )
+    ground = Ground(
+        charter_text=_read(charter_file, "name a charter's file"),
+        charter_file=str(charter_file),
+        origin=origin,
+        configuration=configuration,
+        mode=PRODUCTION if production else DEVELOPMENT,
+    )
+    if plan is not None:
+        _say_begun(directory, run(begin_ceremony(directory, ground, plan=plan)), as_json=as_json)
+    elif production:
+        raise InvalidInputError(
+            "in production no operator makes rules alone", hint="found the ledger: `ringfence init --ceremony PLAN`"
+        )
+    else:
+        _say_in_force(directory, run(initialise(directory, ground)), as_json=as_json)
+
+
+@click.command(short_help="Begin a governed ledger with its founders' signatures.")
+@click.argument("signatures", metavar="SIGNATURE...", type=_FILE, nargs=-1, required=True)
+@deployment_option
+@json_option
+def found(signatures: tuple[Path, ...], *, directory: Path, as_json: bool) -> None:
+    """Begin the ledger that `ringfence init --ceremony` prepared: every founder's SIGNATURE over founding.json."""
+    given = [remove_armour(_read(path, "name a signature's file"), place=str(path)) for path in signatures]
+    charter = run(finish_ceremony(open_deployment(directory), given))
+    _say_in_force(directory, charter, as_json=as_json)
+
+
+def _say_begun(directory: Path, founding: Founding, *, as_json: bool) -> None:
+    document = directory / CEREMONY / DOCUMENT
+    people = [person.facts.name for person in founding.people]
+    text = (
+        f"{directory}: keys and database are made; no ledger is begun yet.\n"
+        f"Each founder ({', '.join(people)}) reads and signs {document}:\n"
+        f"  ringfence sign {DOCUMENT} --as found --key KEY\n"
+        f"Then: ringfence found -d {directory} SIGNATURE..."
+    )
+    say(text, {"directory": str(directory), "document": str(document), "founders": people}, as_json=as_json)
+
+
+def _say_in_force(directory: Path, charter: Charter, *, as_json: bool) -> None:
+    say(
+        f"{directory}: the charter {charter.name}, version {charter.version}, is in force.\n"
+        f"Give {directory / 'trust.json'} to whoever verifies. Next:\n"
+        f"  ringfence doctor -d {directory}   says what is still missing\n"
+        f"  ringfence serve -d {directory}    starts the gateway",
+        {"directory": str(directory), "charter": charter.name, "version": charter.version},
+        as_json=as_json,
+    )

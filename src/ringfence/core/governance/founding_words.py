@@ -1,0 +1,46 @@
+"""What a founding document says, in plain sentences: what whoever signs its bytes agrees to."""
+
+from __future__ import annotations
+
+from ringfence.core.governance.founding import Founding, FoundingPerson
+from ringfence.core.governance.wording import quote, show_key, show_time
+
+
+def describe_founding(founding: Founding) -> list[str]:
+    """Give all that a founding document says, from it alone."""
+    lines = [
+        f"Found the ledger {quote(founding.origin)} in {founding.mode} mode, for ever, at {show_time(founding.at_ms)}.",
+        f"Its first charter is the file with SHA-256 {founding.charter.hex()}, decided by engine {founding.engine}.",
+        f"The custodian's build is {founding.build.hex()}.",
+        f"The key that writes its rules is {founding.authority.hex()}; that of its checkpoints is {founding.log_key}.",
+        f"Its number used once is {founding.nonce.hex()}.",
+        f"{len(founding.people)} people found it, and rules change by their quorum from then on:",
+    ]
+    for number, person in enumerate(founding.people, start=1):
+        lines += _describe_person(number, person)
+    for service in founding.services:
+        lines.append(
+            f"  A service of {service.party}: the subject {quote(service.identity.subject)} of the issuer "
+            f"{quote(service.identity.issuer)}."
+        )
+    return lines
+
+
+def _describe_person(number: int, person: FoundingPerson) -> list[str]:
+    facts = person.facts
+    above = [f"managed by {facts.manager}"] if facts.manager else []
+    above += [f"directed by {other}" for other in facts.directed_by]
+    known = [
+        f"employed by {facts.party}",
+        *([f"paid by {facts.paid_by}"] if facts.paid_by else []),
+        f"living in {facts.residence or 'an unknown country'}",
+        f"working in {facts.works_in or 'an unknown country'}",
+        f"on devices of {facts.devices_of or 'nobody known'}",
+        f"in the team {quote(facts.team)}" if facts.team else "in no known team",
+        *above,
+    ]
+    return [
+        f"  {number}: {quote(facts.name)} ({quote(facts.reference)}), {', '.join(known)}.",
+        f"     Duties: {', '.join(person.duties)}. Signs with the key {show_key(person.key)}. Tokens: the subject "
+        f"{quote(person.identity.subject)} of the issuer {quote(person.identity.issuer)}.",
+    ]

@@ -1,0 +1,110 @@
+"""The key ceremony as its founders and the operator go through it: nobody begins the ledger alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from ringfence.core.governance.founding import FOUND
+from ringfence.core.signatures import add_armour
+from tests.governed import CHARTER, FOUNDERS, ISSUER, key_of, sign
+
+PRODUCTION = ["--charter", "charter.yaml", "--region", "home", "--production"]
+
+
+def ringfence(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ringfence", *arguments], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """What is on the table: the charter, the plan, and everybody's public key."""
+    (tmp_path / "charter.yaml").write_text(CHARTER, "utf-8")
+    lines = ["people:"]
+    for name, (party, duties) in FOUNDERS.items():
+        public = key_of(name).public_key()
+        line = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        (tmp_path / f"{name}.pub").write_bytes(line + b"\n")
+        lines.append(
+            f"  - {{name: {name}, reference: hr-{name}, party: {party}, duties: [{', '.join(duties)}], key: {name}.pub, "
+            f'issuer: "{ISSUER}", subject: {name}, residence: US, works_in: US, devices_of: {party}, team: {name}}}'
+        )
+    lines += ["services:", '  - {party: trust, issuer: "ringfence:local", subject: ingest}']
+    (tmp_path / "plan.yaml").write_text("\n".join(lines), "utf-8")
+    return tmp_path
+
+
+def signatures(table: Path, *, without: str = "", forged: str = "") -> list[str]:
+    document = (table / "deployment" / "ceremony" / "founding.json").read_bytes()
+    for name in FOUNDERS:
+        signature = sign(name, document + (b" " if name == forged else b""), FOUND)
+        (table / f"{name}.sig").write_bytes(add_armour(signature))
+    return [f"{name}.sig" for name in FOUNDERS if name != without]
+
+
+def test_ledger_begins_when_every_founder_has_signed(table: Path) -> None:
+    begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    assert begun.returncode == 0, begun.stderr
+    assert not (table / "deployment" / "trust.json").exists()
+
+    founded = ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
+
+    assert founded.returncode == 0, founded.stderr
+    assert json.loads((table / "deployment" / "trust.json").read_text())["origin"]
+
+
+def test_ledger_does_not_begin_while_a_signature_is_missing(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    refused = ringfence("found", "-d", "deployment", *signatures(table, without="eve"), cwd=table)
+
+    assert refused.returncode == 1
+    assert "1 of 9 founders have not signed: eve" in refused.stderr
+    assert not (table / "deployment" / "trust.json").exists()
+    assert ringfence("found", "-d", "deployment", *signatures(table), cwd=table).returncode == 0
+
+
+def test_ledger_does_not_begin_with_a_signature_over_something_else(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    refused = ringfence("found", "-d", "deployment", *signatures(table, forged="eve"), cwd=table)
+
+    assert refused.returncode == 1
+    assert "founder 5 did not sign the founding document" in refused.stderr
+    assert not (table / "deployment" / "trust.json").exists()
+
+
+def test_founder_who_is_not_independent_is_refused_before_anything_is_made(table: Path) -> None:
+    plan = (table / "plan.yaml").read_text("utf-8")
+    (table / "plan.yaml").write_text(plan.replace("team: ada}", "team: ada, directed_by: [hr-hal]}"), "utf-8")
+
+    refused = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    assert refused.returncode == 1
+    assert "founder 1 is not independent" in refused.stderr
+    assert not (table / "deployment").exists()
+
+
+def test_production_is_not_begun_by_one_operator(table: Path) -> None:
+    refused = ringfence("init", "deployment", *PRODUCTION, cwd=table)
+
+    assert refused.returncode == 1
+    assert "--ceremony" in refused.stderr
+    assert not (table / "deployment").exists()
+
+
+def test_operator_of_a_governed_ledger_makes_no_rule_alone(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
+
+    refused = ringfence("principal", "register", "mallory", "--party", "trust", "-d", "deployment", cwd=table)
+
+    assert refused.returncode == 1
+    assert "the ledger is governed: PrincipalRegistered takes a quorum" in refused.stderr
