@@ -164,7 +164,7 @@ class _Climb:
     def __iter__(self) -> Iterator[int]:
         waiting = deque(self._below)
         while waiting:
-            number = waiting.pop()
+            number = waiting.popleft()
             yield number
             if number not in self._register.people:
                 continue
