@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from ringfence.core.governance.founding import FOUND
 from ringfence.core.signatures import add_armour
-from tests.governed import CHARTER, FOUNDERS, ISSUER, key_of, sign
+from tests.founders import write_plan
+from tests.governed import CHARTER, FOUNDERS, sign
 
 PRODUCTION = ["--charter", "charter.yaml", "--region", "home", "--production"]
 
@@ -27,17 +27,7 @@ def ringfence(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def table(tmp_path: Path) -> Path:
     """What is on the table: the charter, the plan, and everybody's public key."""
     (tmp_path / "charter.yaml").write_text(CHARTER, "utf-8")
-    lines = ["people:"]
-    for name, (party, duties) in FOUNDERS.items():
-        public = key_of(name).public_key()
-        line = public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        (tmp_path / f"{name}.pub").write_bytes(line + b"\n")
-        lines.append(
-            f"  - {{name: {name}, reference: hr-{name}, party: {party}, duties: [{', '.join(duties)}], key: {name}.pub, "
-            f'issuer: "{ISSUER}", subject: {name}, residence: US, works_in: US, devices_of: {party}, team: {name}}}'
-        )
-    lines += ["services:", '  - {party: trust, issuer: "ringfence:local", subject: ingest}']
-    (tmp_path / "plan.yaml").write_text("\n".join(lines), "utf-8")
+    write_plan(tmp_path, FOUNDERS, [])
     return tmp_path
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ringfence.app.ceremony import finish_ceremony
+from ringfence.app.deployment import open_deployment
 from ringfence.client.client import Client
 from ringfence.core.errors import DeniedError
+from ringfence.core.governance.founding import FOUND
 from tests.faults.serving import Server, command
+from tests.founders import EXAMPLE_PEOPLE, write_plan
+from tests.governed import sign
 from tests.journeys.programs import run, run_inside
 from tests.services.world import EXAMPLE
 
@@ -43,13 +49,17 @@ def test_call_from_this_machine_is_served_and_verify_says_what_that_rests_on(ser
 
 
 def test_development_country_is_refused_in_production(tmp_path: Path) -> None:
-    refused = run_inside("init", str(tmp_path / "new"), *GIVEN, "--production", "--development-country", "US")
+    plan = str(write_plan(tmp_path, EXAMPLE_PEOPLE, []))
+    options = ["--production", "--ceremony", plan, "--development-country", "US"]
+    refused = run_inside("init", str(tmp_path / "new"), *GIVEN, *options)
     assert refused.returncode != 0
     assert "development country" in refused.stderr
     assert not (tmp_path / "new").exists()
 
     directory = tmp_path / "deployment"
-    command("init", str(directory), *GIVEN, "--production")
+    command("init", str(directory), *GIVEN, "--production", "--ceremony", plan)
+    document = (directory / "ceremony" / "founding.json").read_bytes()
+    asyncio.run(finish_ceremony(open_deployment(directory), [sign(name, document, FOUND) for name in EXAMPLE_PEOPLE]))
     settings = directory / "ringfence.yaml"
     settings.write_text(settings.read_text().replace("development_country: ''", "development_country: US"))
     served = run("serve", "-d", str(directory), "--port", "0")

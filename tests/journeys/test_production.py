@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -15,12 +16,17 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
 from ruamel.yaml import YAML
 
+from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, LOCAL_ISSUER, open_deployment
+from ringfence.app.initialise import Ground
 from ringfence.app.tokens import create_token_key
 from ringfence.client.client import Client
+from ringfence.core import changes as c
+from ringfence.core.entry import PRODUCTION
 from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.synthetic.geography import write_geography
 from tests.faults.serving import Server, command
+from tests.founders import found, order, register_service
 from tests.journeys.programs import run
 from tests.services.world import EXAMPLE, US_ADDRESS
 
@@ -65,8 +71,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterat
     directory = tmp_path_factory.mktemp("production") / "deployment"
     geography = directory.with_name("geography.mmdb")
     write_geography(geography)
-    options = ["--charter", str(EXAMPLE), "--region", "virginia", "--geography", str(geography), "--production"]
-    command("init", str(directory), *options)
+    ground = Ground(
+        charter_text=EXAMPLE.read_bytes(),
+        charter_file=str(EXAMPLE),
+        origin="ledger.example.org/production",
+        configuration=Configuration(region="virginia", geography=str(geography)),
+        mode=PRODUCTION,
+    )
+    services = [
+        ("tiktok", APP_ISSUER, "web"),
+        ("bytedance", STAFF_ISSUER, "web"),
+        ("tiktok", DEVELOPMENT_ISSUER, "dev"),
+    ]
+    found(directory, ground, services=services)
     path, yaml = directory / "ringfence.yaml", YAML()
     settings = yaml.load(path.read_text("utf-8"))
     settings["trusted_proxies"] = {"edge": "127.0.0.1/32"}
@@ -81,9 +98,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterat
         (directory / "issuers" / f"{name}.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     # A thief who brings a key of the development issuer along gains nothing, here or after a restart.
     create_token_key(open_deployment(directory))
-    command("principal", "register", "web", "--party", "tiktok", "--issuer", APP_ISSUER, "-d", str(directory))
-    command("principal", "register", "web", "--party", "bytedance", "--issuer", STAFF_ISSUER, "-d", str(directory))
-    command("principal", "register", "dev", "--party", "tiktok", "-d", str(directory))
     running = Server(directory)
     running.start()
     yield running
@@ -113,10 +127,9 @@ def test_token_of_a_configured_issuer_works_once_its_subject_is_registered(serve
     with connect(server, issuers.of_app("batch")) as client:
         with pytest.raises(UnauthenticatedError, match="not registered"):
             client.read("profile", "ada", purpose=PURPOSE)
-        where = ["--party", "tiktok", "--issuer", APP_ISSUER, "-d", str(server.deployment)]
-        command("principal", "register", "batch", *where)
+        number = register_service(server.deployment, "tiktok", issuer=APP_ISSUER, subject="batch")
         _until_served(client)
-        command("principal", "withdraw", "batch", "--issuer", APP_ISSUER, "-d", str(server.deployment))
+        asyncio.run(order(server.deployment, "ada", c.WithdrawService(principal=number)))
         _until_refused(client)
 
 
