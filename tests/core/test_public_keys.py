@@ -101,6 +101,15 @@ def test_line_that_is_no_single_key_is_refused(line: str) -> None:
         parse_public_key(line)
 
 
+def test_refusal_names_the_algorithm_and_repeats_nothing_else() -> None:
+    with pytest.raises(InvalidInputError, match="algorithm ssh-rsa is not taken"):
+        parse_public_key("ssh-rsa AAAA")
+    with pytest.raises(InvalidInputError) as refused:
+        parse_public_key("correct horse battery staple")
+
+    assert "correct" not in refused.value.message + refused.value.hint
+
+
 @given(st.sampled_from([FILE_KEY, HARDWARE_KEY]).flatmap(mutated) | st.binary(max_size=100))
 def test_hostile_key_is_refused_or_is_another_key(key: bytes) -> None:
     try:

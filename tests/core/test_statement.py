@@ -388,7 +388,7 @@ def test_every_kind_of_change_is_tried() -> None:
 
 def test_words_of_a_grant_read_like_this() -> None:
     assert describe_statement(make_statement(GRANT)) == [
-        "Let person 9 find, read records of users for the purpose support.",
+        "Let person 9 find and read records of users for the purpose support.",
         "This is a grant of the kind access: others must agree before it holds.",
         "Datasets: messages, profile.",
         "Classes: protected.",

@@ -17,6 +17,8 @@ from netaddr import IPSet
 from ruamel.yaml import YAML
 
 from ringfence.cli.main import cli
+from ringfence.core.governance.statement import render_statement
+from tests.core.statements import HOUR_MS, make_statement
 from tests.faults.serving import Server, command
 from tests.journeys.programs import Done, run, run_inside
 from tests.services.world import EXAMPLE, make_deployment
@@ -78,8 +80,9 @@ def complained(done: Done, code: int, *, hint: bool = True) -> None:
 
 
 def test_every_command_is_looked_at_here() -> None:
-    apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema"}
-    assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart}
+    apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema", "synthetic"}
+    own_key = {"key new", "key show", "sign"}
+    assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key}
 
 
 def test_every_command_explains_itself() -> None:
@@ -413,9 +416,13 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
     here, token = ["-d", str(directory)], command("token", "app", "-d", str(directory))["token"]
     charter = tmp_path / "second.yaml"
     charter.write_text(EXAMPLE.read_text("utf-8").replace("version: 1", "version: 2", 1), "utf-8")
+    statement = tmp_path / "request.json"
+    now_ms = int(time.time() * 1000)
+    statement.write_bytes(render_statement(make_statement(at_ms=now_ms, expires_ms=now_ms + 24 * HOUR_MS)))
     bundle = str(tmp_path / "bundle")
     call = ["--url", server.url, "--token", token]
     runs: dict[str, list[str]] = {
+        "synthetic": [str(tmp_path / "made-up"), "--users", "1"],
         "init": [str(tmp_path / "other"), "--charter", CHARTER, "--region", "virginia"],
         "charter check": [CHARTER],
         "charter explain": [CHARTER],
@@ -425,6 +432,9 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         "principal withdraw": ["second", *here],
         "principal list": here,
         "token": ["app", *here],
+        "key new": [str(tmp_path / "ada"), "--no-passphrase"],
+        "key show": [str(tmp_path / "ada.pub")],
+        "sign": [str(statement), "--as", "approve", "--key", str(tmp_path / "ada"), "--yes"],
         "put": ["posts", "ada", "--fields", '{"Title":"a"}', *call, "--purpose", "serve_user"],
         "find": ["profile", "emailAddress", "nobody@example.com", *call, "--purpose", "serve_user"],
         "export": ["ada", *call, "--purpose", "user_request"],

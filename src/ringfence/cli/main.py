@@ -26,6 +26,7 @@ _SECTIONS: Final = {
         "serve": "serve",
         "doctor": "deployment",
     },
+    "Your own key, away from every server": {"key": "key", "sign": "sign"},
     "Calls to a gateway": {"get": "data", "put": "data", "find": "data", "export": "data", "erase": "data"},
     "Evidence": {"ledger": "ledger", "verify": "verify", "vault": "vault"},
 }

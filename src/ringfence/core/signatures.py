@@ -44,6 +44,7 @@ _HASH: Final = b"sha512"
 _ED25519_SIGNATURE_BYTES: Final = 64
 _FLAGS_AND_COUNTER_BYTES: Final = 5
 _USER_PRESENT: Final = 0x01
+_KEY_ALGORITHM: Final = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9-]{1,40}(@openssh\.com)?")
 _ARMOUR: Final = re.compile(
     rb"\s*-----BEGIN SSH SIGNATURE-----\r?\n((?:[A-Za-z0-9+/=]{1,128}\r?\n)+)-----END SSH SIGNATURE-----\s*"
 )
@@ -103,11 +104,11 @@ def verify_signature(signature: bytes, message: bytes, *, namespace: str, key: b
     try:
         known = read_key(key)
     except InvalidInputError as error:
-        raise ProofInvalidError(f"{place} cannot be checked: {error.message}", place=place) from None
+        raise _unproven(f"cannot be checked: {error.message}", place) from None
     if read.key != key:
         raise _unproven("is by another key", place, expected=fingerprint(key), found=fingerprint(read.key))
     if read.namespace != namespace:
-        raise _unproven("says something else", place, expected=namespace, found=ascii(read.namespace))
+        raise _unproven("says something else", place, expected=namespace, found=ascii(read.namespace)[1:-1])
     raw, asserted = _split(read.inner, known, place)
     signed = _signed_bytes(message, namespace)
     if known.algorithm == HARDWARE_ED25519:
@@ -187,7 +188,11 @@ def parse_public_key(line: str, *, place: str = "key") -> bytes:
     if len(words) < 2 or re.search(r"[\r\n]", line.strip(" \t\r\n")):
         raise _invalid("this is no public key in OpenSSH's form", place)
     if words[0] not in ALGORITHMS:
-        raise _invalid(f"a key of algorithm {words[0]!r:.80} is not taken", place)
+        # Only what is surely an algorithm is named: whatever else stands there may be somebody's secret.
+        named = f"a key of algorithm {words[0]} is not taken"
+        raise _invalid(
+            named if _KEY_ALGORITHM.fullmatch(words[0]) else "this is no public key in OpenSSH's form", place
+        )
     try:
         key = base64.b64decode(words[1], validate=True)
     except (binascii.Error, ValueError):
@@ -264,7 +269,7 @@ def _render(signature: Signature) -> bytes:
 
 
 def _unproven(message: str, place: str, *, expected: str = "", found: str = "") -> ProofInvalidError:
-    return ProofInvalidError(f"{place} {message}", place=place, expected=expected, found=found)
+    return ProofInvalidError(f"the signature {message}", place=place, expected=expected, found=found)
 
 
 def _string(data: bytes) -> bytes:

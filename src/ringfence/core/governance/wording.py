@@ -134,7 +134,7 @@ def _describe_grant(grant: c.Grant) -> list[str]:
     users = "It is for ANY user." if grant.subjects_any else "It is only for the users that are named below."
     withheld = f"Kept back: {_listed([quote(field) for field in grant.withhold])}."
     return [
-        f"Let person {grant.person} {_listed(grant.verbs)} records of users for the purpose {grant.purpose}.",
+        f"Let person {grant.person} {' and '.join(grant.verbs)} records of users for the purpose {grant.purpose}.",
         f"{_KIND_WORDS[grant.kind]}.",
         f"Datasets: {_listed(grant.datasets)}.",
         f"Classes: {_listed(grant.classes)}.",
