@@ -53,7 +53,8 @@ def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, 
         (folder / f"{name}.pub").write_bytes(line + b"\n")
         lines.append(
             f"  - {{name: {name}, reference: hr-{name}, party: {party}, duties: [{', '.join(duties)}], "
-            f'key: {name}.pub, issuer: "{ISSUER}", subject: {name}, residence: US, works_in: US, devices_of: {party}, team: {name}}}'
+            f'key: {name}.pub, issuer: "{ISSUER}", subject: {name}, residence: US, works_in: US, '
+            f"devices_of: {party}, team: {name}}}"
         )
     own = (next(iter(people.values()))[0], "ringfence:local", "ingest")
     lines.append("services:")
