@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from ringfence.core.errors import CharterInvalidError, DeniedError, DeviceError, RingfenceError
+from ringfence.core.errors import DeniedError, DeviceError, FileInvalidError, RingfenceError
 
 EXIT_REFUSED: Final = 1
 EXIT_USAGE: Final = 2
@@ -63,7 +63,7 @@ def complain(line: str) -> None:
 def tell_error(error: RingfenceError) -> None:
     """Print an error with what it knows: the place, every problem, the clause, what could be asked, the hint."""
     complain(f"error: {error.render()}")
-    if isinstance(error, CharterInvalidError):
+    if isinstance(error, FileInvalidError):
         for problem in error.problems:
             complain(problem.render())
     if isinstance(error, DeniedError):

@@ -3,7 +3,9 @@
     RingfenceError
     ├── CallerError             the caller must change the request
     │   ├── InvalidInputError       the input is malformed: says where and what was expected
-    │   │   └── CharterInvalidError     every problem of a charter at once
+    │   │   └── FileInvalidError        every problem of a file at once
+    │   │       ├── CharterInvalidError     of a charter
+    │   │       └── PeopleInvalidError      of a file about people
     │   ├── UnauthenticatedError    no valid credential
     │   ├── DeniedError             the charter does not permit it: says which clause, and what could be asked
     │   ├── NotFoundError           nothing there that this caller may know of
@@ -80,14 +82,34 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: found {self.found}; expected {self.expected}"
 
 
-class CharterInvalidError(InvalidInputError):
-    """A charter has problems; carries every one of them, in the order of the file."""
+class FileInvalidError(InvalidInputError):
+    """A file has problems, and nothing of it was taken; carries every one of them, in the order of the file.
+
+    Args:
+        what: what the file is, such as `the charter`.
+        problems: those that are listed.
+        count: how many there are, when some are left out of the list.
+    """
+
+    def __init__(self, what: str, problems: Sequence[Problem], *, count: int | None = None) -> None:
+        count = len(problems) if count is None else count
+        noun = "problem" if count == 1 else "problems"
+        super().__init__(f"{what} has {count} {noun}", place=problems[0].file if problems else "")
+        self.problems = tuple(problems)
+
+
+class CharterInvalidError(FileInvalidError):
+    """A charter has problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        count = len(problems)
-        noun = "problem" if count == 1 else "problems"
-        super().__init__(f"the charter has {count} {noun}", place=problems[0].file if problems else "")
-        self.problems = tuple(problems)
+        super().__init__("the charter", problems)
+
+
+class PeopleInvalidError(FileInvalidError):
+    """A file about people has problems."""
+
+    def __init__(self, problems: Sequence[Problem], *, count: int) -> None:
+        super().__init__("the file about people", problems, count=count)
 
 
 class UnauthenticatedError(CallerError):

@@ -1,0 +1,211 @@
+"""What an HR file changes in the register, and the facts to record so that it holds.
+
+Rules of this file:
+1. People are told apart by their references. Who is new gets the next numbers, in the order of the file.
+2. A file is everybody (full) or some people (partial). Whoever is in the register and not in a full file has left, as
+   of the time of the import; who had left by then stays as they are.
+3. What a file says of a person replaces everything that was known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from ringfence.core.register import PersonFacts, Register
+from ringfence.services.people.lines import check_people
+from ringfence.services.people.table import Problems, Row, parse_table
+from ringfence.services.people.values import SEPARATOR
+
+_ATTRIBUTES: Final = {
+    "reference": "reference",
+    "name": "name",
+    "party": "employer",
+    "paid_by": "paid_by",
+    "residence": "residence",
+    "works_in": "works_in",
+    "manager": "manager",
+    "directed_by": "directed_by",
+    "team": "team",
+    "devices_of": "devices_of",
+    "starts_ms": "starts",
+    "ends_ms": "ends",
+}
+"""The column of a file for each attribute of `PersonFacts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """One fact of a person that is told otherwise: the file's column, and its text before and after."""
+
+    column: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonChange:
+    """What changes of one person; nothing is listed for who is added, and the end alone for who is gone."""
+
+    number: int
+    reference: str
+    name: str
+    changes: tuple[AttributeChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a file changes, each part in the order of the file and `gone` by number.
+
+    Attributes:
+        facts: what to record so that the register says what the file says; empty when it does already.
+        unchanged: how many people of the file the register knows exactly so.
+    """
+
+    added: tuple[PersonChange, ...]
+    changed: tuple[PersonChange, ...]
+    gone: tuple[PersonChange, ...]
+    facts: tuple[PersonFacts, ...]
+    unchanged: int
+
+
+def read_people(
+    data: bytes,
+    *,
+    file: str,
+    parties: Collection[str],
+    register: Register,
+    number_last: int,
+    at_ms: int,
+    is_partial: bool,
+) -> Difference:
+    """Read an HR file and tell what it changes; all of it or, when there is any problem, nothing.
+
+    Args:
+        data: the file.
+        file: what to call it in problems.
+        parties: the names that the charter has for parties.
+        register: what is known.
+        number_last: the largest number that anybody ever had.
+        at_ms: when the file is taken: people who are gone have left then.
+        is_partial: whether people who are not in the file stay as they are.
+
+    Raises:
+        PeopleInvalidError: carries every problem with its row.
+    """
+    problems = Problems(file)
+    rows = parse_table(data, parties=parties, problems=problems)
+    check_people(rows, register, problems)
+    problems.raise_any()
+    return find_difference(rows, register, number_last=number_last, at_ms=at_ms, is_partial=is_partial)
+
+
+def find_difference(
+    rows: Sequence[Row], register: Register, *, number_last: int, at_ms: int, is_partial: bool
+) -> Difference:
+    """Tell what rows without problems change; the arguments are those of `read_people`."""
+    numbers = _number(rows, register, number_last)
+    names = _Names(register, {number: reference for reference, number in numbers.items()})
+    added: list[PersonChange] = []
+    changed: list[PersonChange] = []
+    facts: list[PersonFacts] = []
+    for row in rows:
+        new = _facts_of(row, numbers, register)
+        old = register.people.get(new.number)
+        if old == new:
+            continue
+        facts.append(new)
+        if old is None:
+            added.append(PersonChange(new.number, new.reference, new.name))
+        else:
+            changed.append(names.compare(old, new))
+    unchanged = len(rows) - len(facts)
+    gone: list[PersonChange] = []
+    if not is_partial:
+        for old in _list_gone(register, numbers, at_ms):
+            new = msgspec.structs.replace(old, ends_ms=at_ms)
+            facts.append(new)
+            gone.append(names.compare(old, new))
+    return Difference(tuple(added), tuple(changed), tuple(gone), tuple(facts), unchanged)
+
+
+def _number(rows: Sequence[Row], register: Register, number_last: int) -> dict[str, int]:
+    """Give the number of everybody in the file."""
+    numbers: dict[str, int] = {}
+    for row in rows:
+        known = register.numbers.get(row.reference)
+        if known is None:
+            number_last += 1
+        numbers[row.reference] = number_last if known is None else known
+    return numbers
+
+
+def _facts_of(row: Row, numbers: Mapping[str, int], register: Register) -> PersonFacts:
+    def number_of(reference: str) -> int:
+        return numbers[reference] if reference in numbers else register.numbers[reference]
+
+    return PersonFacts(
+        number=numbers[row.reference],
+        reference=row.reference,
+        name=row.name,
+        party=row.employer,
+        paid_by="" if row.paid_by == row.employer else row.paid_by,
+        residence=row.residence,
+        works_in=row.works_in,
+        manager=number_of(row.manager) if row.manager else 0,
+        directed_by=tuple(sorted(map(number_of, row.directed_by))),
+        team=row.team,
+        devices_of=row.devices_of,
+        starts_ms=row.starts_ms,
+        ends_ms=row.ends_ms,
+    )
+
+
+def _list_gone(register: Register, numbers: Mapping[str, int], at_ms: int) -> Iterator[PersonFacts]:
+    """Give those who are in the register, have not left by then, and are not in the file."""
+    staying = frozenset(numbers.values())
+    for number in sorted(register.people):
+        facts = register.people[number]
+        if number not in staying and (facts.ends_ms == 0 or facts.ends_ms > at_ms):
+            yield facts
+
+
+class _Names:
+    """Shows facts as a file would: people by their references, times as ISO 8601."""
+
+    def __init__(self, register: Register, references: Mapping[int, str]) -> None:
+        self._register = register
+        self._references = references
+
+    def compare(self, old: PersonFacts, new: PersonFacts) -> PersonChange:
+        """Tell which attributes of a person are told otherwise."""
+        changes = tuple(
+            AttributeChange(column, self._show(attribute, before), self._show(attribute, after))
+            for attribute, column in _ATTRIBUTES.items()
+            if (before := getattr(old, attribute)) != (after := getattr(new, attribute))
+        )
+        return PersonChange(new.number, new.reference, new.name, changes)
+
+    def _show(self, attribute: str, value: Any) -> str:
+        if attribute == "manager":
+            return self._reference(value) if value else ""
+        if attribute == "directed_by":
+            return SEPARATOR.join(self._reference(number) for number in value)
+        if attribute in ("starts_ms", "ends_ms"):
+            return _show_time(value) if value else ""
+        return str(value)
+
+    def _reference(self, number: int) -> str:
+        facts = self._register.people.get(number)
+        return facts.reference if facts is not None else self._references.get(number, f"number {number}")
+
+
+def _show_time(at_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):  # the end of the last day that a calendar has, and what is beyond
+        return f"{at_ms} ms since 1970"
