@@ -44,7 +44,7 @@ def number_of(name: str, people: People = EXAMPLE_PEOPLE) -> int:
     return list(people).index(name) + 1
 
 
-def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, str]]) -> Path:
+def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, str]], *, issuer: str = ISSUER) -> Path:
     """Write a plan and everybody's public key into a folder; services are (party, issuer, subject)."""
     lines = ["people:"]
     for name, (party, duties) in people.items():
@@ -53,13 +53,13 @@ def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, 
         (folder / f"{name}.pub").write_bytes(line + b"\n")
         lines.append(
             f"  - {{name: {name}, reference: hr-{name}, party: {party}, duties: [{', '.join(duties)}], "
-            f'key: {name}.pub, issuer: "{ISSUER}", subject: {name}, residence: US, works_in: US, '
+            f'key: {name}.pub, issuer: "{issuer}", subject: {name}, residence: US, works_in: US, '
             f"devices_of: {party}, team: {name}}}"
         )
     own = (next(iter(people.values()))[0], "ringfence:local", "ingest")
     lines.append("services:")
     lines += [
-        f'  - {{party: {party}, issuer: "{issuer}", subject: {subject}}}' for party, issuer, subject in (own, *services)
+        f'  - {{party: {party}, issuer: "{named}", subject: {subject}}}' for party, named, subject in (own, *services)
     ]
     path = folder / "plan.yaml"
     path.write_text("\n".join(lines), "utf-8")
@@ -72,11 +72,12 @@ def found(
     *,
     people: People = EXAMPLE_PEOPLE,
     services: Sequence[tuple[str, str, str]] = (),
+    issuer: str = ISSUER,
 ) -> None:
     """Found a ledger in a directory that is not there yet."""
     folder = directory.with_name(f"{directory.name}-table")
     folder.mkdir()
-    plan = write_plan(folder, people, services)
+    plan = write_plan(folder, people, services, issuer=issuer)
     asyncio.run(begin_ceremony(directory, ground, plan=plan))
     document = (directory / CEREMONY / DOCUMENT).read_bytes()
     asyncio.run(finish_ceremony(open_deployment(directory), [sign(name, document, FOUND) for name in people]))

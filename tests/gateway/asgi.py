@@ -106,9 +106,7 @@ def open_stage(directory: Path) -> Iterator[Stage]:
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(deployment.ledger),
             prove=prove,
-            governance=GovernanceCalls(
-                lambda: runtime.keeper.state, runtime.signed_governance, clock_ms=world.gate.clock_ms
-            ),
+            governance=GovernanceCalls(world.gate, runtime.signed_governance),
         )
         yield Stage(runner, application, world.gate, tokens, reasons, deployment)
         runner.run(stack.aclose())

@@ -92,7 +92,7 @@ class Service:
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(self._deployment.ledger),
             prove=prove,
-            governance=GovernanceCalls(lambda: runtime.keeper.state, runtime.signed_governance, clock_ms=clock_ms),
+            governance=GovernanceCalls(gate, runtime.signed_governance),
         )
         return self.gateway
 

@@ -27,6 +27,16 @@ _SECTIONS: Final = {
         "doctor": "deployment",
     },
     "Your own key, away from every server": {"key": "key", "sign": "sign"},
+    "Changes that people agree to": {
+        "statement": "governance",
+        "propose": "governance",
+        "proposals": "governance",
+        "approve": "governance",
+        "decline": "governance",
+        "carry": "governance",
+        "order": "governance",
+        "grants": "governance",
+    },
     "Calls to a gateway": {"get": "data", "put": "data", "find": "data", "export": "data", "erase": "data"},
     "Evidence": {"ledger": "ledger", "verify": "verify", "vault": "vault"},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ringfence.client.client import Client, facts_of, path_of
@@ -50,6 +50,11 @@ class GovernanceClient(Client):
         """Order a change that takes authority away, or break-glass."""
         body = {"statement": _text(statement), "signature": _text(signature)}
         return facts_of(self._send("POST", path_of("orders"), body=body, attempts_max=1))
+
+    def name_users(self, users: Sequence[str]) -> list[bytes]:
+        """Give the references (16 bytes each) of users, so that a grant can be limited to them."""
+        answer = self._send("POST", path_of("subjects"), body={"users": list(users)}, attempts_max=1)
+        return [bytes.fromhex(text) for text in facts_of(answer)["subjects"]]
 
     def grants(self) -> list[Mapping[str, Any]]:
         """Give the caller's own grants."""

@@ -116,6 +116,17 @@ class Downgrade(Leaf, frozen=True, kw_only=True, tag="downgrade"):
     counted: Count
 
 
+class SubjectsNamed(Leaf, frozen=True, kw_only=True, tag="subjects-named"):
+    """A member who may ask for grants learned the references of some users, to ask for access to them alone.
+
+    `users` is how many were named; `about` commits to those that are there and to the others (an `About`).
+    """
+
+    principal: int
+    users: int
+    about: bytes
+
+
 class Refusals(Leaf, frozen=True, kw_only=True, tag="refusals"):
     """Requests refused without an entry of their own: strangers, or a known principal above its rate.
 
@@ -247,7 +258,7 @@ Rule: TypeAlias = (
     | Carried
     | Ordered
 )
-AccessEntry: TypeAlias = Access | Downgrade | Refusals | Outcome
+AccessEntry: TypeAlias = Access | Downgrade | SubjectsNamed | Refusals | Outcome
 Entry: TypeAlias = Rule | AccessEntry
 AnyLeaf: TypeAlias = Batch | Seal | Entry
 
@@ -396,7 +407,7 @@ def public_file(rule: AnyLeaf) -> bytes | None:
 
 def commitment_of(entry: AnyLeaf) -> bytes | None:
     """Give the commitment that an entry carries, or None when it carries none."""
-    if isinstance(entry, Access | Downgrade | SubjectErased):
+    if isinstance(entry, Access | Downgrade | SubjectsNamed | SubjectErased):
         return entry.about
     if isinstance(entry, PrincipalRegistered):
         return entry.identity

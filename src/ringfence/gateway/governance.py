@@ -8,6 +8,7 @@
     POST   /v1/proposals/{number}/declines     decline
     POST   /v1/proposals/{number}/carry        carry, once a veto's time is over
     POST   /v1/orders                          order a change that takes authority away, or break-glass
+    POST   /v1/subjects                        the references of users, to limit a grant to them
     GET    /v1/grants                          the caller's own grants
 
 Who signs is found by the key and not by the token: a token only lets a registered caller speak to the gateway.
@@ -31,6 +32,8 @@ from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.bodies import Body
 from ringfence.gateway.http import Receive
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.naming import name_subjects
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.signed import Done, SignedGovernance, require_open, statement_of
 
@@ -57,21 +60,23 @@ class Signature(Body, frozen=True, forbid_unknown_fields=True):
     signature: bytes
 
 
+class Users(Body, frozen=True, forbid_unknown_fields=True):
+    """Users by the app's ids: at most 100."""
+
+    users: list[str]
+
+
 class GovernanceCalls:
     """Answers the calls of governance.
 
     Args:
-        state: gives the newest state.
+        gate: the custody service, which names users.
         open_governance: takes the authority's lane for as long as a block runs.
-        clock_ms: gives milliseconds since 1970 UTC.
     """
 
-    def __init__(
-        self, state: Callable[[], State], open_governance: OpenGovernance, *, clock_ms: Callable[[], int]
-    ) -> None:
-        self._state = state
+    def __init__(self, gate: Gate, open_governance: OpenGovernance) -> None:
+        self._gate = gate
         self._open = open_governance
-        self._clock_ms = clock_ms
 
     async def answer(self, method: str, parts: list[str], caller: Caller, receive: Receive) -> Reply | None:
         """Answer one call: (status, body, content type); None when it is none of governance's.
@@ -99,6 +104,10 @@ class GovernanceCalls:
                 async with self._open() as governance:
                     done = await governance.order(signed.statement, signed.signature)
                 return _json(201, _done(done))
+            case ["subjects"] if method == "POST":
+                users = (await _body(receive, Users)).users
+                subjects = await name_subjects(self._gate, caller, users)
+                return _json(200, {"subjects": [subject.hex() for subject in subjects]})
             case ["grants"] if method == "GET":
                 return _json(200, {"grants": self._grants(caller)})
             case _:
@@ -117,7 +126,7 @@ class GovernanceCalls:
             return _json(201, _done(await take(number, signature)))
 
     def _governed(self) -> State:
-        state = self._state()
+        state = self._gate.keeper.state
         if state.standing is None:
             raise DeniedError(
                 "the ledger is not governed: one operator makes its rules",
@@ -126,7 +135,7 @@ class GovernanceCalls:
         return state
 
     def _proposals(self) -> list[dict[str, Any]]:
-        state, now = self._governed(), self._clock_ms()
+        state, now = self._governed(), self._gate.clock_ms()
         proposals = sorted(state.governed.proposals.items())
         return [_proposal(state, proposal, now) for _, proposal in proposals if now < proposal.expires_ms]
 

@@ -24,9 +24,11 @@ from ringfence.core.entry import (
     Refusals,
     Rule,
     SubjectErased,
+    SubjectsNamed,
     parse_entry,
 )
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.naming import check_naming
 from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.counters import Run, Runs, run_of
@@ -35,6 +37,7 @@ from ringfence.verify.openings import (
     Openings,
     check_access_about,
     check_downgrade_about,
+    check_erased,
     open_about,
     withheld_of,
 )
@@ -189,6 +192,14 @@ class EntryChecker:
                 raise ProofInvalidError("an outcome names no earlier access of its lane", found=f"batch {entry.n}")
             counts["outcomes"] += 1
             self._outcomes.take(entry, lane=header.lane, leaf=leaf)
+        elif isinstance(entry, SubjectsNamed):
+            check_naming(self._state, entry, at_ms=header.at_ms)
+            about = self._open(entry, leaf)
+            if about is not None:
+                if len(about.subjects) + len(about.unknown) != entry.users:
+                    raise ProofInvalidError("other users were named than the entry counts", found=str(entry.users))
+                check_erased(about, epoch=header.epoch, erased=self._scope.erased)
+            return
         else:
             raise ProofInvalidError(f"a leaf of kind {type(entry).__name__} may not stand in a batch with others")
         self._open(entry, leaf)

@@ -25,6 +25,7 @@ from ringfence.core.entry import (
     Downgrade,
     PrincipalRegistered,
     SubjectErased,
+    SubjectsNamed,
     commit,
     commitment_of,
     parse_about,
@@ -92,7 +93,8 @@ def open_about(entry: AnyLeaf, opening: bytes) -> About | None:
     if isinstance(entry, PrincipalRegistered):
         parse_identity(opening)
         return None
-    return parse_about(opening) if isinstance(entry, Access | Downgrade | SubjectErased) else None
+    is_about = isinstance(entry, Access | Downgrade | SubjectsNamed | SubjectErased)
+    return parse_about(opening) if is_about else None
 
 
 def check_access_about(entry: Access, about: About, *, given: bool, epoch: int, erased: Mapping[bytes, int]) -> None:
@@ -192,7 +194,7 @@ def withheld_of(entry: AnyLeaf) -> str:
     """Say what cannot be checked without an entry's opening; "" when it commits to nothing."""
     if commitment_of(entry) is None:
         return ""
-    if isinstance(entry, Access | Downgrade):
+    if isinstance(entry, Access | Downgrade | SubjectsNamed):
         return SUBJECTS_WITHHELD
     if isinstance(entry, PrincipalRegistered):
         return IDENTITIES_WITHHELD

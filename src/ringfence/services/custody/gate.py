@@ -190,6 +190,10 @@ class Gate:
         )
         return leaf, opening
 
+    def salt(self) -> bytes:
+        """Give a fresh salt for an opening, 16 bytes."""
+        return self._salts.take()
+
     # -- refusing ------------------------------------------------------------------------------------------------
 
     async def refuse(self, request: Request, dataset: Dataset, about: e.About) -> DeniedError:

@@ -1,0 +1,138 @@
+"""A change as a person writes it: a YAML file with `do:` and that change's fields, and the short forms below.
+
+    do: grant                        do: admit                       do: enact-charter
+    purpose: support_user            person: 12                      file: charter.yaml
+    verbs: [read]                    party: usds
+    datasets: [profile]              issuer: https://login.example.org
+    classes: [protected, public]     subject: ada
+    records_max: 20
+    lasts_hours: 2
+    users: [alice]                   # or `subjects_any: true`
+
+`key: FILE.pub` stands for a public key, `digest: FILE` and `keys: FILE` for the SHA-256 of a file, `lasts_hours` for
+`lasts_ms`, `issuer` and `subject` for the identity that a commitment opens to. The person is the author where a grant
+names none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ringfence.core.changes import AnyChange
+from ringfence.core.charter import parse_charter
+from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
+from ringfence.core.errors import InvalidInputError
+from ringfence.core.signatures import parse_public_key
+
+SIZE_BYTES_MAX: Final = 64 * 1024
+HOUR_MS: Final = 3_600_000
+_SORTED: Final = ("verbs", "datasets", "classes", "withhold")
+_NAMES_IDENTITY: Final = ("admit", "register-service")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenChange:
+    """What a file asks for.
+
+    Attributes:
+        change: in the ledger's form.
+        identity, salt: what its commitment opens to; None and b"" where it has none.
+        users: the users that a grant is limited to, by the app's ids.
+        file: the charter's file, when it asks to enact one.
+    """
+
+    change: AnyChange
+    identity: Identity | None = None
+    salt: bytes = b""
+    users: tuple[str, ...] = ()
+    file: bytes = b""
+
+
+def read_change(path: Path, *, author: int) -> WrittenChange:
+    """Read a change file.
+
+    Raises:
+        InvalidInputError: a file cannot be read, or is no change; says what was expected.
+    """
+    values = _load(path)
+    operation = values.get("do")
+    users = _users(values, path)
+    file = b""
+    if operation == "enact-charter" and "file" in values:
+        file = _read(path.parent / str(values.pop("file")))
+        charter = parse_charter(file, file=str(path))
+        digest = hashlib.sha256(file).digest()
+        values |= {"name": charter.name, "version": charter.version, "digest": digest, "engine": NEWEST_ENGINE}
+    if operation == "grant":
+        values.setdefault("kind", "access")
+        values.setdefault("person", author)
+    if "lasts_hours" in values:
+        values["lasts_ms"] = _whole(values.pop("lasts_hours"), path) * HOUR_MS
+    for name in _SORTED:
+        if isinstance(values.get(name), list):
+            values[name] = sorted({str(item) for item in values[name]})
+    identity, salt = None, b""
+    if operation in _NAMES_IDENTITY and "issuer" in values and "subject" in values:
+        identity, salt = Identity(str(values.pop("issuer")), str(values.pop("subject"))), os.urandom(SALT_SIZE_BYTES)
+        values["identity"] = commit(render_opening(salt, identity))
+    _read_files(values, path)
+    try:
+        change: AnyChange = msgspec.convert(values, AnyChange)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidInputError(f"this is no change: {error}", place=str(path), hint="see docs/governance.md") from None
+    return WrittenChange(change, identity, salt, users, file)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        values = YAML(typ="safe", pure=True).load(_read(path))
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"this is not YAML: {str(error).splitlines()[0]}", place=str(path)) from None
+    if not isinstance(values, dict) or not isinstance(values.get("do"), str):
+        raise InvalidInputError("a change is a mapping with `do: OPERATION`", place=str(path))
+    return values
+
+
+def _users(values: dict[str, Any], path: Path) -> tuple[str, ...]:
+    users = values.pop("users", [])
+    if not isinstance(users, list) or not all(isinstance(user, str) and user for user in users):
+        raise InvalidInputError("`users` is a list of the app's user ids", place=str(path))
+    return tuple(users)
+
+
+def _read_files(values: dict[str, Any], path: Path) -> None:
+    """Put what files hold in the place of their names."""
+    if values["do"] == "enrol-key" and isinstance(values.get("key"), str):
+        line = _read(path.parent / values["key"]).decode("utf-8", "replace")
+        values["key"] = parse_public_key(line, place=values["key"])
+    for name in ("digest", "keys"):
+        if isinstance(values.get(name), str):
+            text = values[name]
+            is_hex = len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
+            values[name] = bytes.fromhex(text) if is_hex else hashlib.sha256(_read(path.parent / text)).digest()
+
+
+def _whole(value: object, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidInputError("`lasts_hours` is a whole number", place=str(path))
+    return value
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(16 * SIZE_BYTES_MAX + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > 16 * SIZE_BYTES_MAX:
+        raise InvalidInputError(f"{path} is too large")
+    return data

@@ -1,0 +1,233 @@
+"""Commands of people who ask and agree: statement, propose, proposals, approve, decline, carry, order, grants.
+
+Signing is `ringfence sign`, on the person's own machine: these commands only make the bytes to sign, and hand in what
+was signed. Exit codes: 0 done; 1 refused: the message names the rule; 2 used wrongly; 3 the gateway does not answer.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ringfence.cli.change_file import read_change
+from ringfence.cli.output import json_option, say
+from ringfence.client.governance import GovernanceClient
+from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.governance.statement import Statement, describe_statement, parse_statement, render_statement
+from ringfence.core.governance.wording import show_time
+from ringfence.core.signatures import remove_armour
+
+_FILE: Final = click.Path(path_type=Path)
+HOURS_MAX: Final = 720
+NONCE_SIZE_BYTES: Final = 16
+
+
+def _gateway(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which gateway, and as whom."""
+    for option in (
+        click.option("--ca", envvar="RINGFENCE_CA", show_envvar=True, default="", help="Certificate authority's file."),
+        click.option("--token", envvar="RINGFENCE_TOKEN", show_envvar=True, required=True, help="Bearer token."),
+        click.option(
+            "--url",
+            envvar="RINGFENCE_URL",
+            show_envvar=True,
+            default="http://127.0.0.1:8340",
+            show_default=True,
+            help="The gateway's address.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(short_help="Make the bytes that you sign, or get those of a proposal.")
+def statement() -> None:
+    """Make the bytes of a statement, or get those of a proposal, to be signed with `ringfence sign`."""
+
+
+@statement.command(short_help="Make the bytes that ask for a change.")
+@click.argument("change", metavar="CHANGE.yaml", type=_FILE)
+@click.option("--by", type=click.IntRange(min=1), required=True, help="Your number, as a person of the register.")
+@click.option("--reason", required=True, help="Why, in your words.")
+@click.option("--ticket", default="", help="The ticket that it belongs to.")
+@click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=24, show_default=True, help="Until it expires.")
+@click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
+@_gateway
+@json_option
+def new(
+    change: Path,
+    *,
+    by: int,
+    reason: str,
+    ticket: str,
+    hours: int,
+    out: Path,
+    url: str,
+    token: str,
+    ca: str,
+    as_json: bool,
+) -> None:
+    """Make the bytes that ask for the change in CHANGE.yaml, for the ledger of a gateway."""
+    written = read_change(change, author=by)
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        ground = client.ground()
+        subjects = client.name_users(written.users) if written.users else []
+    now = time.time_ns() // 1_000_000
+    data = render_statement(
+        Statement(
+            origin=str(ground["origin"]),
+            genesis=bytes.fromhex(str(ground["genesis"])),
+            epoch=int(ground["epoch"]),
+            at_ms=now,
+            expires_ms=now + hours * 3_600_000,
+            nonce=os.urandom(NONCE_SIZE_BYTES),
+            by=by,
+            change=written.change,
+            reason=reason,
+            ticket=ticket,
+            subjects=tuple(sorted(set(subjects))),
+            identity=written.identity,
+            identity_salt=written.salt,
+        )
+    )
+    _write(out, data)
+    words = describe_statement(parse_statement(data))
+    say("\n".join([*words, f"(the bytes to sign are in {out})"]), {"file": str(out), "words": words}, as_json=as_json)
+
+
+@statement.command(short_help="Get the exact bytes of a proposal.")
+@click.argument("proposal", type=click.IntRange(min=1))
+@click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
+@_gateway
+@json_option
+def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: bool) -> None:
+    """Get the exact bytes that whoever agrees to PROPOSAL signs."""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        data = client.statement(proposal)
+    words = describe_statement(parse_statement(data))
+    _write(out, data)
+    say("\n".join([*words, f"(the bytes to sign are in {out})"]), {"file": str(out), "words": words}, as_json=as_json)
+
+
+@click.command(short_help="Hand in a statement that asks for a change.")
+@click.argument("statement_file", metavar="STATEMENT", type=_FILE)
+@click.argument("signature", type=_FILE)
+@click.option("--file", "charter", type=_FILE, help="The charter, when the statement asks to enact one.")
+@_gateway
+@json_option
+def propose(
+    statement_file: Path, signature: Path, *, charter: Path | None, url: str, token: str, ca: str, as_json: bool
+) -> None:
+    """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as propose`)."""
+    file = _read(charter) if charter else b""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        done = client.propose(_read(statement_file), _signature(signature), file=file)
+    _say_done(f"proposal {done['proposal']} is open", done, as_json=as_json)
+
+
+@click.command(short_help="List the open proposals.")
+@_gateway
+@json_option
+def proposals(*, url: str, token: str, ca: str, as_json: bool) -> None:
+    """List the open proposals, and what each still lacks."""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        found = client.proposals()
+    lines = [
+        f"{item['number']:>5}  {item['operation']:<16} by {item['by']}, approved by "
+        f"{', '.join(map(str, item['approved_by'])) or 'nobody'}; {item['waits_for'] or 'ready to be carried'}"
+        for item in found
+    ]
+    say("\n".join(lines) or "no proposal is open", {"proposals": found}, as_json=as_json)
+
+
+def _agreement(name: str, what: str) -> click.Command:
+    """Make `approve` and `decline`, which differ in the word alone."""
+
+    @click.command(name=name, short_help=what)
+    @click.argument("proposal", type=click.IntRange(min=1))
+    @click.argument("signature", type=_FILE)
+    @_gateway
+    @json_option
+    def command(proposal: int, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
+        with GovernanceClient(url, token=token, ca=ca) as client:
+            take = client.approve if name == "approve" else client.decline
+            done = take(proposal, _signature(signature))
+        _say_done(f"{name}d proposal {proposal}", done, as_json=as_json)
+
+    command.help = f"{what} SIGNATURE is over its bytes (`ringfence sign --as {name}`)."
+    return command
+
+
+approve = _agreement("approve", "Agree to a proposal.")
+decline = _agreement("decline", "Refuse a proposal, which ends it.")
+
+
+@click.command(short_help="Put an agreed proposal in effect.")
+@click.argument("proposal", type=click.IntRange(min=1))
+@_gateway
+@json_option
+def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> None:
+    """Put PROPOSAL in effect, once enough people agreed and nobody may veto it any more."""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        done = client.carry(proposal)
+    _say_done(f"proposal {proposal}", done, as_json=as_json)
+
+
+@click.command(short_help="Order what takes authority away, or break the glass.")
+@click.argument("statement_file", metavar="STATEMENT", type=_FILE)
+@click.argument("signature", type=_FILE)
+@_gateway
+@json_option
+def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
+    """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as order`): it holds at once."""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        done = client.order(_read(statement_file), _signature(signature))
+    _say_done("the order", done, as_json=as_json)
+
+
+@click.command(short_help="List your own grants.")
+@_gateway
+@json_option
+def grants(*, url: str, token: str, ca: str, as_json: bool) -> None:
+    """List the caller's own grants, those that ended too."""
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        found = client.grants()
+    lines = [
+        f"{item['number']:>5}  {item['grant']['kind']:<12} {item['grant']['purpose']}: "
+        f"{', '.join(item['grant']['verbs'])} {', '.join(item['grant']['datasets'])}, "
+        f"{'ended' if item['ended'] else 'until ' + show_time(item['until_ms'])}"
+        for item in found
+    ]
+    say("\n".join(lines) or "no grant", {"grants": found}, as_json=as_json)
+
+
+def _say_done(what: str, done: Mapping[str, Any], *, as_json: bool) -> None:
+    made = f", number {done['number']}" if done["number"] else ""
+    state = f"in effect from epoch {done['epoch']}{made}" if done["carried"] else done["waits_for"] or "noted"
+    say(f"{what}: {state}", dict(done), as_json=as_json)
+
+
+def _signature(path: Path) -> bytes:
+    return remove_armour(_read(path), place=str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}", hint="name a file that is not there"
+        ) from None

@@ -1,0 +1,36 @@
+"""Naming users in a request: who may learn the references by which a grant is limited to some users."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ringfence.core.changes import LEGAL_DEMAND
+from ringfence.core.entry import SubjectsNamed
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+
+USERS_NAMED_MAX: Final = 100
+_OPERATIONS: Final = ("grant", LEGAL_DEMAND)
+
+
+def may_name(state: State, principal: int, *, at_ms: int) -> bool:
+    """Tell whether a caller is a member with a duty that may ask for grants."""
+    if state.standing is None:
+        return False
+    member = state.standing.members.get(principal)
+    if member is None or not member.is_active(at_ms) or state.standing.stopped:
+        return False
+    operations = [state.governance.operations[name] for name in _OPERATIONS]
+    return any(duty in operation.propose for operation in operations for duty in member.duties)
+
+
+def check_naming(state: State, entry: SubjectsNamed, *, at_ms: int) -> None:
+    """Check that users were named for somebody who may ask for grants.
+
+    Raises:
+        ProofInvalidError: they were not.
+    """
+    if not 1 <= entry.users <= USERS_NAMED_MAX or not may_name(state, entry.principal, at_ms=at_ms):
+        raise ProofInvalidError(
+            "users were named for somebody who may not ask for access to them", found=str(entry.principal)
+        )

@@ -1,0 +1,178 @@
+"""A custodian's people at work: an engineer asks, two officers sign, a grant is given, used and revoked.
+
+It reads like the manual: each step is the command that a person types, on a served deployment that was founded by a
+ceremony, with keys that never leave their owners' machines.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from ringfence.app.configuration import Configuration
+from ringfence.app.deployment import DEVELOPMENT_ISSUER
+from ringfence.app.initialise import Ground
+from ringfence.core.entry import DEVELOPMENT
+from tests.faults.serving import Server, command
+from tests.founders import EXAMPLE_PEOPLE, found, number_of
+from tests.governed import key_of
+from tests.services.world import EXAMPLE
+
+
+@dataclass
+class Desk:
+    """Somebody's own machine: a key, a token, and a directory to work in."""
+
+    name: str
+    folder: Path
+    server: Server
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Type a command."""
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "RINGFENCE_URL": self.server.url,
+            "RINGFENCE_TOKEN": command("token", self.name, "-d", str(self.server.deployment))["token"],
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "ringfence", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env=environment,
+        )
+
+    def do(self, *arguments: str) -> Any:
+        """Type a command that works; give what it says."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def sign(self, file: str, meaning: str) -> str:
+        """Sign a file; give the signature's file."""
+        self.do("sign", file, "--as", meaning, "--key", "key", "--yes")
+        return f"{file}.{meaning}.sig"
+
+    def ask(self, change: str, *, name: str) -> int:
+        """Propose a change; give the proposal's number."""
+        (self.folder / f"{name}.yaml").write_text(change, "utf-8")
+        by = str(number_of(self.name))
+        self.do("statement", "new", f"{name}.yaml", "--by", by, "--reason", "a user asks", "--out", name)
+        number: int = self.do("propose", name, self.sign(name, "propose"))["proposal"]
+        return number
+
+    def agree(self, proposal: int) -> Any:
+        """Read a proposal's bytes, sign them and hand the signature in."""
+        file = f"proposal-{proposal}"
+        self.do("statement", "get", str(proposal), "--out", file)
+        return self.do("approve", str(proposal), self.sign(file, "approve"))
+
+    def order(self, change: str, *, name: str) -> Any:
+        """Order a change."""
+        (self.folder / f"{name}.yaml").write_text(change, "utf-8")
+        by = str(number_of(self.name))
+        self.do("statement", "new", f"{name}.yaml", "--by", by, "--reason", "at once", "--out", name)
+        return self.do("order", name, self.sign(name, "order"))
+
+
+@pytest.fixture(scope="module")
+def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Desk]]:
+    folder = tmp_path_factory.mktemp("governance")
+    directory = folder / "deployment"
+    ground = Ground(
+        charter_text=EXAMPLE.read_bytes(),
+        charter_file=str(EXAMPLE),
+        origin="ledger.example.org/journey",
+        configuration=Configuration(region="virginia", development_country="US"),
+        mode=DEVELOPMENT,
+    )
+    services = [("tiktok", DEVELOPMENT_ISSUER, "app")]
+    found(directory, ground, services=services, issuer=DEVELOPMENT_ISSUER)
+    server = Server(directory)
+    server.start()
+    desks = {}
+    for name in EXAMPLE_PEOPLE:
+        desk = folder / name
+        desk.mkdir()
+        private = key_of(name).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        (desk / "key").write_bytes(private)
+        (desk / "key").chmod(0o600)
+        desks[name] = Desk(name, desk, server)
+    yield desks
+    assert server.stop() == 0
+
+
+GRANT = """
+do: grant
+purpose: support_user
+verbs: [read]
+datasets: [profile]
+classes: [protected, public]
+records_max: 5
+lasts_hours: 1
+subjects_any: true
+"""
+
+
+def test_engineer_asks_two_officers_sign_and_the_grant_is_given_and_revoked(desks: dict[str, Desk]) -> None:
+    eve, ada, ben = desks["eve"], desks["ada"], desks["ben"]
+
+    proposal = eve.ask(GRANT, name="grant")
+    assert "2 of security-officer" in ada.do("proposals")["proposals"][-1]["waits_for"]
+    assert not ada.agree(proposal)["carried"]
+    done = ben.agree(proposal)
+
+    assert done["carried"]
+    assert [given["number"] for given in eve.do("grants")["grants"] if not given["ended"]] == [done["number"]]
+    ada.order(f"do: revoke-grant\ngrant: {done['number']}\n", name="revoke")
+    assert [given["ended"] for given in eve.do("grants")["grants"]] == [True]
+
+
+def test_engineer_does_not_approve_her_own_request(desks: dict[str, Desk]) -> None:
+    eve = desks["eve"]
+    proposal = eve.ask(GRANT, name="own")
+    eve.do("statement", "get", str(proposal), "--out", "own-bytes")
+
+    refused = eve.run("approve", str(proposal), eve.sign("own-bytes", "approve"))
+
+    assert refused.returncode == 1
+    assert "self: nobody approves what they ask for or gain from" in refused.stderr
+
+
+def test_statement_is_shown_to_those_who_may_agree_and_to_nobody_else(desks: dict[str, Desk]) -> None:
+    proposal = desks["eve"].ask(GRANT, name="shown")
+
+    refused = desks["hal"].run("statement", "get", str(proposal), "--out", "shown")
+
+    assert refused.returncode == 1
+    assert "shown to its author and to those who may approve or decline it" in refused.stderr
+    desks["ada"].do("statement", "get", str(proposal), "--out", "shown")
+    desks["cid"].do("statement", "get", str(proposal), "--out", "shown")
+    assert desks["cid"].do("decline", str(proposal), desks["cid"].sign("shown", "decline"))["epoch"]
+
+
+def test_evidence_of_all_this_is_verified_with_its_signatures(desks: dict[str, Desk], tmp_path: Path) -> None:
+    deployment = desks["eve"].server.deployment
+    desks["ada"].agree(desks["eve"].ask(GRANT, name="evidence"))
+
+    command("ledger", "export", str(tmp_path / "whole"), "--detail", "-d", str(deployment))
+    command("ledger", "export", str(tmp_path / "public"), "-d", str(deployment))
+
+    trust = str(deployment / "trust.json")
+    whole = command("verify", str(tmp_path / "whole"), "--trust", trust)
+    public = command("verify", str(tmp_path / "public"), "--trust", trust)
+    assert (whole["outcome"], public["outcome"]) == ("verified", "verified")
+    withheld = "signatures and facts that changes of the rules rest on: needs detail/"
+    assert any(item["what"] == withheld for item in public["withheld"])
+    assert not any(item["what"] == withheld for item in whole["withheld"])
