@@ -78,7 +78,7 @@ def complained(done: Done, code: int, *, hint: bool = True) -> None:
 
 
 def test_every_command_is_looked_at_here() -> None:
-    apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema"}
+    apart = {"init", "doctor", "demo", "synthetic", "verify", "charter check", "charter explain", "charter schema"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart}
 
 
@@ -417,6 +417,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
     call = ["--url", server.url, "--token", token]
     runs: dict[str, list[str]] = {
         "init": [str(tmp_path / "other"), "--charter", CHARTER, "--region", "virginia"],
+        "synthetic": [str(tmp_path / "made-up"), "--users", "2"],
         "charter check": [CHARTER],
         "charter explain": [CHARTER],
         "charter schema": [],
