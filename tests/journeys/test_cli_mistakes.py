@@ -45,6 +45,19 @@ CALLS = {
     "erase": ["ada"],
     "export": ["ada"],
 }
+AGREED = {
+    "found": ["none.sig"],
+    "statement new": ["change.yaml", "--by", "1", "--reason", "x", "--out", "bytes"],
+    "statement get": ["1", "--out", "bytes"],
+    "propose": ["bytes", "none.sig"],
+    "proposals": [],
+    "approve": ["1", "none.sig"],
+    "decline": ["1", "none.sig"],
+    "carry": ["1"],
+    "order": ["bytes", "none.sig"],
+    "grants": [],
+}
+"""What needs a governed deployment; what they do when all is well is in test_governance and test_ceremony."""
 NOT_UTF8 = b"\xff"
 
 
@@ -82,7 +95,18 @@ def complained(done: Done, code: int, *, hint: bool = True) -> None:
 def test_every_command_is_looked_at_here() -> None:
     apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema", "synthetic"}
     own_key = {"key new", "key show", "sign"}
-    assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key}
+    assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
+
+
+@pytest.mark.parametrize("words", [words for words in AGREED if words != "found"])
+def test_call_of_governance_says_what_is_missing(tmp_path: Path, words: str) -> None:
+    options = ["--url", "http://127.0.0.1:9", "--token", "x"]
+
+    done = run_inside(*words.split(), *AGREED[words], *options, cwd=tmp_path)
+
+    reads_first = "none.sig" in AGREED[words] or words == "statement new"
+    complained(done, 1 if reads_first else 3, hint=not reads_first)
+    assert ("cannot be read" if reads_first else "does not answer") in done.stderr
 
 
 def test_every_command_explains_itself() -> None:
@@ -451,7 +475,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         assert server.stop() == 0
     for words, arguments in alone.items():
         _check_object(words, run(*words.split(), *arguments, "--json"))
-    assert set(ALL) - set(runs) - set(alone) - without == {"get", "erase", "ledger recover"}
+    assert set(ALL) - set(runs) - set(alone) - without - set(AGREED) == {"get", "erase", "ledger recover"}
 
 
 def _check_object(words: str, done: Done) -> None:

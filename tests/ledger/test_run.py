@@ -66,6 +66,35 @@ def test_loop_goes_on_when_the_store_is_back(run: Any, ledger: LedgerWriter, tmp
     assert unavailable == ["the database is stopped", "still stopped"]
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_loop_that_is_asked_to_stop_first_publishes_what_is_sealed(
+    run: Any, ledger: LedgerWriter, tmp_path: Path, away: bool
+) -> None:
+    async def work() -> list[str]:
+        stop = asyncio.Event()
+        unavailable: list[str] = []
+        failures = [UnavailableError("the database is stopped")] if away else []
+        sequencer = make_sequencer(
+            Failing(ledger.store, *failures), tmp_path / "tree", limits={"leaves_per_round_max": 1}
+        )
+        await sequencer.open()
+        for lane in (1, 2):
+            await ledger.access(lane)
+            await ledger.seal(lane)
+        stop.set()
+        await sequencer.run(
+            stop, report=lambda progress: None, report_unavailable=lambda error: unavailable.append(error.message)
+        )
+        await sequencer.close()
+        return unavailable
+
+    unavailable = run(work())
+
+    published = set(check_order(read_leaves(tmp_path / "tree")))
+    assert ({(1, 1), (2, 1)} <= published) is not away
+    assert unavailable == (["the database is stopped"] if away else [])
+
+
 def test_loop_ends_when_something_was_tampered_with(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
     store = Failing(ledger.store, IntegrityError("a batch is not what a lane wrote"))
     with pytest.raises(IntegrityError):

@@ -39,6 +39,12 @@ def sequence(*, directory: Path, once: bool, parent: int) -> None:
 
 
 async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:
+    stop = asyncio.Event()
+    if not once:  # before anything that takes time: whoever asks to stop meanwhile still has all of it published
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        # Ctrl-C at a terminal reaches the gateway too, which still has something to write and says itself when to stop.
+        loop.add_signal_handler(signal.SIGINT, (lambda: None) if parent else stop.set)
     trust = deployment.read_trust()
     store = deployment.make_store()
     await store.open()
@@ -49,9 +55,6 @@ async def _sequence(deployment: Deployment, *, once: bool, parent: int) -> None:
             while (await sequencer.run_round()).more:
                 pass
             return
-        stop = asyncio.Event()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop.set)
         watcher = asyncio.create_task(_stop_with_parent(parent, stop)) if parent else None
         await sequencer.run(stop, report=WaitingTeller(), report_unavailable=_tell)
         if watcher:

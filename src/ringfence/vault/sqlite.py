@@ -237,17 +237,22 @@ def _read_parts(cursor: sqlite3.Cursor, names: Sequence[PartName]) -> list[tuple
     place, size = 0, len(names)
     while place < size:
         name = names[place]
-        record = name[:3]
         following = place + 1
-        while following < size and names[following][:3] == record:
+        while following < size and _is_of_record(names[following], name):
             following += 1
         if following == place + 1:
             found.append(execute(_READ_PART, name).fetchone())
         else:
-            parts = {row[0]: (row[1], row[2]) for row in execute(_READ_RECORD, record)}
+            parts = {data_class: (version, sealed) for data_class, version, sealed in execute(_READ_RECORD, name[:3])}
             found += [parts.get(names[index].data_class) for index in range(place, following)]
         place = following
     return found
+
+
+def _is_of_record(name: PartName, other: PartName) -> bool:
+    return (
+        name.record_key == other.record_key and name.subject_ref == other.subject_ref and name.dataset == other.dataset
+    )
 
 
 def _list_parts(cursor: sqlite3.Cursor, wanted: ListRead) -> list[StoredPart]:

@@ -81,6 +81,7 @@ class _BatchReading:
         self._permitted: dict[str, Mapping[str, Decision]] = {}
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
+        self._reads: list[PartName] = []
         self._refused = False
         self._limit = gate.limit_refusal(caller)
 
@@ -142,11 +143,12 @@ class _BatchReading:
         if refused:
             return Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
         self._gate.bulk.counters.take(counts)
+        self._reads = self._part_names()
         return Prepared(
             entries=[leaf for leaf, _ in given],
             openings=[opening for _, opening in given],
             counts=counts,
-            reads=self._part_names(),
+            reads=self._reads,
         )
 
     def _forget_erased(self) -> None:
@@ -164,23 +166,28 @@ class _BatchReading:
         ]
 
     async def _open(self, committed: Committed) -> list[ReadRecord | None]:
-        gate, keys = self._gate, self._gate.keys
+        keys, parts, part_names = self._gate.keys, committed.parts, self._reads
         records: list[ReadRecord | None] = []
         start = 0
-        for name, subject, key in zip(self._names, self._subjects, self._keys, strict=True):
+        for name, subject in zip(self._names, self._subjects, strict=True):
             if subject is None:
                 records.append(None)
                 continue
             permitted = self._permitted[name.dataset]
-            parts = committed.parts[start : start + len(permitted)]
-            start += len(permitted)
-            names = [PartName(name.dataset, subject.subject_ref, key, data_class) for data_class in permitted]
-            if any(
-                part and part_name.data_class not in subject.keys for part_name, part in zip(names, parts, strict=True)
-            ):
-                subject = await gate.subjects.find(name.user, fresh=True) or subject
-            records.append(open_record(subject, names, parts, permitted, keys=keys))
+            end = start + len(permitted)
+            if not permitted.keys() <= subject.keys.keys():
+                subject = await self._with_keys(name.user, subject, part_names[start:end], parts[start:end])
+            records.append(open_record(subject, part_names[start:end], parts[start:end], permitted, keys=keys))
+            start = end
         return records
+
+    async def _with_keys(
+        self, user: str, subject: KnownSubject, names: Sequence[PartName], parts: Sequence[tuple[int, bytes] | None]
+    ) -> KnownSubject:
+        """Look a subject up again if a part is there whose key is newer than what is known of the subject."""
+        if all(part is None or name.data_class in subject.keys for name, part in zip(names, parts, strict=True)):
+            return subject
+        return await self._gate.subjects.find(user, fresh=True) or subject
 
     def _about(self, dataset: str) -> e.About:
         positions = self._positions[dataset]

@@ -78,22 +78,22 @@ def open_record(
         IntegrityError: a part does not open, or does not hold a record.
     """
     record = ""
-    opened: list[tuple[str, msgspec.Raw]] = []
+    classes: list[str] = []
+    opened: list[msgspec.Raw] = []
     for name, part in zip(names, parts, strict=True):
         if part is None:
             continue
-        version, sealed = part
-        plaintext = open_part(subject.cipher(name.data_class, keys), name, version=version, sealed=sealed)
+        plaintext = open_part(subject.cipher(name.data_class, keys), name, version=part[0], sealed=part[1])
         stored = parse_stored_record(plaintext)
         record = stored.record
-        opened.append((name.data_class, stored.fields))
+        classes.append(name.data_class)
+        opened.append(stored.fields)
     if not opened:
         return None
-    classes = [data_class for data_class, _ in opened]
     if len(opened) == 1 and not permitted[classes[0]].withheld:
-        return ReadRecord(record, classes, opened[0][1])
+        return ReadRecord(record, classes, opened[0])
     fields: dict[str, msgspec.Raw] = {}
-    for data_class, raw in opened:
+    for data_class, raw in zip(classes, opened, strict=True):
         withheld = permitted[data_class].withheld
         fields.update((name, value) for name, value in _decode_fields(raw).items() if name not in withheld)
     return ReadRecord(record, classes, fields)
