@@ -11,13 +11,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 
 from ringfence.app.ceremony import CEREMONY, DOCUMENT, begin_ceremony, finish_ceremony
-from ringfence.app.deployment import open_deployment
+from ringfence.app.deployment import SHARES_VARIABLE, open_deployment
 from ringfence.app.initialise import Ground
 from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.governance.founding import FOUND
 from ringfence.core.governance.statement import APPROVE, ORDER, PROPOSE, Statement, render_statement
+from ringfence.keys.shares import open_share
 from ringfence.services.governance.signed import Done
 from tests.governed import ISSUER, key_of, sign
 
@@ -44,7 +45,14 @@ def number_of(name: str, people: People = EXAMPLE_PEOPLE) -> int:
     return list(people).index(name) + 1
 
 
-def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, str]], *, issuer: str = ISSUER) -> Path:
+def write_plan(
+    folder: Path,
+    people: People,
+    services: Sequence[tuple[str, str, str]],
+    *,
+    issuer: str = ISSUER,
+    holders: Sequence[str] = (),
+) -> Path:
     """Write a plan and everybody's public key into a folder; services are (party, issuer, subject)."""
     lines = ["people:"]
     for name, (party, duties) in people.items():
@@ -61,6 +69,8 @@ def write_plan(folder: Path, people: People, services: Sequence[tuple[str, str, 
     lines += [
         f'  - {{party: {party}, issuer: "{named}", subject: {subject}}}' for party, named, subject in (own, *services)
     ]
+    if holders:
+        lines.append(f"custody: {{holders: [{', '.join(f'hr-{name}' for name in holders)}], threshold: 2}}")
     path = folder / "plan.yaml"
     path.write_text("\n".join(lines), "utf-8")
     return path
@@ -73,14 +83,31 @@ def found(
     people: People = EXAMPLE_PEOPLE,
     services: Sequence[tuple[str, str, str]] = (),
     issuer: str = ISSUER,
+    holders: Sequence[str] = (),
 ) -> None:
-    """Found a ledger in a directory that is not there yet."""
+    """Found a ledger in a directory that is not there yet; any two of the `holders`, if there are, open its keys."""
     folder = directory.with_name(f"{directory.name}-table")
     folder.mkdir()
-    plan = write_plan(folder, people, services, issuer=issuer)
+    plan = write_plan(folder, people, services, issuer=issuer, holders=holders)
     asyncio.run(begin_ceremony(directory, ground, plan=plan))
     document = (directory / CEREMONY / DOCUMENT).read_bytes()
+    if holders:
+        hand_in_shares(directory, holders[:2], people=people)
     asyncio.run(finish_ceremony(open_deployment(directory), [sign(name, document, FOUND) for name in people]))
+
+
+def hand_in_shares(directory: Path, names: Sequence[str], *, people: People = EXAMPLE_PEOPLE) -> None:
+    """Open the shares of these holders, and hand them to every command that this process starts from here on."""
+    lines = []
+    for name in names:
+        file = directory / "keys" / "custody" / "shares" / f"{number_of(name, people)}.age"
+        pem = key_of(name).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        lines.append(open_share(file.read_bytes(), pem, place=str(file)))
+    handed = directory.with_name(f"{directory.name}-shares")
+    handed.write_text("\n".join(lines), "ascii")
+    os.environ[SHARES_VARIABLE] = str(handed)
 
 
 async def agree(

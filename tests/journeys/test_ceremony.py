@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from ringfence.app.deployment import SHARES_VARIABLE
 from ringfence.core.governance.founding import FOUND
 from ringfence.core.signatures import add_armour
-from tests.founders import write_plan
-from tests.governed import CHARTER, FOUNDERS, sign
+from tests.founders import hand_in_shares, write_plan
+from tests.governed import CHARTER, FOUNDERS, key_of, sign
 
+HOLDERS = ["fay", "gus", "dot"]
 PRODUCTION = ["--charter", "charter.yaml", "--region", "home", "--production"]
 
 
@@ -24,10 +27,11 @@ def ringfence(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What is on the table: the charter, the plan, and everybody's public key."""
+    monkeypatch.delenv(SHARES_VARIABLE, raising=False)
     (tmp_path / "charter.yaml").write_text(CHARTER, "utf-8")
-    write_plan(tmp_path, FOUNDERS, [])
+    write_plan(tmp_path, FOUNDERS, [], holders=HOLDERS)
     return tmp_path
 
 
@@ -43,6 +47,7 @@ def test_ledger_begins_when_every_founder_has_signed(table: Path) -> None:
     begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
     assert begun.returncode == 0, begun.stderr
     assert not (table / "deployment" / "trust.json").exists()
+    hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
 
     founded = ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
 
@@ -52,6 +57,7 @@ def test_ledger_begins_when_every_founder_has_signed(table: Path) -> None:
 
 def test_ledger_does_not_begin_while_a_signature_is_missing(table: Path) -> None:
     ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    hand_in_shares(table / "deployment", ["fay", "gus"], people=FOUNDERS)
 
     refused = ringfence("found", "-d", "deployment", *signatures(table, without="eve"), cwd=table)
 
@@ -63,6 +69,7 @@ def test_ledger_does_not_begin_while_a_signature_is_missing(table: Path) -> None
 
 def test_ledger_does_not_begin_with_a_signature_over_something_else(table: Path) -> None:
     ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    hand_in_shares(table / "deployment", ["fay", "gus"], people=FOUNDERS)
 
     refused = ringfence("found", "-d", "deployment", *signatures(table, forged="eve"), cwd=table)
 
@@ -92,9 +99,72 @@ def test_production_is_not_begun_by_one_operator(table: Path) -> None:
 
 def test_operator_of_a_governed_ledger_makes_no_rule_alone(table: Path) -> None:
     ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    hand_in_shares(table / "deployment", ["fay", "gus"], people=FOUNDERS)
     ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
 
     refused = ringfence("principal", "register", "mallory", "--party", "trust", "-d", "deployment", cwd=table)
 
     assert refused.returncode == 1
     assert "the ledger is governed: PrincipalRegistered takes a quorum" in refused.stderr
+
+
+def test_one_holder_alone_does_not_open_the_custodians_keys(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    hand_in_shares(table / "deployment", ["fay"], people=FOUNDERS)
+
+    refused = ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
+
+    assert refused.returncode == 3
+    assert "1 shares do not open the custodian's keys" in refused.stderr
+    hand_in_shares(table / "deployment", ["fay", "dot"], people=FOUNDERS)
+    assert ringfence("found", "-d", "deployment", *signatures(table), cwd=table).returncode == 0
+
+
+def test_production_is_not_founded_with_keys_that_lie_open(table: Path) -> None:
+    plan = (table / "plan.yaml").read_text("utf-8")
+    (table / "plan.yaml").write_text(plan[: plan.index("custody:")], "utf-8")
+
+    refused = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    assert refused.returncode == 1
+    assert "the custodian's keys are not shared out among founders" in refused.stderr
+    assert not (table / "deployment").exists()
+
+
+def test_no_key_of_the_custodian_is_readable_in_a_sealed_deployment(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    names = {path.name for path in (table / "deployment" / "keys" / "custody").rglob("*") if path.is_file()}
+
+    assert names == {"sealed", "4.age", "6.age", "7.age"}
+
+
+def test_share_is_opened_by_its_holder_and_by_nobody_else(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    for name in ("fay", "ada"):
+        (table / name).write_bytes(
+            key_of(name).private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+            )
+        )
+        (table / name).chmod(0o600)
+
+    opened = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "fay", cwd=table)
+    refused = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "ada", cwd=table)
+
+    assert opened.stdout.startswith("ringfence-share-1:")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "cannot be opened with this key" in refused.stderr
+
+
+def test_ceremony_is_finished_once(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    hand_in_shares(table / "deployment", ["fay", "gus"], people=FOUNDERS)
+    ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
+    trust = (table / "deployment" / "trust.json").read_bytes()
+
+    again = ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
+
+    assert again.returncode == 3
+    assert "is begun already" in again.stderr
+    assert (table / "deployment" / "trust.json").read_bytes() == trust

@@ -94,7 +94,7 @@ def complained(done: Done, code: int, *, hint: bool = True) -> None:
 
 def test_every_command_is_looked_at_here() -> None:
     apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema", "synthetic"}
-    own_key = {"key new", "key show", "sign"}
+    own_key = {"key new", "key show", "sign", "share"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
 
 

@@ -14,7 +14,7 @@ from ringfence.client.client import Client
 from ringfence.core.errors import DeniedError
 from ringfence.core.governance.founding import FOUND
 from tests.faults.serving import Server, command
-from tests.founders import EXAMPLE_PEOPLE, write_plan
+from tests.founders import EXAMPLE_PEOPLE, hand_in_shares, write_plan
 from tests.governed import sign
 from tests.journeys.programs import run, run_inside
 from tests.services.world import EXAMPLE
@@ -49,7 +49,7 @@ def test_call_from_this_machine_is_served_and_verify_says_what_that_rests_on(ser
 
 
 def test_development_country_is_refused_in_production(tmp_path: Path) -> None:
-    plan = str(write_plan(tmp_path, EXAMPLE_PEOPLE, []))
+    plan = str(write_plan(tmp_path, EXAMPLE_PEOPLE, [], holders=["fay", "gus", "kay"]))
     options = ["--production", "--ceremony", plan, "--development-country", "US"]
     refused = run_inside("init", str(tmp_path / "new"), *GIVEN, *options)
     assert refused.returncode != 0
@@ -58,6 +58,7 @@ def test_development_country_is_refused_in_production(tmp_path: Path) -> None:
 
     directory = tmp_path / "deployment"
     command("init", str(directory), *GIVEN, "--production", "--ceremony", plan)
+    hand_in_shares(directory, ["fay", "gus"])
     document = (directory / "ceremony" / "founding.json").read_bytes()
     asyncio.run(finish_ceremony(open_deployment(directory), [sign(name, document, FOUND) for name in EXAMPLE_PEOPLE]))
     settings = directory / "ringfence.yaml"

@@ -83,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterat
         ("bytedance", STAFF_ISSUER, "web"),
         ("tiktok", DEVELOPMENT_ISSUER, "dev"),
     ]
-    found(directory, ground, services=services)
+    found(directory, ground, services=services, holders=["fay", "gus", "kay"])
     path, yaml = directory / "ringfence.yaml", YAML()
     settings = yaml.load(path.read_text("utf-8"))
     settings["trusted_proxies"] = {"edge": "127.0.0.1/32"}

@@ -19,9 +19,10 @@ import msgspec
 
 from ringfence.app.build import build_digest
 from ringfence.app.ceremony_plan import read_plan
-from ringfence.app.deployment import Deployment
+from ringfence.app.deployment import TRUST_FILE, Deployment
 from ringfence.app.initialise import (
     Ground,
+    Shared,
     authority_key,
     make_deployment,
     open_first_key_epochs,
@@ -66,7 +67,7 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
         raise InvalidInputError(
             "the charter says nothing of governance", hint="a governed ledger needs `duties` and `governance`"
         )
-    people, services = read_plan(plan)
+    founders = read_plan(plan)
     founding = Founding(
         origin=ground.origin,
         mode=ground.mode,
@@ -77,11 +78,13 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
         build=build_digest(),
         at_ms=clock_ms(),
         nonce=os.urandom(16),
-        people=people,
-        services=services,
+        people=founders.people,
+        services=founders.services,
+        holders=founders.holders,
+        threshold=founders.threshold,
     )
     _check(founding, charter_text)
-    deployment, log_key = await make_deployment(directory, ground, charter)
+    deployment, log_key = await make_deployment(directory, ground, charter, shared=_shared(founding))
     founding = msgspec.structs.replace(founding, authority=authority_key(deployment), log_key=log_key)
     (directory / CEREMONY).mkdir(mode=0o700)
     write_file(directory / CEREMONY / CHARTER, charter_text)
@@ -113,12 +116,37 @@ async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -
     opening = render_founding_opening(os.urandom(e.SALT_SIZE_BYTES), signed)
     genesis = genesis_of(founding, commitment=e.commit(opening))
     charter = parse_charter(charter_text, file=CHARTER)
+    await _require_no_ledger(deployment)
+    (deployment.directory / TRUST_FILE).unlink(missing_ok=True)  # of a try that did not come to the first entry
     write_trust(deployment, genesis)
     async with open_runtime(deployment) as runtime, runtime.governance() as governance:
         await governance.begin(genesis, opening=opening)
         await governance.enact(charter_text, file=CHARTER)
         await open_first_key_epochs(governance, charter)
     return charter
+
+
+async def _require_no_ledger(deployment: Deployment) -> None:
+    """Check that the custodian's keys open and that no first entry is there yet."""
+    deployment.open_custody()
+    store = deployment.make_store()
+    await store.open()
+    try:
+        epoch = await store.epoch()
+    finally:
+        await store.close()
+    if epoch > 0:
+        raise ConfigurationError(
+            f"the ledger of {deployment.directory} is begun already", hint="what follows is proposed and agreed to"
+        )
+
+
+def _shared(founding: Founding) -> Shared | None:
+    """Give among whom the custodian's keys are shared out, by the file that each holder's share goes into."""
+    if not founding.holders:
+        return None
+    people = [founding.people[number - 1] for number in founding.holders]
+    return Shared({str(person.facts.number): person.key for person in people}, founding.threshold)
 
 
 def _check(founding: Founding, charter_text: bytes) -> None:

@@ -14,10 +14,12 @@ people:
     team: security                    # manager, directed_by (references), paid_by: as they are
 services:
   - {party: usds, issuer: "ringfence:local", subject: ingest}
+custody: {holders: [hr-17, hr-18, hr-19], threshold: 2}    # who opens the custodian's keys; a must in production
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -66,14 +68,32 @@ class PlannedService(_Part):
     subject: str = Field(min_length=1, max_length=255)
 
 
+class PlannedCustody(_Part):
+    """Among whom the secret of the custodian's keys is shared out, by reference, and how many open it."""
+
+    holders: list[str] = Field(min_length=2, max_length=FOUNDERS_MAX)
+    threshold: int = Field(ge=2)
+
+
 class Plan(_Part):
     """Who founds the ledger."""
 
     people: list[PlannedPerson] = Field(min_length=FOUNDERS_MIN, max_length=FOUNDERS_MAX)
     services: list[PlannedService] = Field([], max_length=SERVICES_MAX)
+    custody: PlannedCustody | None = None
 
 
-def read_plan(path: Path) -> tuple[tuple[FoundingPerson, ...], tuple[FoundingService, ...]]:
+@dataclass(frozen=True, slots=True)
+class Founders:
+    """What a plan comes to: the founders in order, the first services, and who holds the custodian's keys."""
+
+    people: tuple[FoundingPerson, ...]
+    services: tuple[FoundingService, ...]
+    holders: tuple[int, ...]
+    threshold: int
+
+
+def read_plan(path: Path) -> Founders:
     """Read a plan, with the public keys that it names; founders are numbered in the order of the file.
 
     Raises:
@@ -97,7 +117,19 @@ def read_plan(path: Path) -> tuple[tuple[FoundingPerson, ...], tuple[FoundingSer
         FoundingService(party=service.party, identity=Identity(service.issuer, service.subject))
         for service in plan.services
     )
-    return people, services
+    return Founders(people, services, *_holders(plan, numbers, path))
+
+
+def _holders(plan: Plan, numbers: dict[str, int], path: Path) -> tuple[tuple[int, ...], int]:
+    if plan.custody is None:
+        return (), 0
+    unknown = [name for name in plan.custody.holders if name not in numbers]
+    if unknown or len(set(plan.custody.holders)) != len(plan.custody.holders):
+        raise ConfigurationError(
+            f"{path}: the holders of the custodian's keys are not {len(plan.custody.holders)} people of the plan",
+            hint="name the references of different people of the plan",
+        )
+    return tuple(sorted(numbers[name] for name in plan.custody.holders)), plan.custody.threshold
 
 
 def _facts(person: PlannedPerson, numbers: dict[str, int], path: Path) -> PersonFacts:

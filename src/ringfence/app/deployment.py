@@ -2,7 +2,7 @@
 
 ringfence.yaml    settings
 trust.json        what a verifier pins: give it to the overseer
-keys/custody/     key-encryption keys, index secret, detail key    (gateways)
+keys/custody/     key-encryption keys, index secret, detail key    (gateways); or `sealed`, and `shares/` of it
 keys/lanes/       N.key: a lane's signing key, N.head: what it sealed last   (gateways)
 keys/authority.key, authority.head                                  (who changes rules)
 keys/checkpoint.key                                                 (the sequencer alone)
@@ -16,6 +16,7 @@ ledger-work/      what the sequencer keeps beside it
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,13 @@ from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.signed_note import VerifierKey, parse_vkey
 from ringfence.keys.files import read_key_file
 from ringfence.keys.lane_heads import SUFFIX, LaneHeadFile
+from ringfence.keys.shares import is_sealed, open_sealed_custody
 from ringfence.keys.software import open_custody
 from ringfence.ledger.shown import SHOWN, ShownCheckpoint
 from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.sqlite import SqliteStore
 
+SHARES_VARIABLE: Final = "RINGFENCE_SHARES"
 TRUST_FILE: Final = "trust.json"
 LOCAL_ISSUER: Final = "ringfence:local"
 DEVELOPMENT_ISSUER: Final = "ringfence:development"
@@ -78,8 +81,15 @@ class Deployment:
         return PostgresStore(self.configuration.store)
 
     def open_custody(self) -> KeyCustody:
-        """Open the custodian's keys."""
-        return open_custody(self.keys / "custody")
+        """Open the custodian's keys; sealed ones with the holders' shares in the file that `SHARES_VARIABLE` names.
+
+        Raises:
+            ConfigurationError: they are not all here, or the shares are missing or too few.
+        """
+        directory = self.keys / "custody"
+        if not is_sealed(directory):
+            return open_custody(directory)
+        return open_sealed_custody(directory, _read_shares())
 
     def signing_key(self, name: str) -> Ed25519PrivateKey:
         """Read one signing key: `authority`, `checkpoint`, or `lanes/N`."""
@@ -124,6 +134,20 @@ class Deployment:
             raise ConfigurationError(
                 f"the trust file {path} cannot be read: {error}", hint="restore the file that `ringfence init` wrote"
             ) from None
+
+
+def _read_shares() -> list[str]:
+    path = os.environ.get(SHARES_VARIABLE, "")
+    try:
+        lines = Path(path).read_text("ascii").splitlines() if path else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the shares in {path} cannot be read: {error}") from None
+    if not lines:
+        raise ConfigurationError(
+            "the custodian's keys are sealed, and no shares are handed in",
+            hint=f"put the opened shares, a line each, into a file and name it with {SHARES_VARIABLE}",
+        )
+    return lines
 
 
 def open_deployment(directory: Path) -> Deployment:

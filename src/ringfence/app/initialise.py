@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ from ringfence.core.errors import ConfigurationError, InvalidInputError, Ringfen
 from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
-from ringfence.keys.software import create_custody
+from ringfence.keys.shares import seal_custody
+from ringfence.keys.software import create_custody, make_custody_files
 from ringfence.services.governance.direct import Governance
 
 LOCAL_TOOLS: Final = ("ingest", "operator")
@@ -44,6 +46,14 @@ class Ground:
     origin: str
     configuration: Configuration
     mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Among whom the secret of the custodian's keys is shared out: public keys by name, and how many open it."""
+
+    holders: Mapping[str, bytes]
+    threshold: int
 
 
 async def initialise(directory: Path, ground: Ground) -> Charter:
@@ -76,7 +86,9 @@ async def initialise(directory: Path, ground: Ground) -> Charter:
     return charter
 
 
-async def make_deployment(directory: Path, ground: Ground, charter: Charter) -> tuple[Deployment, str]:
+async def make_deployment(
+    directory: Path, ground: Ground, charter: Charter, *, shared: Shared | None = None
+) -> tuple[Deployment, str]:
     """Make the directory, the database and the keys that a ledger begins with; give them, and the log's key.
 
     Raises:
@@ -96,7 +108,7 @@ async def make_deployment(directory: Path, ground: Ground, charter: Charter) -> 
     except RingfenceError:
         _remove_embedded(directory)
         raise
-    log_key = _make_keys(deployment, charter, origin=origin, mode=mode)
+    log_key = _make_keys(deployment, charter, origin=origin, mode=mode, shared=shared)
     deployment.ledger.mkdir()
     write_file(directory / FILE, render_configuration(configuration).encode())
     return deployment, log_key
@@ -162,11 +174,16 @@ def _remove_embedded(directory: Path) -> None:
         path.unlink()
 
 
-def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str) -> str:
+def _make_keys(deployment: Deployment, charter: Charter, *, origin: str, mode: str, shared: Shared | None) -> str:
     authority, checkpoint = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     write_key_file(deployment.keys / "authority.key", authority.private_bytes_raw())
     write_key_file(deployment.keys / "checkpoint.key", checkpoint.private_bytes_raw())
-    create_custody(deployment.keys / "custody", jurisdiction=charter.jurisdiction.country, classes=charter.classes)
+    jurisdiction, custody = charter.jurisdiction.country, deployment.keys / "custody"
+    if shared is None:
+        create_custody(custody, jurisdiction=jurisdiction, classes=charter.classes)
+    else:
+        files = make_custody_files(jurisdiction=jurisdiction, classes=charter.classes)
+        seal_custody(custody, files, holders=shared.holders, threshold=shared.threshold)
     if mode == e.DEVELOPMENT:
         create_token_key(deployment)
     return render_vkey(verifier_key_of(checkpoint, name=origin))

@@ -26,7 +26,7 @@ _SECTIONS: Final = {
         "serve": "serve",
         "doctor": "deployment",
     },
-    "Your own key, away from every server": {"key": "key", "sign": "sign"},
+    "Your own key, away from every server": {"key": "key", "sign": "sign", "share": "share"},
     "Changes that people agree to": {
         "statement": "governance",
         "propose": "governance",

@@ -153,7 +153,8 @@ class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     A ledger with `founders` is governed: rules change by their quorum, and by those whom they appoint. Then `founding`
     commits to the founding document with the signature of each of them, `charter` is the digest of the charter that is
     enacted next, `build` that of the custodian's build (32 bytes each), and `services` are the parties of the services
-    that are known from the start, numbered on from the last founder.
+    that are known from the start, numbered on from the last founder. The custodian's keys open with the shares of
+    `threshold` of the `holders`; 0 where they lie open on the custodian's host.
     """
 
     origin: str
@@ -167,6 +168,8 @@ class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     founding: bytes = b""
     charter: bytes = b""
     build: bytes = b""
+    holders: tuple[int, ...] = ()
+    threshold: int = 0
 
 
 class CharterEnacted(Leaf, frozen=True, kw_only=True, tag="rule.charter"):

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     pass
 
 BLOCK_SIZE_BYTES: Final = 64
+INDEX_KEY, DETAIL_KEY, JURISDICTION = "index.key", "detail.key", "jurisdiction"
 _KEK_NAME: Final = re.compile(r"([a-z][a-z0-9_-]*)\.([1-9][0-9]{0,8})\.kek")
 
 
@@ -154,11 +155,18 @@ def create_custody(directory: Path, *, jurisdiction: str, classes: Iterable[str]
     Raises:
         ConfigurationError: a key is there already, or cannot be written.
     """
-    for data_class in classes:
-        open_key_epoch(directory, data_class=data_class, key_epoch=1)
-    write_key_file(directory / "index.key", os.urandom(KEY_SIZE_BYTES))
-    write_key_file(directory / "detail.key", os.urandom(KEY_SIZE_BYTES))
-    write_key_file(directory / "jurisdiction", jurisdiction.encode("ascii"))
+    for name, key in make_custody_files(jurisdiction=jurisdiction, classes=classes).items():
+        write_key_file(directory / name, key)
+
+
+def make_custody_files(*, jurisdiction: str, classes: Iterable[str]) -> dict[str, bytes]:
+    """Give the files of a new directory of keys, by name, key epoch 1 for each class.
+
+    Raises:
+        ConfigurationError: a class has no name for a file.
+    """
+    names = [*(_kek_name(data_class, 1) for data_class in classes), INDEX_KEY, DETAIL_KEY]
+    return {**{name: os.urandom(KEY_SIZE_BYTES) for name in names}, JURISDICTION: jurisdiction.encode("ascii")}
 
 
 def open_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
@@ -199,11 +207,20 @@ def open_custody(directory: Path) -> SoftwareCustody:
         raise ConfigurationError(
             f"the key directory {directory} holds no key-encryption key", hint="make keys with `ringfence init`"
         )
+    files = {
+        name: read_key_file(directory / name) for name in [*(_kek_name(*kek) for kek in names), INDEX_KEY, DETAIL_KEY]
+    }
+    return custody_of({**files, JURISDICTION: read_key_file(directory / JURISDICTION, size_bytes=2)})
+
+
+def custody_of(files: Mapping[str, bytes]) -> SoftwareCustody:
+    """Give the custody of the keys in these files, by name."""
+    keks = {(match[1], int(match[2])): key for name, key in files.items() if (match := _KEK_NAME.fullmatch(name))}
     return SoftwareCustody(
-        jurisdiction=read_key_file(directory / "jurisdiction", size_bytes=2).decode("ascii", "replace"),
-        keks={name: read_key_file(directory / _kek_name(*name)) for name in names},
-        index_secret=read_key_file(directory / "index.key"),
-        detail_key=read_key_file(directory / "detail.key"),
+        jurisdiction=files[JURISDICTION].decode("ascii", "replace"),
+        keks=keks,
+        index_secret=files[INDEX_KEY],
+        detail_key=files[DETAIL_KEY],
     )
 
 

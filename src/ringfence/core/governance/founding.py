@@ -28,6 +28,7 @@ from ringfence.core.standing import Appointment, Build, Member, SigningKey, Stan
 FOUND: Final = "found@ringfence"
 FOUNDERS_MIN: Final = 3
 FOUNDERS_MAX: Final = 32
+THRESHOLD_MIN: Final = 2
 BUILD_NAME: Final = "the build that the ledger was founded with"
 
 
@@ -48,7 +49,11 @@ class FoundingService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="founding", tag="v1"):
-    """The founding document. `charter` and `build` are SHA-256 digests; `nonce` is 16 random bytes."""
+    """The founding document. `charter` and `build` are SHA-256 digests; `nonce` is 16 random bytes.
+
+    `holders` are the founders among whom the secret of the custodian's keys is shared out, `threshold` how many of them
+    open it; none and 0 where the keys are not sealed.
+    """
 
     origin: str
     mode: str
@@ -61,6 +66,8 @@ class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     nonce: bytes
     people: tuple[FoundingPerson, ...]
     services: tuple[FoundingService, ...] = ()
+    holders: tuple[int, ...] = ()
+    threshold: int = 0
 
 
 class SignedFounding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +124,8 @@ def genesis_of(founding: Founding, *, commitment: bytes) -> e.Genesis:
         founding=commitment,
         charter=founding.charter,
         build=founding.build,
+        holders=founding.holders,
+        threshold=founding.threshold,
     )
 
 
@@ -165,6 +174,7 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
         raise ProofInvalidError("two founders have one key", place=place)
     if not len(genesis.charter) == len(genesis.build) == len(genesis.founding) == e.HASH_SIZE_BYTES:
         raise ProofInvalidError("a governed genesis lacks its charter, its build or its founding document", place=place)
+    _check_holders(genesis, place=place)
     register, identities = None, []
     if opening is not None:
         founding = _open(genesis, opening, place=place)
@@ -185,6 +195,21 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
         withheld=0 if opening is not None else 1,
     )
     return standing, identities
+
+
+def _check_holders(genesis: e.Genesis, *, place: str) -> None:
+    """Check that nobody holds the custodian's keys alone, where they are shared out; in production they must be."""
+    holders, threshold = genesis.holders, genesis.threshold
+    if not holders and not threshold and genesis.mode == e.DEVELOPMENT:
+        return
+    numbers = {founder.person for founder in genesis.founders}
+    if not (THRESHOLD_MIN <= threshold <= len(holders) == len(set(holders)) and set(holders) <= numbers):
+        raise ProofInvalidError(
+            "the custodian's keys are not shared out among founders",
+            place=place,
+            expected=f"a threshold of {THRESHOLD_MIN} or more of different founders",
+            found=f"{threshold} of {len(holders)}",
+        )
 
 
 def _open(genesis: e.Genesis, opening: bytes, *, place: str) -> Founding:

@@ -18,6 +18,11 @@ def describe_founding(founding: Founding) -> list[str]:
     ]
     for number, person in enumerate(founding.people, start=1):
         lines += _describe_person(number, person)
+    if founding.holders:
+        holders = ", ".join(map(str, founding.holders))
+        lines.append(f"The custodian's keys open with the shares of any {founding.threshold} of these: {holders}.")
+    else:
+        lines.append("The custodian's keys LIE OPEN on the custodian's host: whoever has the host has them.")
     for service in founding.services:
         lines.append(
             f"  A service of {service.party}: the subject {quote(service.identity.subject)} of the issuer "
