@@ -14,7 +14,7 @@ _FLOWS: Final = """\
     who: [keeper]
     from: [NO]
     purposes: [serve]
-    verbs: [read]
+    verbs: [find]
     datasets: [person]
     classes: [protected]
     duties: [engineer]
@@ -24,7 +24,7 @@ _FLOWS: Final = """\
     who: [app]
     from: [NO]
     purposes: [serve]
-    verbs: [read]
+    verbs: [write]
     datasets: [chats]
     classes: [protected]
     builds: approved

@@ -25,8 +25,7 @@ from tests.core.small_charter import SMALL, problems_of, small_charter
 
 HERE = "⟦"  # in a changed charter: the problem is told to be here
 ADMIT = "    admit: {propose: [registrar], approve: {from: [officer], count: 2}}\n"
-FLOW = "    duties: [engineer]\n    needs: [access, break-glass]\n"
-BUILD = "    classes: [protected]\n    builds: approved\n"
+DUTIES, NEEDS, BUILDS = "    duties: [engineer]\n", "    needs: [access, break-glass]\n", "    builds: approved\n"
 
 
 def with_approval(tree: str) -> str:
@@ -101,13 +100,11 @@ def test_flow_says_what_it_asks_of_people_and_builds() -> None:
     assert [flow.is_governed for flow in charter.flows] == [False, False, False, True, True]
 
 
-@pytest.mark.parametrize(
-    "left", ["    duties: [engineer]\n", "    needs: [access, break-glass]\n", "    builds: approved\n"]
-)
+@pytest.mark.parametrize("left", [DUTIES, DUTIES + NEEDS, BUILDS])
 def test_charter_requires_governance_as_long_as_one_flow_asks_for_any_of_it(left: str) -> None:
-    text = GOVERNED
-    for line in ("    duties: [engineer]\n", "    needs: [access, break-glass]\n", "    builds: approved\n"):
-        text = text.replace(line, line if line == left else "")
+    text = GOVERNED.replace(DUTIES + NEEDS, left if DUTIES in left else "").replace(
+        BUILDS, left if left == BUILDS else ""
+    )
     assert parse_charter(text.encode(), file="governed.yaml").requires_governance
     assert not parse_charter(text.replace(left, "").encode(), file="governed.yaml").requires_governance
 
@@ -331,12 +328,8 @@ MISTAKES = {
         "`acces`",
         "did you mean `access`",
     ),
-    "flow for builds and people": (
-        BUILD,
-        BUILD.replace("builds", "needs: [access]\n    ⟦builds"),
-        "for people",
-        "alone",
-    ),
+    "flow for builds and people": (BUILDS, "    duties: [shipper]\n    ⟦builds: approved\n", "for people", "alone"),
+    "flow under a grant for nobody": (DUTIES + NEEDS, NEEDS.replace("needs", "⟦needs"), "without `duties`", "people"),
     "flow for builds left empty": ("    builds: approved\n", "    ⟦builds:\n", "nothing", "approved build"),
     "flow for other builds": ("    builds: approved\n", "    builds: ⟦any\n", "`any`", "approved"),
     "excluded party breaks the glass": (
@@ -348,6 +341,7 @@ MISTAKES = {
 }
 
 TOLD_MORE_THAN_ONCE = {
+    "excluded party breaks the glass",  # and that it has no duty that the flow could be for
     "unknown key in a requirement",  # and that `count` is then missing
 }
 
@@ -370,10 +364,10 @@ def test_duty_of_an_excluded_party_opens_nothing_protected() -> None:
     text = changed("  shipper: {", "  envoy: {words: speaks for the parent, party: parent}\n  shipper: {")
     invariants = text[text.index("invariants:\n") : text.index("duties:\n  engineer")]
     open_to_parent = text.replace(invariants, "").replace(
-        "    who: [keeper]\n    from: [NO]\n    purposes: [serve]\n    verbs: [read]\n    datasets: [person]",
-        "    who: [keeper, parent]\n    from: [NO]\n    purposes: [serve]\n    verbs: [read]\n    datasets: [person]",
+        "    who: [keeper]\n    from: [NO]\n    purposes: [serve]\n    verbs: [find]\n    datasets: [person]",
+        "    who: [keeper, parent]\n    from: [NO]\n    purposes: [serve]\n    verbs: [find]\n    datasets: [person]",
     )
-    refused = open_to_parent.replace(FLOW, "    duties: [engineer, envoy]\n    needs: [access]\n")
+    refused = open_to_parent.replace(DUTIES + NEEDS, "    duties: [engineer, envoy]\n    needs: [access]\n")
     (problem,) = problems_of(refused)
     assert "`envoy` of `parent`, which is excluded, in a flow for `protected`" in problem.found
     public = "datasets: [person]\n    classes: [protected]\n    duties"

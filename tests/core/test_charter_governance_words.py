@@ -100,7 +100,8 @@ def test_flow_is_told_with_what_it_asks_of_people_and_builds() -> None:
     assert "Only people with the duty engineer may use it." in helping
     assert "A person may use it only under a grant of access or broken glass" in helping
     assert "Only services with an approved build may use it." in line_of("serving-by-build:")
-    assert "use it" not in line_of("serving:")
+    assert "Only services may use it, and no person." in line_of("serving:")
+    assert "use it" not in explain_charter(small_charter())
 
 
 def test_charter_that_says_nothing_of_people_is_told_to_say_nothing() -> None:

@@ -113,17 +113,17 @@ def test_gateway_that_is_away_is_said_to_be_after_bounded_retries() -> None:
 
 
 def test_command_line_reads_what_it_stored_and_shows_no_traceback(server: Server) -> None:
-    environment = {**os.environ, "RINGFENCE_URL": server.url, "RINGFENCE_TOKEN": token(server, "staff")}
+    environment = {**os.environ, "RINGFENCE_URL": server.url, "RINGFENCE_TOKEN": token(server, "app")}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "ringfence", *arguments]
         return subprocess.run(program, capture_output=True, text=True, env=environment, check=False)
 
-    refused = run("get", "profile", "ada", "--purpose", "support_user")
-    assert refused.returncode == 1, "loopback is in no country, so that staff is refused without a proxy's word"
+    refused = run("get", "profile", "ada", "--purpose", PURPOSE)
+    assert refused.returncode == 1, "loopback is in no country, so that the app is refused without a proxy's word"
     assert "error:" in refused.stderr
     assert "Traceback" not in refused.stderr
-    missing = run("get", "profile", "ada", "--purpose", "support_user", "--url", "http://127.0.0.1:9")
+    missing = run("get", "profile", "ada", "--purpose", PURPOSE, "--url", "http://127.0.0.1:9")
     assert missing.returncode == 3
     assert "Traceback" not in missing.stderr
 

@@ -23,9 +23,7 @@ CHARTER = (
     EXAMPLE.read_text("utf-8")
     .replace("{records_max: 100, records_per_day_max: 50000000000}", "{records_max: 2, records_per_day_max: 2}")
     .replace("downgrades_per_day_max: 1000000", "downgrades_per_day_max: 1")
-    .replace(
-        "withhold: [shop_payment_cards.card_number]", "withhold: [shop_payment_cards.card_number, profile.emailAddress]"
-    )
+    .replace("verbs: [find, export]\n", "verbs: [find, export]\n    withhold: [profile.emailAddress]\n")
 )
 
 Ask = Callable[[World, int], Awaitable[object]]
@@ -53,7 +51,7 @@ async def publish(world: World, number: int) -> object:
 
 async def guess(world: World, number: int) -> object:
     """Look for a user by what is withheld from who asks; the first time by what is not."""
-    purpose, who = ("serve_user", "app") if number == 0 else ("support_user", "staff")
+    purpose, who = ("serve_user", "app") if number == 0 else ("user_request", "staff")
     value = f"user{number}@example.com"
     return await find_users(
         world.gate, world.caller(who), purpose=purpose, dataset="profile", field="emailAddress", value=value
@@ -65,7 +63,7 @@ async def guess(world: World, number: int) -> object:
     [
         (read_two, "rank-feeds", "bulk-limit"),
         (publish, "serve-users", "downgrade-limit"),
-        (guess, "support-users", "withheld-field"),
+        (guess, "export-for-user", "withheld-field"),
     ],
 )
 def test_refusals_by_a_limit_name_its_clause_and_are_counted_above_their_rate(

@@ -27,7 +27,7 @@ PRIVATE = {"Title": "for me", "WhoCanView": "Only me"}
 async def put(world: World, user: str, record: str, fields: dict[str, object], *, who: str = "app") -> list[int]:
     """Store a post."""
     item = WriteItem(user, "posts", record, fields)
-    purpose = "serve_user" if who == "app" else "support_user"
+    purpose = "serve_user" if who == "app" else "migrate"
     return (await write_records(world.gate, world.caller(who), purpose=purpose, items=[item])).versions
 
 
@@ -184,7 +184,7 @@ def test_what_is_kept_of_a_request_says_nothing_of_it_without_the_keys(deploymen
 
 def test_write_may_not_delete_a_part_of_a_class_that_the_caller_may_not_write(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
-    start = text.index("name: support-users")
+    start = text.index("name: bring-data-in")
     line_start = text.index("classes:", start)
     line = text[line_start : text.index("\n", line_start)]
     charter = text[:line_start] + "classes: [public]" + text[line_start + len(line) :]
@@ -216,7 +216,7 @@ def test_field_that_is_withheld_cannot_be_guessed_by_a_look_up(tmp_path: Path) -
         ask = {"dataset": "profile", "field": "emailAddress", "value": "ada@example.com"}
         with pytest.raises(DeniedError, match="withholds"):
             await find_users(world.gate, world.caller("app"), purpose="serve_user", **ask)
-        return (await find_users(world.gate, world.caller("staff"), purpose="support_user", **ask)).users
+        return (await find_users(world.gate, world.caller("staff"), purpose="user_request", **ask)).users
 
     assert in_world(deployment, work) == ["ada"]
     assert verified(deployment, tmp_path / "bundle").outcome == "verified"

@@ -4,8 +4,8 @@ Rules of this file:
 1. What is here was checked: every duty, party and operation that is named exists, no list of those who must agree is
    empty, and `*` is spelt out.
 2. Times are milliseconds. Order is that of the file.
-3. The vocabularies are those of `ringfence.core.changes`, which may not be imported from here (the charter
-   lies below what is done with it); a test holds them together.
+3. The vocabularies are those of `ringfence.core.changes`, spelt out here so that types can name them; a test holds
+   them together.
 """
 
 from __future__ import annotations

@@ -167,6 +167,8 @@ def _check_flow(checker: Checker, path: Path, flow: FlowShape) -> None:
         if known is not None and known.role == "excluded" and BREAK_GLASS in flow.needs:
             found = f"the excluded party {show(party)} in a flow that `{BREAK_GLASS}` opens"
             checker.add((*path, "who", position), found, "other parties: an excluded one never breaks the glass")
-    if flow.builds and (flow.duties or flow.needs):
+    if flow.needs and not flow.duties and checker.document.is_whole((*path, "duties")):
+        checker.add((*path, "needs"), "`needs` without `duties`", "`duties`: grants are for people", at_key=True)
+    elif flow.builds and flow.duties:
         expected = "`builds` alone, for services; or `duties` and `needs`, for people"
         checker.add((*path, "builds"), "`builds` in a flow for people", expected, at_key=True)

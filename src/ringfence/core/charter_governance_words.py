@@ -77,8 +77,13 @@ def explain_governance(charter: Charter) -> list[tuple[str, list[str]]]:
     ]
 
 
-def explain_conditions(flow: Flow) -> list[str]:
-    """Give the sentences on what a flow asks of people and builds; none when it asks nothing of them."""
+def explain_conditions(flow: Flow, *, governed: bool) -> list[str]:
+    """Give the sentences on what a flow asks of people and builds.
+
+    Args:
+        flow: the flow.
+        governed: whether the charter says anything of people; if not, whoever is registered may use every flow.
+    """
     sentences = []
     if flow.duties:
         sentences.append(f"Only people with the duty {join_or(flow.duties)} may use it.")
@@ -87,6 +92,8 @@ def explain_conditions(flow: Flow) -> list[str]:
         sentences.append(f"A person may use it only under {needs}, and only as far as that goes.")
     if flow.builds:
         sentences.append("Only services with an approved build may use it.")
+    elif governed and not flow.duties:
+        sentences.append("Only services may use it, and no person.")
     return sentences
 
 

@@ -159,7 +159,9 @@ class FlowShape(Shape):
     downgrades_per_day_max: int = Field(
         0, ge=0, le=RECORDS_PER_DAY_MAX, description="most records a UTC day that a write may move to another class"
     )
-    duties: list[Reference] = Field([], max_length=256, description="duties: only people who hold one of them may")
+    duties: list[Reference] = Field(
+        [], max_length=256, description="only people who hold one of these duties may; absent = for services"
+    )
     needs: list[GrantKind] = Field(
         [], max_length=len(GRANT_KINDS), description="only under a grant of one of: " + ", ".join(GRANT_KINDS)
     )

@@ -118,7 +118,7 @@ def _flow(charter: Charter, flow: Flow) -> str:
     datasets = "every dataset" if set(flow.datasets) == set(charter.datasets) else join_and(flow.datasets)
     countries = "from any country" if flow.countries == (ANY,) else f"only from {join_or(flow.countries)}"
     sentences = [f"{flow.name}: {flow.words} {who} may {verbs} {classes} of {datasets}, {countries}, {_purpose(flow)}."]
-    sentences += explain_conditions(flow)
+    sentences += explain_conditions(flow, governed=charter.governance is not None)
     if flow.bulk is not None:
         sentences.append(
             f"One request may touch at most {flow.bulk.records_max:,} records, "

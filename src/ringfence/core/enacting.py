@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ringfence.core.charter import Charter
-from ringfence.core.engines import ENGINES
+from ringfence.core.engines import ENGINES, HEEDING_ENGINES
 from ringfence.core.entry import CharterEnacted
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
@@ -15,11 +15,18 @@ def enact(state: State, rule: CharterEnacted, charter: Charter, *, place: str) -
     """Give the state with a charter in force.
 
     Raises:
-        ProofInvalidError: the rule names another charter or an unknown engine, the version does not grow, or the
-            charter is of another jurisdiction.
+        ProofInvalidError: the rule names another charter, an unknown engine or one that does not heed what the charter
+            asks, the version does not grow, or the charter is of another jurisdiction.
     """
     if rule.engine not in ENGINES:
         raise ProofInvalidError("a charter is enacted under an unknown engine", place=place, found=rule.engine)
+    if charter.requires_governance and rule.engine not in HEEDING_ENGINES:
+        raise ProofInvalidError(
+            "a charter whose flows ask for duties, grants or builds is enacted under an engine that knows none of them",
+            place=place,
+            expected=" or ".join(sorted(HEEDING_ENGINES)),
+            found=rule.engine,
+        )
     if (charter.name, charter.version) != (rule.name, rule.version):
         raise ProofInvalidError("the enacted charter has another name or version", place=place)
     if state.charter is not None and charter.version <= state.charter.version:

@@ -128,7 +128,7 @@ def _caller(standing: Standing, party: str, member: Member | None, asked: Asked,
     ends = [member.until_ms if member else 0, grant.until_ms if grant else 0]
     return _Caller(
         party=party,
-        duties=(*sorted(member.duties), NONE) if member else (NONE,),
+        duties=(tuple(sorted(member.duties)) or (OTHER,)) if member else (NONE,),
         grant=grant,
         build=APPROVED if approved else NONE,
         stopped=frozenset(name for scope, name in standing.stopped if scope == FLOW)

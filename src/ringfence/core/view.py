@@ -30,7 +30,7 @@ class View(NamedTuple):
         dataset: a dataset of the charter, or `OTHER`.
         data_class: a class of the charter; a field that is not classified is `protected`.
         shape: `single` (one user) or `bulk` (several users in one request).
-        duty: a duty of the charter that the caller holds, or `NONE`.
+        duty: a duty of the charter that the caller holds; `OTHER` for a person who holds none, `NONE` for a service.
         grant: the kind of the grant that the request rests on, or `NONE`.
         build: `APPROVED` when the caller is a service whose build inspectors approved, else `NONE`.
         stopped: names of the flows that are suspended.

@@ -49,6 +49,17 @@ def test_grant_permits_until_its_time_is_over(ground: Ground) -> None:
     assert decided(ground) == ""
 
 
+def test_person_may_not_use_what_the_charter_gives_to_services_of_the_same_party(ground: Ground) -> None:
+    asked = Asked(APP, "US", "serve", "read", "person", "single", 1)
+    releaser = asked._replace(principal=NUMBERS["hal"])  # holds a duty of the app's party
+    newcomer = asked._replace(principal=ground.hire("kim", party="app"))
+    ground.admit("kim", party="app")  # holds no duty
+
+    assert decided_for_app(ground) == "serving"
+    for person in (releaser, newcomer):
+        assert rule_access(ground.state, person, ["protected"], at_ms=ground.now_ms).decided == {"protected": ""}
+
+
 def test_grant_of_somebody_else_permits_nothing(ground: Ground) -> None:
     ground.hire("jon")
     ground.admit("jon")

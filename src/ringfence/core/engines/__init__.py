@@ -17,12 +17,15 @@ from ringfence.core.engines.hints import what_could_be_asked
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.view import Decision, View
 
-__all__ = ["ENGINES", "NEWEST_ENGINE", "decide", "what_could_be_asked"]
+__all__ = ["ENGINES", "HEEDING_ENGINES", "NEWEST_ENGINE", "decide", "what_could_be_asked"]
 
 ENGINES: Final[Mapping[str, Callable[[Charter, View], Decision]]] = MappingProxyType(
     {v1.NAME: v1.decide, v2.NAME: v2.decide}
 )
 """Every engine that has ever decided, by name."""
+
+HEEDING_ENGINES: Final = frozenset({v2.NAME})
+"""Engines that heed what a flow asks of duties, grants and builds; the others would permit without."""
 
 NEWEST_ENGINE: Final = v2.NAME
 """The engine that a new ledger starts with."""

@@ -2,7 +2,7 @@
 
 Rules of this file:
 1. A party hears only of flows that name it.
-2. Party, verb and dataset stay as they were asked; purpose, country, class and shape may differ.
+2. Party, verb and dataset stay as they were asked; the rest may differ.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow
-from ringfence.core.view import OTHER, View
+from ringfence.core.charter_phrases import join_or
+from ringfence.core.view import APPROVED, NONE, OTHER, View
 
 SENTENCES_MAX: Final = 5
 
@@ -49,15 +50,19 @@ def _changes(flow: Flow, view: View) -> list[str]:
     """Give what would have to differ for the flow to permit the view, in words."""
     changes: list[str] = []
     if view.data_class not in flow.classes:
-        changes.append(f"of class {_either(flow.classes)}")
+        changes.append(f"of class {join_or(flow.classes)}")
     if view.purpose not in flow.purposes:
-        changes.append(f"for the purpose {_either(flow.purposes)}")
+        changes.append(f"for the purpose {join_or(flow.purposes)}")
     if flow.countries != (ANY,) and view.country not in flow.countries:
-        changes.append(f"from {_either(flow.countries)}")
+        changes.append(f"from {join_or(flow.countries)}")
     if view.shape != "single" and (view.shape != "bulk" or flow.bulk is None):
         changes.append("one user at a time")
+    if flow.duties and view.duty not in flow.duties:
+        changes.append(f"to people with the duty {join_or(flow.duties)}")
+    elif not flow.duties and view.duty != NONE:
+        changes.append("to services")
+    if flow.needs and view.grant not in flow.needs:
+        changes.append(f"under a grant of the kind {join_or(flow.needs)}")
+    if flow.builds and view.build != APPROVED:
+        changes.append("to services with an approved build")
     return changes
-
-
-def _either(names: tuple[str, ...]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -3,8 +3,9 @@
 Rules of this engine:
 1. A flow permits a view when it names the view's party, purpose, verb, dataset and class, its countries hold the
    view's country or are `*`, and the shape is `single`, or `bulk` and the flow has bulk limits.
-2. A flow that names duties wants one of them; one that needs a grant wants one of the kinds that it names; one that
-   wants approved builds wants such a build.
+2. A flow that names duties is for people and wants one of them; one that names none is for services, and no person
+   may use it. One that needs a grant wants one of the kinds that it names; one that wants approved builds wants such a
+   build.
 3. Flows are asked in the charter's order and the first that permits decides alone: limits are never merged. A flow that
    is stopped permits nothing; when only stopped ones would permit, the first of them is named.
 4. `OTHER` is matched by no name. Only as a country may it pass, and only where a flow says `*`.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow
-from ringfence.core.view import APPROVED, DENIED, OTHER, Decision, View
+from ringfence.core.view import APPROVED, DENIED, NONE, OTHER, Decision, View
 
 NAME: Final = "v2"
 SINGLE_RECORDS_MAX: Final = 1_000  # one page of one user's records
@@ -59,7 +60,7 @@ def permits(flow: Flow, view: View) -> bool:
         and view.data_class in flow.classes
         and (flow.countries == (ANY,) or (view.country in flow.countries and view.country != OTHER))
         and (view.shape == "single" or (view.shape == "bulk" and flow.bulk is not None))
-        and (not flow.duties or view.duty in flow.duties)
+        and (view.duty in flow.duties if flow.duties else view.duty == NONE)
         and (not flow.needs or view.grant in flow.needs)
         and (not flow.builds or view.build == APPROVED)
     )

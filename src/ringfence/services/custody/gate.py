@@ -21,7 +21,7 @@ from ringfence.core.errors import (
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.core.view import OTHER, View
+from ringfence.core.view import NONE, OTHER, View
 from ringfence.services.custody.limits import LimitRefusal
 from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.request import Caller, Request
@@ -235,10 +235,10 @@ class Gate:
         party = self.party(caller)
         words = f"{party} may not {request.verb} {dataset.name} from {caller.country} for the purpose {request.purpose}"
         reason = f"the limit of clause `{clause}` forbids it" if clause else "no clause of the charter permits it"
-        views = (
-            View(party, caller.country, request.purpose, request.verb, dataset.name, data_class, request.shape)
-            for data_class in classes_of(dataset)
-        )
+        # A person is told of every duty, the person's own too: which one the refused request rested on is not known.
+        duty = OTHER if state.standing is not None and caller.principal in state.standing.members else NONE
+        asked = (party, caller.country, request.purpose, request.verb, dataset.name)
+        views = (View(*asked, data_class, request.shape, duty) for data_class in classes_of(dataset))
         could_ask = what_could_be_asked(state.rules, *views)
         return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask, receipt=receipt)
 
