@@ -18,6 +18,7 @@ from tests.core.any_entry import ACCESSES, LEAVES, OPENINGS, RULES
 from tests.core.mutation import mutated
 from tests.ledgers import GATEWAY, Ledger, opening_of, started, write_files
 
+COMMITMENTS = ("about", "identity", "statement", "signature", "founding")
 NAMES = sorted(started().files())
 
 
@@ -37,7 +38,7 @@ def committed(entry: e.AnyLeaf, value: e.About | e.Identity | None) -> tuple[e.A
     if value is None or e.commitment_of(entry) is None:
         return entry, b""
     opening = opening_of(value)
-    name = "identity" if isinstance(entry, e.PrincipalRegistered) else "about"
+    (name,) = [name for name in COMMITMENTS if name in entry.__struct_fields__]
     fields = {field: getattr(entry, field) for field in entry.__struct_fields__} | {name: e.commit(opening)}
     return type(entry)(**fields), opening
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core import state
+from ringfence.core import folding
 from ringfence.core.charter import parse_charter
 from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile
 from ringfence.verify import REFUTED, SELF_CONSISTENT, VERIFIED, verify_bundle
@@ -20,7 +20,7 @@ WITNESSES = ("north", "south")
 @pytest.fixture
 def parse_each_charter_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep parsed charters by their bytes, since most of the bundles here differ elsewhere."""
-    monkeypatch.setattr(state, "parse_charter", functools.cache(parse_charter))
+    monkeypatch.setattr(folding, "parse_charter", functools.cache(parse_charter))
 
 
 def tiny() -> Ledger:

@@ -32,7 +32,13 @@ BYTES = st.binary(max_size=40) | st.binary(min_size=32, max_size=32)
 
 def of_type(kind: Any) -> st.SearchStrategy[Any]:
     """Give values of a field's type."""
-    plain: dict[Any, st.SearchStrategy[Any]] = {int: NUMBERS, str: TEXT, bytes: BYTES, type(None): st.none()}
+    plain: dict[Any, st.SearchStrategy[Any]] = {
+        int: NUMBERS,
+        str: TEXT,
+        bytes: BYTES,
+        bool: st.booleans(),
+        type(None): st.none(),
+    }
     if kind in plain:
         return plain[kind]
     arguments = typing.get_args(kind)
@@ -42,6 +48,10 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(TEXT, TEXT, max_size=4).map(lambda pairs: dict(sorted(pairs.items())))
     if typing.get_origin(kind) is list:
         return st.lists(of_type(arguments[0]), max_size=4)
+    if typing.get_origin(kind) is tuple and arguments[-1] is Ellipsis:
+        return st.lists(of_type(arguments[0]), max_size=4).map(tuple)
+    if typing.get_origin(kind) is tuple:
+        return st.tuples(*(of_type(item) for item in arguments))
     return struct_of(kind)
 
 
