@@ -64,7 +64,14 @@ def read_licences(name: str) -> list[str]:
     metadata = distribution(name).metadata
     stated = [metadata.get("License-Expression") or "", (metadata.get("License") or "").partition("\n")[0]]
     classified = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
-    return [licence for licence in [*stated, *classified] if licence]
+    found = [licence for licence in [*stated, *classified] if licence]
+    return found or _read_titles(name)
+
+
+def _read_titles(name: str) -> list[str]:
+    """Read the first line of each licence file that a package ships: where its metadata names no licence."""
+    files = [path for path in importlib.metadata.files(name) or [] if path.parts[-2:-1] == ("licenses",)]
+    return [path.read_text().partition("\n")[0].removeprefix("The ").removesuffix(" License (MIT)") for path in files]
 
 
 def read_project() -> dict[str, list[str]]:
