@@ -70,7 +70,7 @@ def read_licences(name: str) -> list[str]:
 
 def _read_titles(name: str) -> list[str]:
     """Read the first line of each licence file that a package ships: where its metadata names no licence."""
-    files = [path for path in importlib.metadata.files(name) or [] if path.parts[-2:-1] == ("licenses",)]
+    files = [path for path in distribution(name).files or [] if path.parts[-2:-1] == ("licenses",)]
     return [path.read_text().partition("\n")[0].removeprefix("The ").removesuffix(" License (MIT)") for path in files]
 
 
