@@ -4,6 +4,7 @@
   machine is shared. `--hypothesis-profile fuzz` (`make fuzz`) draws many more, at random.
 - With `RINGFENCE_TEST_NOTHING_SKIPPED=1` a skipped test is a failed test, so that a continuous-integration machine
   that lacks something cannot pass by leaving tests out.
+- The run's first process names the database server that its workers share, and deletes it at the end.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -26,13 +29,16 @@ settings.register_profile(
 settings.register_profile("fuzz", settings.get_profile("default"), derandomize=False, max_examples=20_000)
 settings.load_profile("default")
 
+SERVER_VARIABLE = "RINGFENCE_TEST_SERVER"
 NOTHING_SKIPPED = os.environ.get("RINGFENCE_TEST_NOTHING_SKIPPED", "") not in ("", "0")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the system user that PostgreSQL runs as when the tests run as root, once, before any worker needs it."""
-    is_worker = hasattr(config, "workerinput")
-    if is_worker or sys.platform == "win32" or os.geteuid() != 0:
+    """Name the run's server and, where root starts it, make the user that it runs as: before any worker needs it."""
+    if hasattr(config, "workerinput"):
+        return
+    os.environ[SERVER_VARIABLE] = str(Path(tempfile.gettempdir()) / f"ringfence-postgres-{os.getpid()}")
+    if sys.platform == "win32" or os.geteuid() != 0:
         return
     import pwd
 
@@ -40,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
         pwd.getpwnam("pgserver")
     except KeyError:
         subprocess.run(["useradd", "-s", "/bin/sh", "pgserver"], check=False, capture_output=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Delete the database server of the run when a worker that was ended early left it."""
+    if not hasattr(config, "workerinput") and Path(os.environ[SERVER_VARIABLE]).exists():
+        from tests.stores import delete_shared_server
+
+        delete_shared_server()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

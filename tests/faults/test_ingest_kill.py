@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,17 +55,25 @@ def ingest(deployment: Path, exports: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
-def ingest_and_kill(deployment: Path, exports: Path, *, after_seconds: float) -> bool:
-    """Run the program and kill it after a while; tells whether it was still running."""
-    command = [sys.executable, "-m", "ringfence", "ingest", str(exports), "-d", str(deployment)]
+def ingest_and_kill(deployment: Deployment, exports: Path, *, parts: int, delay_seconds: float) -> bool:
+    """Run the program and kill it some time after so many parts are stored; tells whether it was still running."""
+    command = [sys.executable, "-m", "ringfence", "ingest", str(exports), "-d", str(deployment.directory)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and count_parts(deployment) < parts:
+        time.sleep(0.005)
     try:
-        process.wait(after_seconds)
+        process.wait(delay_seconds)
         return False
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)  # the process alone: its reader has to end by itself
         process.wait()
         return True
+
+
+def count_parts(deployment: Deployment) -> int:
+    """Give how many parts are stored."""
+    with closing(sqlite3.connect(deployment.directory / "vault.db")) as database:
+        return int(database.execute("SELECT count(*) FROM parts").fetchone()[0])
 
 
 def children_left(exports: Path) -> list[str]:
@@ -84,27 +93,27 @@ def copied(deployment: Path, target: Path) -> Deployment:
     return open_deployment(target)
 
 
+@pytest.mark.timeout(900)
 def test_killed_ingest_ends_with_what_an_undisturbed_one_stores(fresh: Path, exports: Path, tmp_path: Path) -> None:
     undisturbed = copied(fresh, tmp_path / "undisturbed")
-    begun = time.monotonic()
-    assert ingest(fresh, exports.with_name("nothing")).returncode == 0
-    start_seconds = time.monotonic() - begun
     assert ingest(undisturbed.directory, exports).returncode == 0
-    work_seconds = max(time.monotonic() - begun - 2 * start_seconds, 0.1)
-    expected = stored(undisturbed)
+    expected, all_parts = stored(undisturbed), count_parts(undisturbed)
     chance, kills, halfway, rounds = random.Random(), 0, 0, 0
     while kills < KILLS:
         disturbed = copied(fresh, tmp_path / f"disturbed-{rounds}")
         rounds += 1
-        rows = 0
+        parts = count_parts(disturbed)
         for _ in range(KILLS_PER_RUN_MAX):
-            after_seconds = start_seconds + work_seconds * chance.uniform(-0.2, 0.8)
-            if not ingest_and_kill(disturbed.directory, exports, after_seconds=after_seconds):
+            # Some of them before it stores anything more, at any moment of its start; most in the middle of the work.
+            share = chance.uniform(-0.2, 0.9)
+            before, kill_at = parts, parts + max(0, int(share * (all_parts - parts)))
+            delay_seconds = chance.uniform(0, 0.1 if share > 0 else 1.0)
+            if not ingest_and_kill(disturbed, exports, parts=kill_at, delay_seconds=delay_seconds):
                 break
             kills += 1
-            rows, before = len(dump(disturbed)["parts"]), rows
-            halfway += rows > before
-            assert rows >= before
+            parts = count_parts(disturbed)
+            halfway += before < parts < all_parts
+            assert parts >= before
         assert ingest(disturbed.directory, exports).returncode == 0
         assert stored(disturbed) == expected
     assert halfway > 0, "no kill came in the middle of the work"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,22 +67,22 @@ def test_honest_vault_has_no_differences(deployment: Deployment) -> None:
     assert (found.parts, found.keys) == (6, 4)  # two users: identity, protected, public each; two keys each
 
 
-def swap_ciphertexts(database: sqlite3.Connection) -> None:
+def swap_ciphertexts(database: sqlite3.Connection, which: str = PART) -> None:
     """Give two users each other's sealed part."""
-    rows = database.execute(f"SELECT subject_ref, sealed FROM parts WHERE {PART}").fetchall()
+    rows = database.execute(f"SELECT subject_ref, sealed FROM parts WHERE {which}").fetchall()
     (first, one), (second, two) = rows
-    update = f"UPDATE parts SET sealed = ? WHERE subject_ref = ? AND {PART}"
+    update = f"UPDATE parts SET sealed = ? WHERE subject_ref = ? AND {which}"
     database.execute(update, (two, first))
     database.execute(update, (one, second))
 
 
-def swap_keys(database: sqlite3.Connection) -> None:
+def swap_keys(database: sqlite3.Connection, data_class: str = "protected") -> None:
     """Give two users each other's wrapped key."""
-    sql = "SELECT subject_ref, wrapped, commitment FROM subject_keys WHERE data_class = 'protected'"
-    (first, *one), (second, *two) = database.execute(sql).fetchall()
-    update = "UPDATE subject_keys SET wrapped = ?, commitment = ? WHERE subject_ref = ? AND data_class = 'protected'"
-    database.execute(update, (*two, first))
-    database.execute(update, (*one, second))
+    sql = "SELECT subject_ref, wrapped, commitment FROM subject_keys WHERE data_class = ?"
+    (first, *one), (second, *two) = database.execute(sql, (data_class,)).fetchall()
+    update = "UPDATE subject_keys SET wrapped = ?, commitment = ? WHERE subject_ref = ? AND data_class = ?"
+    database.execute(update, (*two, first, data_class))
+    database.execute(update, (*one, second, data_class))
 
 
 def delete_row(database: sqlite3.Connection) -> None:
@@ -107,6 +108,31 @@ def test_row_changed_behind_the_program_is_found(
     change(deployment, tamper)
 
     assert len(audit(deployment).findings) == differences
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what"),
+    [
+        (partial(swap_ciphertexts, which="dataset = 'posts'"), "the stored bytes are not those that were written"),
+        (partial(swap_keys, data_class="public"), "a wrapped key does not open"),
+    ],
+)
+def test_swap_of_what_no_look_up_leads_to_is_found(
+    deployment: Deployment, tamper: Callable[[sqlite3.Connection], None], what: str
+) -> None:
+    async def post(world: World) -> None:
+        for user in ("ada", "bob"):
+            items = [WriteItem(user, "posts", "p1", {"WhoCanView": "Everyone", "Title": "here"})]
+            await write_records(world.gate, world.caller("app"), purpose="serve_user", items=items)
+
+    in_world(deployment, post)
+    assert audit(deployment).findings == []
+
+    change(deployment, tamper)
+
+    findings = audit(deployment).findings
+    assert len(findings) == 2
+    assert all(what in finding.what for finding in findings), findings
 
 
 def test_older_row_put_back_is_found(deployment: Deployment, tmp_path: Path) -> None:
