@@ -48,6 +48,19 @@ def test_app_is_given_what_it_stored_and_the_ledger_verifies(deployment: Deploym
     assert verified(deployment, tmp_path / "bundle").outcome == "verified"
 
 
+def test_first_records_of_a_new_user_are_stored_together(deployment: Deployment, tmp_path: Path) -> None:
+    async def work(world: World) -> list[int]:
+        items = [
+            WriteItem("ada", "profile", "self", {**PROFILE}),
+            *(WriteItem("ada", "posts", f"p{number}", {**PRIVATE_POST}) for number in range(3)),
+        ]
+        answer = await write_records(world.gate, world.caller("app"), purpose="serve_user", items=items)
+        return answer.versions
+
+    assert in_world(deployment, work) == [1, 1, 1, 1]
+    verified(deployment, tmp_path / "bundle")
+
+
 def test_parent_is_refused_protected_data_and_told_what_it_could_ask(deployment: Deployment) -> None:
     async def work(world: World) -> DeniedError:
         await put(world, "profile", "self", PROFILE)

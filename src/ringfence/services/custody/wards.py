@@ -26,6 +26,7 @@ class Ward:
         self._user_index = user_index
         self._known = known
         self._made: dict[str, tuple[KeyRow, AESGCM]] = {}
+        self._is_identified = known is not None
         self.subject_ref = known.subject_ref if known else os.urandom(REFERENCE_SIZE_BYTES)
 
     def cipher(self, data_class: str, keys: KeyCustody) -> AESGCM:
@@ -40,12 +41,13 @@ class Ward:
         return made[1]
 
     def identity_part(self, keys: KeyCustody) -> list[PartWrite]:
-        """Give the sealed user id of a new subject, under its protected key; nothing for a known one.
+        """Give the sealed user id of a new subject, under its protected key, once; nothing for a known one.
 
         Its record key is the subject reference itself, so that a write entry tells whose it is.
         """
-        if self._known is not None:
+        if self._is_identified:
             return []
+        self._is_identified = True
         name = PartName(IDENTITY_DATASET, self.subject_ref, self.subject_ref, PROTECTED)
         sealed = seal_part(
             self.cipher(PROTECTED, keys),
