@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
+from ringfence.core.checkpoint import render_vkey
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governance.founding import (
     FOUND,
@@ -39,6 +40,7 @@ from ringfence.core.governance.statement import (
 from ringfence.core.register import PersonFacts, record, render_facts
 from ringfence.core.signatures import parse_public_key, sign_message
 from ringfence.core.state import EMPTY, State
+from tests import ledgers
 
 ORIGIN = "ledger.example.org/governed"
 START_MS = 1_700_000_000_000
@@ -215,8 +217,8 @@ def found(charter: str = CHARTER, *, absent: str = "", **told: dict[str, object]
         origin=ORIGIN,
         mode=e.DEVELOPMENT,
         engine="v2",
-        authority=key_of("authority").public_key().public_bytes_raw(),
-        log_key="log-key",
+        authority=ledgers.key_of("lane 0").public_key().public_bytes_raw(),
+        log_key=render_vkey(ledgers.Ledger(origin=ORIGIN).log_vkey()),
         charter=hashlib.sha256(charter.encode()).digest(),
         build=BUILD,
         at_ms=START_MS,

@@ -21,6 +21,7 @@ from ringfence.core.catalog import classes_of
 from ringfence.core.checkpoint import Checkpoint, add_cosignatures, cosign, parse_note, render_vkey, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
+from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, leaf_hash, seal_head
 from ringfence.core.merkle import root_of
 from ringfence.core.ruling import Asked, rule_access, rule_erasure
@@ -110,6 +111,7 @@ class Ledger:
     epoch: int = 0
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, bytes] = field(default_factory=dict)
     ordinals: dict[str, int] = field(default_factory=dict)
 
     # -- writing what lanes write ------------------------------------------------------------------------------------
@@ -156,7 +158,8 @@ class Ledger:
         """Add a rule in its own batch, with its seal, and fold it if it can be; give the leaf of the rule."""
         place = self.batch(lane, (rule, opening), seal=seal) + 1
         if blob:
-            self.blobs[hashlib.sha256(blob).hexdigest()] = blob
+            named = self.facts if isinstance(rule, PeopleRecorded) else self.blobs
+            named[hashlib.sha256(blob).hexdigest()] = blob
         self.epoch += 1
         with contextlib.suppress(ProofInvalidError):  # of a forged ledger: what follows is decided on the state before
             source = RuleSource(lane=lane, at_ms=self.now_ms, opening=opening or None, blob=blob or None)
@@ -223,6 +226,8 @@ class Ledger:
         records: int = 1,
         decided: Mapping[str, str] | None = None,
         counted: e.Count | None = None,
+        grant: int = 0,
+        granted: e.Count | None = None,
         told: e.About | None = None,
     ) -> tuple[e.Access, bytes]:
         """Give an access entry with its opening, decided as the state has it unless told otherwise.
@@ -233,7 +238,7 @@ class Ledger:
             named = self.state.rules.datasets.get(dataset)
             classes = ("public",) if verb == "find" else classes_of(named) if named else ("protected",)
         if decided is None:
-            asked = Asked(principal, country, purpose, verb, dataset, shape, records)
+            asked = Asked(principal, country, purpose, verb, dataset, shape, records, grant)
             decided = rule_access(self.state, asked, classes, at_ms=self.now_ms).decided
         opening = opening_of(told or told_by(verb, subjects or (ALICE,), decided))
         access = e.Access(
@@ -247,6 +252,8 @@ class Ledger:
             about=e.commit(opening),
             shape=shape,
             counted=counted,
+            grant=grant,
+            granted=granted,
         )
         return access, opening
 
@@ -323,6 +330,8 @@ class Ledger:
             **{f"checkpoints/{size}": earlier for size, earlier in self.checkpoints.items()},
             **{f"blobs/{digest}": blob for digest, blob in self.blobs.items()},
         }
+        if detail:
+            files.update({f"facts/{commitment}": facts for commitment, facts in self.facts.items()})
         tiles, _ = grow_tiles(_no_tile, old_size=0, leaf_hashes=[leaf_hash(leaf) for leaf in self.leaves])
         files.update({tile.path: data for tile, data in tiles})
         for first in range(0, len(self.leaves), TILE_WIDTH):

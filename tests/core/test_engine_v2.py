@@ -111,11 +111,19 @@ def test_flow_that_is_stopped_permits_nothing_and_is_named() -> None:
 def test_hints_tell_what_a_flow_asks_of_people_and_builds() -> None:
     charter = governed_charter()
     assert what_could_be_asked(charter, HELPED._replace(grant=NONE)) == [
-        "clause `helping` permits keeper to find person under a grant of the kind access or break-glass"
+        "clause `helping` permits keeper to find person under a grant of the kind access or break-glass, "
+        "which a proposal asks for"
     ]
     assert what_could_be_asked(charter, HELPED._replace(duty=NONE, grant=NONE)) == [
         "clause `helping` permits keeper to find person to people with the duty engineer, "
-        "under a grant of the kind access or break-glass"
+        "under a grant of the kind access or break-glass, which a proposal asks for"
+    ]
+    held = HELPED._replace(duty=OTHER, grant=NONE)
+    assert what_could_be_asked(charter, held, duties=["engineer"]) == what_could_be_asked(
+        charter, HELPED._replace(grant=NONE)
+    )
+    assert what_could_be_asked(charter, HELPED._replace(stopped=frozenset({"helping"}))) == [
+        "clause `helping` permits keeper to find person once its suspension is lifted"
     ]
     assert what_could_be_asked(charter, BUILT._replace(build=NONE)) == [
         "clause `serving-by-build` permits app to write chats to services with an approved build"

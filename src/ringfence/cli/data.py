@@ -25,6 +25,14 @@ def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--purpose", required=True, help="A purpose of the charter's vocabulary."),
         click.option(
+            "--grant",
+            type=click.IntRange(min=1),
+            envvar="RINGFENCE_GRANT",
+            show_envvar=True,
+            default=None,
+            help="Number of the grant that this rests on.",
+        ),
+        click.option(
             "--ca",
             envvar="RINGFENCE_CA",
             show_envvar=True,
@@ -57,9 +65,20 @@ def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("record", default="self")
 @_connection
 @json_option
-def get(*, dataset: str, user: str, record: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+def get(
+    *,
+    dataset: str,
+    user: str,
+    record: str,
+    url: str,
+    token: str,
+    ca: str,
+    grant: int | None,
+    purpose: str,
+    as_json: bool,
+) -> None:
     """Read one record of a user."""
-    with Client(url, token=token, ca=ca) as client:
+    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         found = client.read(dataset, user, record, purpose=purpose)
     facts = {"record": found.record, "classes": list(found.classes), "fields": found.fields, "receipt": found.receipt}
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in found.fields.items()]
@@ -74,7 +93,17 @@ def get(*, dataset: str, user: str, record: str, url: str, token: str, ca: str, 
 @_connection
 @json_option
 def put(
-    *, dataset: str, user: str, record: str, fields: str, url: str, token: str, ca: str, purpose: str, as_json: bool
+    *,
+    dataset: str,
+    user: str,
+    record: str,
+    fields: str,
+    url: str,
+    token: str,
+    ca: str,
+    grant: int | None,
+    purpose: str,
+    as_json: bool,
 ) -> None:
     """Store one record of a user; a record that is there is replaced."""
     text = sys.stdin.buffer.read() if fields == "-" else os.fsencode(fields)
@@ -84,7 +113,7 @@ def put(
         raise InvalidInputError(error.message, place="--fields", hint=error.hint) from None
     if not isinstance(values, dict):
         raise InvalidInputError("the fields are not a JSON object", place="--fields")
-    with Client(url, token=token, ca=ca) as client:
+    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         stored = client.write(dataset, user, values, purpose=purpose, record=record)
     facts = {"version": stored.version, "repeated": stored.repeated, "receipt": stored.receipt}
     say(f"stored as version {stored.version} (receipt {stored.receipt})", facts, as_json=as_json)
@@ -96,9 +125,20 @@ def put(
 @click.argument("value")
 @_connection
 @json_option
-def find(*, dataset: str, field: str, value: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+def find(
+    *,
+    dataset: str,
+    field: str,
+    value: str,
+    url: str,
+    token: str,
+    ca: str,
+    grant: int | None,
+    purpose: str,
+    as_json: bool,
+) -> None:
     """Look users up by a searchable field."""
-    with Client(url, token=token, ca=ca) as client:
+    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         users = client.find(dataset, field, value, purpose=purpose)
     say("\n".join(users) or "nobody", {"users": users}, as_json=as_json)
 
@@ -107,9 +147,9 @@ def find(*, dataset: str, field: str, value: str, url: str, token: str, ca: str,
 @click.argument("user")
 @_connection
 @json_option
-def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+def erase(*, user: str, url: str, token: str, ca: str, grant: int | None, purpose: str, as_json: bool) -> None:
     """Erase a user: every record and key."""
-    with Client(url, token=token, ca=ca) as client:
+    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         done = dict(client.erase(user, purpose=purpose))
     since = datetime.fromtimestamp(int(done["refused_from_ms"]) / 1000, UTC)
     text = f"erased: refused from {since:%Y-%m-%d %H:%M:%S} UTC on, not yet shredded (receipt {done['receipt']})"
@@ -120,9 +160,9 @@ def erase(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bo
 @click.argument("user")
 @_connection
 @json_option
-def export(*, user: str, url: str, token: str, ca: str, purpose: str, as_json: bool) -> None:
+def export(*, user: str, url: str, token: str, ca: str, grant: int | None, purpose: str, as_json: bool) -> None:
     """Print all of a user's records, one line of JSON each; with `--json`, one object that holds them."""
-    with Client(url, token=token, ca=ca) as client:
+    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         lines = (json.dumps(line, ensure_ascii=False) for line in client.export(user, purpose=purpose))
         if not as_json:
             for line in lines:

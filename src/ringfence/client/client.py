@@ -30,6 +30,7 @@ PAUSE_SECONDS: Final = 0.1
 PAUSE_SECONDS_MAX: Final = 2.0
 RETRIED_STATUS: Final = 503
 RECEIPT: Final = "ringfence-receipt"
+GRANT: Final = "ringfence-grant"
 PORT_MAX: Final = 65_535
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -59,13 +60,15 @@ class Client:
     Args:
         base_url: such as `https://gateway.example.org`.
         token: the bearer token.
+        grant: the grant that every call rests on; 0 for none.
         ca: a file with the certificate authority to trust; "" for the system's.
         timeout_seconds: for each attempt.
         sleep: waits between attempts.
         transport: how requests are sent; for tests.
 
     Raises:
-        InvalidInputError: the address is no HTTP address, or the token could not stand in a header.
+        InvalidInputError: the address is no HTTP address, the token could not stand in a header, or the grant's number
+            is negative.
         ConfigurationError: the file of the certificate authority cannot be read.
     """
 
@@ -74,6 +77,7 @@ class Client:
         base_url: str,
         *,
         token: str,
+        grant: int = 0,
         ca: str = "",
         timeout_seconds: float = 15.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -83,9 +87,11 @@ class Client:
         _check_address(base_url)
         if not _TOKEN.fullmatch(token):
             raise errors.InvalidInputError("the token is empty, or holds what no token has", place="token")
+        if grant < 0:
+            raise errors.InvalidInputError(f"{grant} is not the number of a grant", place="grant")
         self._http = httpx.Client(
             base_url=base_url,
-            headers={"authorization": f"Bearer {token}"},
+            headers={"authorization": f"Bearer {token}", **({GRANT: str(grant)} if grant else {})},
             timeout=timeout_seconds,
             verify=_trust(ca) if ca else True,
             transport=transport,
@@ -167,6 +173,7 @@ class Client:
         """Give all of a user's records, line by line.
 
         Raises:
+            DeniedError: what was permitted when it began is not any more: a grant was revoked, or has expired.
             UnavailableError: the export ended before it was complete.
         """
         path = path_of("users", user, "export")

@@ -70,7 +70,8 @@ class Seal(Leaf, frozen=True, kw_only=True, tag="seal"):
 class Count(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One step of a counter: the `ordinal`-th (from 1), adding `amount`, giving `total` within the UTC `day`.
 
-    `day` is whole days since 1970. `total` starts at 0 each day.
+    `day` is whole days since 1970, and `total` starts at 0 each day; a grant counts over its whole life, so that the
+    day of its steps is 0.
     """
 
     counter: str
@@ -85,8 +86,9 @@ class Access(Leaf, frozen=True, kw_only=True, tag="access"):
 
     `decided` maps each data class that was asked for to the clause that permitted it, to "" when no clause does, or
     to "!" and the name of a limit or clause that forbade it. `records` is how many records were named. `about`
-    commits to the subjects and records (an `About`). `country_from` names where the country came from. `grant` is the
-    grant that the caller named, `build` the digest of the build that the caller's credential names.
+    commits to the subjects and records (an `About`). `country_from` names where the country came from. `counted` is the
+    step of the clause's counter for the day. `grant` is the grant that the caller named, `granted` the step of that
+    grant's counter where what was given rests on it. `build` is the digest of the build that the credential names.
     """
 
     verb: str
@@ -101,6 +103,7 @@ class Access(Leaf, frozen=True, kw_only=True, tag="access"):
     country_from: str = "connection"
     counted: Count | None = None
     grant: int = 0
+    granted: Count | None = None
     build: bytes = b""
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ringfence.core.changes import EVERYTHING, FLOW, PARTY
+from ringfence.core.changes import EVERYTHING, FLOW, PARTY, Grant
 from ringfence.core.engines import decide
-from ringfence.core.entry import Access
+from ringfence.core.entry import About, Access
 from ringfence.core.standing import GivenGrant, Member, Standing
 from ringfence.core.state import State
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
@@ -23,6 +23,8 @@ GRANT_UNUSABLE: Final = "!@grant"
 GRANT_USED_UP: Final = "!@grant-limit"
 GRANT_OTHER_USER: Final = "!@grant-user"
 """What `decided` says where something else than a clause refuses: no clause can be named so."""
+
+GRANT_COUNTER_PREFIX: Final = "grant/"
 
 
 class Asked(NamedTuple):
@@ -208,6 +210,47 @@ def _narrowed(decision: Decision, given: GivenGrant, dataset: str) -> Decision:
         downgrades_per_day_max=decision.downgrades_per_day_max,
         needs_grant=True,
     )
+
+
+def is_within(grant: Grant, subjects: frozenset[bytes] | None, about: About) -> bool:
+    """Tell whether an access is about users whom a grant is for, and about nobody else.
+
+    A look-up may find anyone, and who is not in the vault is named by no grant: neither is within one for named users.
+
+    Args:
+        grant: the grant.
+        subjects: the users that it names; None when they are not known, so that nobody is within it.
+        about: what the access is about.
+    """
+    if grant.subjects_any:
+        return True
+    return subjects is not None and not about.unknown and not about.searched and subjects.issuperset(about.subjects)
+
+
+def without_grant(ruling: Ruling, why: str) -> Ruling:
+    """Give what is left of a ruling when its grant does not hold for this request.
+
+    Args:
+        why: `GRANT_OTHER_USER` or `GRANT_USED_UP`.
+    """
+    permitted = {name: decision for name, decision in ruling.permitted.items() if not decision.needs_grant}
+    decided = {
+        name: why if name in ruling.permitted and name not in permitted else said
+        for name, said in ruling.decided.items()
+    }
+    return Ruling(decided=decided, permitted=permitted, holds_until_ms=ruling.holds_until_ms)
+
+
+def rests_on_grant(ruling: Ruling, decided: Mapping[str, str]) -> bool:
+    """Tell whether something that an entry says was given is given only because of a grant."""
+    return any(
+        decision.needs_grant and decided.get(name) == decision.clause for name, decision in ruling.permitted.items()
+    )
+
+
+def grant_counter(number: int) -> str:
+    """Give the name of the counter of a grant's records."""
+    return f"{GRANT_COUNTER_PREFIX}{number}"
 
 
 def rule_erasure(state: State, *, principal: int, country: str, purpose: str, at_ms: int) -> Ruling:

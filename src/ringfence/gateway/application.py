@@ -1,6 +1,7 @@
 """The HTTP gateway: one ASGI application. Every call is authenticated, its country found, its answer recorded first.
 
-Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
+Calls (purpose is mandatory in each, a grant is named by the header `Ringfence-Grant`; see `openapi.py` for shapes and
+limits):
     GET    /v1/records/{dataset}/{user}/{record}?purpose=            read one record: the hot path
     PUT    /v1/records/{dataset}/{user}/{record}?purpose=            store one record
     GET    /v1/records/{dataset}/{user}?purpose=&after=&limit=       a page of a user's records
@@ -13,6 +14,7 @@ Calls (purpose is mandatory in each; see `openapi.py` for shapes and limits):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -45,6 +47,8 @@ from ringfence.services.refusals import STRANGER
 
 PAGE_RECORDS_DEFAULT: Final = 100
 RECEIPT: Final = b"ringfence-receipt"
+GRANT: Final = b"ringfence-grant"
+_GRANT_NUMBER: Final = re.compile(rb"[1-9][0-9]{0,14}")
 TEXTS: Final = ("/checkpoint", "/vkey")
 
 Answer = tuple[int, bytes, str]
@@ -107,14 +111,17 @@ class Gateway:
 
         Raises:
             UnauthenticatedError: there is none, which is counted.
+            InvalidInputError: the request names its grant in a way that is no number.
             UnavailableError: this process must not serve now.
         """
-        authorization = forwarded_for = b""
+        authorization = forwarded_for = named_grant = b""
         for name, value in headers:
             if name == b"authorization":
                 authorization = authorization + b"," + value if authorization else value
             elif name == b"x-forwarded-for":
                 forwarded_for = forwarded_for + b"," + value if forwarded_for else value
+            elif name == GRANT:
+                named_grant = named_grant + b"," + value if named_grant else value or b"none"
         try:
             identity = self._tokens.check(authorization)
         except UnauthenticatedError:
@@ -131,7 +138,7 @@ class Gateway:
         reasons = self._readiness()
         if reasons:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
-        return Caller(principal, country, source)
+        return Caller(principal, country, source, _parse_grant(named_grant) if named_grant else 0)
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -254,6 +261,21 @@ class Gateway:
             self.gate, caller, purpose=find.purpose, dataset=find.dataset, field=find.field, value=find.value
         )
         return 200, _encode({"users": found.users}), found.receipt
+
+
+def _parse_grant(text: bytes) -> int:
+    """Give the number of the grant that a request names.
+
+    Raises:
+        InvalidInputError: it is no number from 1, or there are two.
+    """
+    if not _GRANT_NUMBER.fullmatch(text):
+        raise InvalidInputError(
+            "the header Ringfence-Grant is not the number of one grant",
+            place="ringfence-grant",
+            hint="such as `Ringfence-Grant: 7`; leave it out where no grant is needed",
+        )
+    return int(text)
 
 
 def _purpose(scope: Scope) -> str:

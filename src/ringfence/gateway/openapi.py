@@ -19,6 +19,12 @@ _PURPOSE: Final = {
     "schema": _TEXT,
     "description": "A purpose of the charter's vocabulary.",
 }
+_GRANT: Final = {
+    "name": "ringfence-grant",
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 1},
+    "description": "Number of the grant that the call rests on, where a clause of the charter needs one.",
+}
 _RECEIPT: Final = {
     "ringfence-receipt": {
         "description": "Where the entry stands that was durable before this answer: lane-batch-position-hash.",
@@ -162,7 +168,7 @@ def _call(
         done["headers"] = _RECEIPT
     responses = {"200": done, **({"201": done} if created else {})}
     responses |= {code: _problem(code) for code in _PROBLEMS}
-    call: dict[str, Any] = {"summary": summary, "parameters": parameters, "responses": responses}
+    call: dict[str, Any] = {"summary": summary, "parameters": [*parameters, _GRANT], "responses": responses}
     if body is not None:
         call["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return call

@@ -5,7 +5,8 @@ Rules of this file:
 2. The recorded answer must be equal, class by class, clause by clause. The one difference that is allowed: a clause
    whose limit for the day was used up is recorded as "!clause", and then the counter must show that it was.
 3. What a counted clause gives in bulk must be counted, by that clause's counter, in the amount that was named.
-4. Answers are kept while what they depend on stays the same, since most requests repeat.
+4. What a grant gives must be counted by the grant's counter, never above what the grant is for (`grants`).
+5. Answers are kept while what they depend on stays the same, since most requests repeat.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Final
 from ringfence.core.catalog import classes_of
 from ringfence.core.entry import Access, Count, Downgrade, SubjectErased
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.refusal_words import why_refused
 from ringfence.core.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
+from ringfence.verify.grants import GrantUse, check_granted, rule_under_grant
 
 DAY_MS: Final = 86_400_000
 KEPT_MAX: Final = 8_192
@@ -27,13 +30,15 @@ KEPT_MAX: Final = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An entry that says what it must: whether anything was given, and the counter's step, if any.
+    """An entry that says what it must: whether anything was given, and the counters' steps, if any.
 
-    `holds_until_ms` is until when the same entry says what it must as long as the rules stay; 0 = for ever.
+    `grant` is what to hold against whom the entry is about, if anything. `holds_until_ms` is until when the same entry
+    says what it must as long as the rules stay; 0 = for ever.
     """
 
     given: bool
-    step: Count | None = None
+    steps: tuple[Count, ...] = ()
+    grant: GrantUse | None = None
     holds_until_ms: int = 0
 
 
@@ -49,7 +54,7 @@ class Decider:
         self._erasures: dict[tuple[int, str, str], Ruling] = {}
 
     def move(self, state: State) -> None:
-        """Go on with another state; forget the kept answers if what they depend on changed (rule 4)."""
+        """Go on with another state; forget the kept answers if what they depend on changed (rule 5)."""
         old, self._state = self._state, state
         same_rules = (old.engine, old.charter_digest) == (state.engine, state.charter_digest)
         same_people = old.standing is state.standing and (
@@ -100,8 +105,8 @@ class Decider:
         Raises:
             ProofInvalidError: the entry says something else than the charter in force.
         """
-        if entry.counted is not None:
-            return self._check_counted(entry, entry.counted, at_ms=at_ms)
+        if entry.counted is not None or entry.granted is not None:
+            return self._decide_again(entry, at_ms=at_ms)
         key = (
             entry.principal,
             entry.country,
@@ -116,7 +121,7 @@ class Decider:
         )
         kept = self._agreed.get(key)
         if kept is None or 0 < kept.holds_until_ms <= at_ms:
-            kept = self._check_uncounted(entry, at_ms=at_ms)
+            kept = self._decide_again(entry, at_ms=at_ms)
             if len(self._agreed) >= KEPT_MAX:
                 self._agreed.clear()
             self._agreed[key] = kept
@@ -145,7 +150,7 @@ class Decider:
             raise ProofInvalidError("a downgrade counts no record", found=str(entry.counted.amount))
         if entry.counted.total > limit:
             raise _over(entry.counted, limit)
-        return Checked(True, entry.counted)
+        return Checked(True, (entry.counted,))
 
     def check_erasure(self, entry: SubjectErased, *, at_ms: int) -> None:
         """Decide again on an erasure, on the state before it; every class must be permitted.
@@ -177,20 +182,25 @@ class Decider:
             self._erasures[key] = ruling
         return ruling
 
-    def _check_uncounted(self, entry: Access, *, at_ms: int) -> Checked:
-        ruling = self._rule(entry, at_ms=at_ms)
+    def _decide_again(self, entry: Access, *, at_ms: int) -> Checked:
+        charter_ruling = self._rule(entry, at_ms=at_ms)
         if not entry.decided or (entry.verb == "find" and len(entry.decided) != 1):
             raise ProofInvalidError("an access is decided on no class, or a look-up on several")
-        _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
+        ruling = rule_under_grant(entry, charter_ruling)
+        steps = tuple(step for step in (entry.counted, entry.granted) if step is not None)
+        if entry.counted is not None:
+            self._check_counted(entry, ruling, entry.counted, at_ms=at_ms)
+        else:
+            self._require_decided(entry, ruling, at_ms=at_ms)
+            if is_given(entry) and (counted := _bulk_limits(entry, ruling)):
+                raise ProofInvalidError("what a counted clause gave is not counted", expected=_counters(counted))
         if not entry.dataset and entry.records and set(ruling.permitted) == set(ruling.decided):
             raise ProofInvalidError("an erasure that the charter permits must be a rule of its own")
-        if is_given(entry) and (counted := _bulk_limits(entry, ruling)):
-            raise ProofInvalidError("what a counted clause gave is not counted", expected=_counters(counted))
-        return Checked(is_given(entry), holds_until_ms=ruling.holds_until_ms)
+        grant = check_granted(entry, charter_ruling)
+        return Checked(is_given(entry), steps, grant, charter_ruling.holds_until_ms)
 
-    def _check_counted(self, entry: Access, step: Count, *, at_ms: int) -> Checked:
-        """Check an access that moved a counter, or was refused because the counter stood too high (rules 2, 3)."""
-        ruling = self._rule(entry, at_ms=at_ms)
+    def _check_counted(self, entry: Access, ruling: Ruling, step: Count, *, at_ms: int) -> None:
+        """Check an access that moved a clause's counter, or was refused because it stood too high (rules 2, 3)."""
         kind, _, clause = step.counter.partition("/")
         limits = _bulk_limits(entry, ruling) if kind == "bulk" else _downgrade_limits(ruling)
         refused = {name: "!" + said if said == clause else said for name, said in ruling.decided.items()}
@@ -208,15 +218,24 @@ class Decider:
                     expected=f"a total above {limits[clause] - entry.records} and an amount of 0",
                     found=f"a total of {step.total} and an amount of {step.amount}",
                 )
-        else:
-            _require_equal(ruling.decided, entry.decided, "the charter decides otherwise")
-            if kind != "bulk" or step.amount != entry.records:
-                raise ProofInvalidError(
-                    "an access is counted wrongly", expected=str(entry.records), found=f"{kind} {step.amount}"
-                )
-            if step.total > limits[clause]:
-                raise _over(step, limits[clause])
-        return Checked(is_given(entry), step)
+            return
+        self._require_decided(entry, ruling, at_ms=at_ms)
+        if kind != "bulk" or step.amount != entry.records:
+            raise ProofInvalidError(
+                "an access is counted wrongly", expected=str(entry.records), found=f"{kind} {step.amount}"
+            )
+        if step.total > limits[clause]:
+            raise _over(step, limits[clause])
+
+    def _require_decided(self, entry: Access, ruling: Ruling, *, at_ms: int) -> None:
+        """Check that an entry says what is decided; where it gives what is refused, the refutation says why that is."""
+        if ruling.decided == entry.decided:
+            return
+        lie = {name: said for name, said in ruling.decided.items() if entry.decided.get(name) != said}
+        what = "the charter decides otherwise"
+        if any(said.startswith("!") for said in lie.values()):
+            what = f"{what}: {why_refused(self._state, asked_by(entry), lie, at_ms=at_ms).words}"
+        _require_equal(ruling.decided, entry.decided, what)
 
 
 def _bulk_limits(entry: Access, ruling: Ruling) -> dict[str, int]:

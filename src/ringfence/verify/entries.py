@@ -33,6 +33,7 @@ from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.counters import Run, Runs, run_of
 from ringfence.verify.decisions import Decider
+from ringfence.verify.grants import GRANTED_USERS_WITHHELD, check_users
 from ringfence.verify.openings import (
     Openings,
     check_access_about,
@@ -48,7 +49,7 @@ from ringfence.verify.verdict import Findings, Tally
 
 PASSED_OVER: Final = "entries before the leaf given by --from: not decided again"
 
-_COUNTED: Final = b'"counted":{'
+_COUNTED: Final = (b'"counted":{', b'"granted":{')
 _NOT_ENTRIES: Final = (b'{"kind":"batch"', b'{"kind":"seal"', b'{"kind":"rule.')
 
 
@@ -160,12 +161,14 @@ class EntryChecker:
         self._principals["registered" if entry.principal in self._state.principals else "unknown"] += 1
         if checked.given and entry.verb == "write":
             self._builds[build] += 1
-        if checked.step:
-            self._count(checked.step, leaf)
+        for step in checked.steps:
+            self._count(step, leaf)
         about = self._open(entry, leaf)
         self._requests.take_access(entry, about, leaf=leaf, needed=self._decider.classes_asked(entry))
         if about is not None:
             check_access_about(entry, about, given=checked.given, epoch=header.epoch, erased=self._scope.erased)
+            if checked.grant is not None and not check_users(checked.grant, about, self._scope.granted_users):
+                self._withheld[GRANTED_USERS_WITHHELD] += 1
             if entry.verb == "find":
                 self._decider.check_field(entry, about.searched[0])
 
@@ -173,8 +176,8 @@ class EntryChecker:
         checked = self._decider.check_downgrade(entry, self._requests.write_before(), at_ms=header.at_ms)
         self._counts["downgrades"] += 1
         self._counts["decisions"] += 1
-        if checked.step:
-            self._count(checked.step, leaf)
+        for step in checked.steps:
+            self._count(step, leaf)
         about = self._open(entry, leaf)
         self._requests.take_downgrade(about)
         if about is not None:
@@ -225,12 +228,14 @@ class EntryChecker:
         if data.startswith(_NOT_ENTRIES):
             raise ProofInvalidError("a header, a seal or a rule stands among the entries of a batch")
         self._withheld[PASSED_OVER] += 1
-        if in_full or _COUNTED in data:
+        if in_full or any(mark in data for mark in _COUNTED):
             entry = parse_entry(data)
             if in_full and isinstance(entry, Access):
                 self._requests.take_access(entry, None, leaf=leaf, needed=self._decider.classes_asked(entry))
             if isinstance(entry, Access | Downgrade) and entry.counted:
                 self._count(entry.counted, leaf)
+            if isinstance(entry, Access) and entry.granted:
+                self._count(entry.granted, leaf)
 
     def _count(self, step: Count, leaf: int) -> None:
         self._counts["counted"] += 1

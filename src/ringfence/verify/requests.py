@@ -22,7 +22,7 @@ import msgspec
 from ringfence.core.charter import PROTECTED, RECORD, Charter, Dataset
 from ringfence.core.entry import About, Access
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.ruling import is_given
+from ringfence.core.ruling import asked_by, is_given
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.verdict import Findings
 
@@ -144,10 +144,7 @@ def _goes_on(request: _Request, entry: Access, about: About | None) -> bool:
     """Tell whether an entry is the next one of a request that is open (rule 1)."""
     classes = entry.decided.keys()
     one, other = request.entry, entry
-    if (one.principal, one.country, one.purpose, one.verb, one.dataset, one.shape, one.records) != (
-        *(other.principal, other.country, other.purpose, other.verb, other.dataset),
-        *(other.shape, other.records),
-    ):
+    if asked_by(one) != asked_by(other):
         return False
     if about is None and entry.verb == "write":  # without its opening nothing tells what is missing
         return classes.isdisjoint(request.decided)

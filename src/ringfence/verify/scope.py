@@ -18,6 +18,7 @@ class Scope:
         size: leaves in the tree.
         times: until when the leaves may have been written; its sizes are those of the checkpoints.
         erased: subjects that may not be listed from an epoch on.
+        granted_users: the users of each grant that is for named ones, where they are known.
         from_leaf: entries before it are not decided again.
         refutations_max: how many refutations to name.
     """
@@ -28,5 +29,6 @@ class Scope:
     times: TimeLimits
     detail: bool
     erased: Mapping[bytes, int] = field(default_factory=dict)
+    granted_users: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     from_leaf: int = 0
     refutations_max: int = REFUTATIONS_MAX

@@ -32,6 +32,7 @@ from ringfence.verify.bundle import Bundle, Listing, entries_tile, place_of_leaf
 from ringfence.verify.checkpoints import Notes, open_earlier, open_newest, time_limits
 from ringfence.verify.conclusion import conclude, unreadable
 from ringfence.verify.counters import CounterBook
+from ringfence.verify.grants import named_users
 from ringfence.verify.lanes import LaneBook
 from ringfence.verify.outcomes import OutcomeLedger
 from ringfence.verify.parts import PartReport
@@ -139,6 +140,7 @@ def _verify_tree(
         times=time_limits(notes),
         detail=listing.detail,
         erased=rules.erased,
+        granted_users=named_users(rules.state.standing),
         from_leaf=from_leaf,
         refutations_max=findings.limit,
     )

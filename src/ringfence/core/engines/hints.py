@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow
@@ -16,22 +17,25 @@ from ringfence.core.view import APPROVED, NONE, OTHER, View
 SENTENCES_MAX: Final = 5
 
 
-def what_could_be_asked(charter: Charter, *views: View) -> list[str]:
+def what_could_be_asked(charter: Charter, *views: View, duties: Collection[str] = ()) -> list[str]:
     """Give sentences on the flows that would permit this party the same with something changed; nearest first.
 
     At most `SENTENCES_MAX`; none for a view that a flow permits as it is, and none when no flow is near. Of the views
     of one request, one for each class, a flow gets one sentence: the one that names most of what would have to change.
+
+    Args:
+        duties: what the caller holds besides the duty of the views.
     """
     near: dict[str, tuple[int, str]] = {}
     for view in views:
-        for flow, changes in _flows_near(charter, view):
+        for flow, changes in _flows_near(charter, view, duties):
             if flow.name not in near or near[flow.name][0] < len(changes):
                 asked = f"permits {view.party} to {view.verb} {view.dataset}"
                 near[flow.name] = (len(changes), f"clause `{flow.name}` {asked} " + ", ".join(changes))
     return [sentence for _, sentence in sorted(near.values(), key=lambda item: item[0])[:SENTENCES_MAX]]
 
 
-def _flows_near(charter: Charter, view: View) -> list[tuple[Flow, list[str]]]:
+def _flows_near(charter: Charter, view: View, duties: Collection[str]) -> list[tuple[Flow, list[str]]]:
     """Give the flows that would permit the view with something changed, and what; none when one permits it as it is."""
     if view.party == OTHER:
         return []
@@ -39,14 +43,14 @@ def _flows_near(charter: Charter, view: View) -> list[tuple[Flow, list[str]]]:
     for flow in charter.flows:
         if view.party not in flow.who or view.verb not in flow.verbs or view.dataset not in flow.datasets:
             continue
-        changes = _changes(flow, view)
+        changes = _changes(flow, view, duties)
         if not changes:
             return []
         near.append((flow, changes))
     return near
 
 
-def _changes(flow: Flow, view: View) -> list[str]:
+def _changes(flow: Flow, view: View, duties: Collection[str]) -> list[str]:
     """Give what would have to differ for the flow to permit the view, in words."""
     changes: list[str] = []
     if view.data_class not in flow.classes:
@@ -57,12 +61,14 @@ def _changes(flow: Flow, view: View) -> list[str]:
         changes.append(f"from {join_or(flow.countries)}")
     if view.shape != "single" and (view.shape != "bulk" or flow.bulk is None):
         changes.append("one user at a time")
-    if flow.duties and view.duty not in flow.duties:
+    if flow.duties and view.duty not in flow.duties and not set(flow.duties).intersection(duties):
         changes.append(f"to people with the duty {join_or(flow.duties)}")
     elif not flow.duties and view.duty != NONE:
         changes.append("to services")
     if flow.needs and view.grant not in flow.needs:
-        changes.append(f"under a grant of the kind {join_or(flow.needs)}")
+        changes.append(f"under a grant of the kind {join_or(flow.needs)}, which a proposal asks for")
     if flow.builds and view.build != APPROVED:
         changes.append("to services with an approved build")
+    if flow.name in view.stopped:
+        changes.append("once its suspension is lifted")
     return changes

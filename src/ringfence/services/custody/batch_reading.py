@@ -1,6 +1,7 @@
 """Reading many records at once: several users, several datasets, in one transaction of the bulk lane.
 
-One entry is written for each dataset and clause, so that a clause's daily count has an entry of its own.
+One entry is written for each dataset and clause, so that a clause's daily count has an entry of its own. Each entry
+that rests on a grant counts for the grant.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError,
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.state import State
 from ringfence.core.view import Decision
-from ringfence.services.custody.counting import bulk_counter, day_is_used_up, group_by_clause
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.counting import bulk_counter, group_by_clause, limit_is_used_up
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.granting import keep_to_users, load_grant
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
@@ -82,7 +84,6 @@ class _BatchReading:
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
         self._reads: list[PartName] = []
-        self._refused = False
         self._limit = gate.limit_refusal(caller)
 
     async def run(self) -> BatchAnswer:
@@ -92,6 +93,7 @@ class _BatchReading:
             ruling = gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms())
             if not ruling.permitted:
                 raise await gate.refuse(request, dataset, self._about_unresolved(dataset.name))
+            await load_grant(gate, gate.bulk, request.caller)
             for decision in ruling.permitted.values():
                 if request.shape == "bulk" and decision.records_per_day_max:
                     await gate.bulk.counters.load(bulk_counter(decision.clause))
@@ -104,8 +106,6 @@ class _BatchReading:
         committed = await gate.bulk.submit(self._prepare)
         receipt = committed.receipt_text
         self._limit.raise_with(receipt)
-        if self._refused:
-            raise DeniedError(RULES_CHANGED, receipt=receipt)
         try:
             gate.check_time(committed)
             gate.check_size(part for part in committed.parts)
@@ -123,25 +123,30 @@ class _BatchReading:
         given: list[tuple[bytes, bytes | None]] = []
         refused: list[tuple[bytes, bytes | None]] = []
         counts: list[CountWrite] = []
+        error: DeniedError | None = None
         for dataset, request in self._requests:
-            ruling = self._gate.rule(state, request, dataset, at_ms=at_ms)
-            groups = group_by_clause(ruling, request, last=last, at_ms=at_ms)
+            about = self._about(dataset.name)
+            ruling = keep_to_users(self._gate.rule(state, request, dataset, at_ms=at_ms), about)
             self._permitted[dataset.name] = ruling.permitted
-            for group in groups:
+            if not ruling.permitted:
+                error = error or self._gate.denied_late(request, dataset, ruling)
+            for group in group_by_clause(ruling, request, last=last, at_ms=at_ms):
                 if group.forbidden:
-                    return self._limit.prepare(day_is_used_up(group.clause), reason="bulk-limit", at_ms=at_ms)
+                    used_up = limit_is_used_up(group, request)
+                    return self._limit.prepare(used_up, reason=group.forbidden, at_ms=at_ms)
                 entry = self._gate.access_entry(
                     request,
                     dataset=dataset.name,
                     decided=group.decided,
-                    about=self._about(dataset.name),
+                    about=about,
                     counted=group.step,
+                    granted=group.granted,
                 )
                 (given if ruling.permitted else refused).append(entry)
-                counts += [CountWrite(0, group.step)] if group.step else []
-        self._refused = bool(refused)
-        if refused:
-            return Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
+                counts += group.counts()
+        if error is not None:
+            record = Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
+            return self._limit.prepare(error, reason="denied", at_ms=at_ms, entry=record)
         self._gate.bulk.counters.take(counts)
         self._reads = self._part_names()
         return Prepared(

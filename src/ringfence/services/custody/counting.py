@@ -1,4 +1,4 @@
-"""Counters: how many records a clause has let through today, step by step without gaps.
+"""Counters: how many records a clause has let through today, and a grant in its life, step by step without gaps.
 
 A counter is not part of the state. Its row is changed in the transaction of the access that it counts, and the entry
 holds the step, so that the verifier recomputes every limit.
@@ -7,17 +7,19 @@ holds the step, so that the verifier recomputes every limit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ringfence.core.entry import Count
 from ringfence.core.errors import DeniedError
-from ringfence.core.ports import ItemConflictError
-from ringfence.core.ruling import Ruling
-from ringfence.services.custody.limits import TOMORROW
+from ringfence.core.ports import CountWrite, ItemConflictError
+from ringfence.core.ruling import Ruling, grant_counter, rests_on_grant
+from ringfence.services.custody.limits import ANOTHER_GRANT, TOMORROW
 from ringfence.services.custody.request import Request
 
 DAY_MS: Final = 86_400_000
+BULK_LIMIT: Final = "bulk-limit"
+GRANT_LIMIT: Final = "grant-limit"
 
 
 def next_step(last: Count, *, amount: int, at_ms: int) -> Count:
@@ -39,9 +41,13 @@ def last_step(last: Mapping[str, Count], counter: str) -> Count:
     return step
 
 
-def day_is_used_up(clause: str) -> DeniedError:
-    """Give what a caller is told whom a clause's bulk limit of the day refuses."""
-    return DeniedError(f"the daily limit of clause `{clause}` is reached", clause=clause, could_ask=TOMORROW)
+def limit_is_used_up(group: ClauseGroup, request: Request) -> DeniedError:
+    """Give what a caller is told whom a group's limit refuses."""
+    if group.forbidden == GRANT_LIMIT:
+        words = f"grant {request.caller.grant} is used up: fewer than {request.records} of its records are left"
+        return DeniedError(words, could_ask=ANOTHER_GRANT)
+    words = f"the daily limit of clause `{group.clause}` is reached"
+    return DeniedError(words, clause=group.clause, could_ask=TOMORROW)
 
 
 def bulk_counter(clause: str) -> str:
@@ -56,15 +62,21 @@ def downgrade_counter(clause: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClauseGroup:
-    """The classes of a ruling that one clause permits: what their entry says, and the step that it counts.
+    """The classes of a ruling that one clause permits: what their entry says, and the steps that it counts.
 
-    `forbidden` when the clause's daily limit does not let the request through; nothing is counted then.
+    `step` is the clause's, `granted` that of the grant that they rest on. `forbidden` says, as a code, which limit does
+    not let the request through (`BULK_LIMIT`, `GRANT_LIMIT`); nothing is counted then.
     """
 
     clause: str
     decided: dict[str, str]
-    step: Count | None
-    forbidden: bool
+    step: Count | None = None
+    granted: Count | None = None
+    forbidden: str = ""
+
+    def counts(self) -> list[CountWrite]:
+        """Give the steps as rows."""
+        return [CountWrite(0, step) for step in (self.step, self.granted) if step]
 
 
 def group_by_clause(ruling: Ruling, request: Request, *, last: dict[str, Count], at_ms: int) -> list[ClauseGroup]:
@@ -82,21 +94,40 @@ def group_by_clause(ruling: Ruling, request: Request, *, last: dict[str, Count],
         permitted.setdefault(decision.clause, {})[data_class] = decision.clause
     groups: list[ClauseGroup] = []
     for clause, decided in permitted.items() or [("", {})]:
-        step, forbidden = _count(ruling, request, clause, last, at_ms)
-        groups.append(ClauseGroup(clause, {**decided, **refused}, step, forbidden))
+        groups.append(_count(ruling, request, ClauseGroup(clause, {**decided, **refused}), last, at_ms))
         refused = {}
     return groups
 
 
-def _count(
-    ruling: Ruling, request: Request, clause: str, last: dict[str, Count], at_ms: int
-) -> tuple[Count | None, bool]:
-    decision = next((d for d in ruling.permitted.values() if d.clause == clause), None)
-    if decision is None or request.shape != "bulk" or not decision.records_per_day_max:
-        return None, False
-    before = last_step(last, bulk_counter(clause))
-    step = next_step(before, amount=request.records, at_ms=at_ms)
-    if step.total > decision.records_per_day_max:
-        return None, True
-    last[step.counter] = step
-    return step, False
+def _count(ruling: Ruling, request: Request, group: ClauseGroup, last: dict[str, Count], at_ms: int) -> ClauseGroup:
+    decision = next((d for d in ruling.permitted.values() if d.clause == group.clause), None)
+    step = None
+    if decision is not None and request.shape == "bulk" and decision.records_per_day_max:
+        step = next_step(last_step(last, bulk_counter(group.clause)), amount=request.records, at_ms=at_ms)
+        if step.total > decision.records_per_day_max:
+            return replace(group, forbidden=BULK_LIMIT)
+    granted = grant_step(ruling, request, group.decided, last=last)
+    if granted is not None and granted.amount == 0:
+        return replace(group, forbidden=GRANT_LIMIT)
+    for taken in (step, granted):
+        if taken is not None:
+            last[taken.counter] = taken
+    return replace(group, step=step, granted=granted)
+
+
+def grant_step(
+    ruling: Ruling, request: Request, decided: Mapping[str, str], *, last: Mapping[str, Count]
+) -> Count | None:
+    """Give the step of the grant's counter that an entry takes; None when nothing of it rests on a grant.
+
+    It adds the records that are asked for, or 0 when fewer are left: then the grant permits nothing of this entry.
+
+    Raises:
+        ItemConflictError: as for `last_step`.
+    """
+    given = ruling.grant
+    if given is None or not rests_on_grant(ruling, decided):
+        return None
+    before = last_step(last, grant_counter(given.number))
+    amount = request.records if before.total + request.records <= given.grant.records_max else 0
+    return Count(counter=before.counter, ordinal=before.ordinal + 1, amount=amount, total=before.total + amount, day=0)

@@ -10,7 +10,6 @@ from typing import Final
 from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
 from ringfence.core.charter import Dataset
-from ringfence.core.engines import what_could_be_asked
 from ringfence.core.errors import (
     DeniedError,
     InvalidInputError,
@@ -19,9 +18,10 @@ from ringfence.core.errors import (
     UnavailableError,
 )
 from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.refusal_words import could_be_asked, why_refused
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.core.view import NONE, OTHER, View
+from ringfence.core.view import OTHER
 from ringfence.services.custody.limits import LimitRefusal
 from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.request import Caller, Request
@@ -167,6 +167,7 @@ class Gate:
         decided: dict[str, str],
         about: e.About,
         counted: e.Count | None = None,
+        granted: e.Count | None = None,
     ) -> tuple[bytes, bytes]:
         """Give an access entry as a leaf, and its opening."""
         opening = e.render_opening(self._salts.take(), about)
@@ -185,6 +186,7 @@ class Gate:
                 country_from=caller.country_from,
                 counted=counted,
                 grant=caller.grant,
+                granted=granted,
                 build=caller.build,
             )
         )
@@ -210,7 +212,7 @@ class Gate:
     ) -> DeniedError:
         """Do as `refuse` does, for a ruling on other classes than all of the dataset's."""
         receipt = await self.record_refusal(request, dataset.name, about, rule=rule)
-        return self._denied(request, dataset, rule(self.keeper.state, self.clock_ms()), receipt)
+        return self.denied(request, dataset, rule(self.keeper.state, self.clock_ms()), receipt=receipt)
 
     async def record_refusal(
         self, request: Request, dataset: str, about: e.About, *, rule: Callable[[State, int], Ruling]
@@ -229,18 +231,22 @@ class Gate:
         committed = await self.singles.submit(prepare)
         return committed.receipt_text
 
-    def _denied(self, request: Request, dataset: Dataset, ruling: Ruling, receipt: str) -> DeniedError:
-        state, caller = self.keeper.state, request.caller
-        clause = next((text[1:] for text in ruling.decided.values() if text.startswith("!")), "")
+    def denied(self, request: Request, dataset: Dataset, ruling: Ruling, *, receipt: str = "") -> DeniedError:
+        """Give the error that says why a ruling refuses a request, and what could be asked instead."""
+        state, caller, at_ms = self.keeper.state, request.caller, self.clock_ms()
+        asked = request.asked(dataset.name)
+        reason = why_refused(state, asked, ruling.decided, at_ms=at_ms)
+        could_ask = could_be_asked(state, asked, classes_of(dataset), ruling.decided, at_ms=at_ms)
         party = self.party(caller)
         words = f"{party} may not {request.verb} {dataset.name} from {caller.country} for the purpose {request.purpose}"
-        reason = f"the limit of clause `{clause}` forbids it" if clause else "no clause of the charter permits it"
-        # A person is told of every duty, the person's own too: which one the refused request rested on is not known.
-        duty = OTHER if state.standing is not None and caller.principal in state.standing.members else NONE
-        asked = (party, caller.country, request.purpose, request.verb, dataset.name)
-        views = (View(*asked, data_class, request.shape, duty) for data_class in classes_of(dataset))
-        could_ask = what_could_be_asked(state.rules, *views)
-        return DeniedError(f"{words}: {reason}", clause=clause, could_ask=could_ask, receipt=receipt)
+        return DeniedError(f"{words}: {reason.words}", clause=reason.clause, could_ask=could_ask, receipt=receipt)
+
+    def denied_late(self, request: Request, dataset: Dataset, ruling: Ruling, *, receipt: str = "") -> DeniedError:
+        """Do as `denied` does for a request that was permitted when it came, and is not any more in its batch."""
+        reason = why_refused(self.keeper.state, request.asked(dataset.name), ruling.decided, at_ms=self.clock_ms())
+        if reason.governed:
+            return self.denied(request, dataset, ruling, receipt=receipt)
+        return DeniedError(RULES_CHANGED, receipt=receipt)
 
     def limit_refusal(self, caller: Caller) -> LimitRefusal:
         """Give what refuses a request once it stands in its batch."""

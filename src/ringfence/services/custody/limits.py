@@ -1,7 +1,8 @@
-"""What is refused only once it stands in its batch: a limit of the day is used up, or a field is withheld.
+"""What is refused only once it stands in its batch: a limit is used up, a field is withheld, a grant is for others.
 
 Rules of this file:
-1. Nothing was given and no counter moves; the entry says who was refused and why, and nothing of what was asked for.
+1. Nothing was given. The entry says who was refused and why, and nothing of what was asked for; but where the request
+   is of one record or user, and its grant refuses it, it is the access itself that is recorded.
 2. Such a refusal is recorded singly up to the caller's rate and counted above it, as any other: a caller whose limit
    is used up and who goes on asking fills no ledger.
 """
@@ -17,6 +18,8 @@ from ringfence.services.jobs import Prepared
 from ringfence.services.refusals import RefusalMeter
 
 TOMORROW: Final = ("the same tomorrow: a limit of the day begins anew at midnight UTC",)
+
+ANOTHER_GRANT: Final = ("the same under another grant, which a proposal asks for",)
 
 
 @dataclass(slots=True)
@@ -34,13 +37,14 @@ class LimitRefusal:
     error: DeniedError | None = None
     _admitted: bool | None = None
 
-    def prepare(self, error: DeniedError, *, reason: str, at_ms: int) -> Prepared:
+    def prepare(self, error: DeniedError, *, reason: str, at_ms: int, entry: Prepared | None = None) -> Prepared:
         """Give the refusal's entry.
 
         Args:
             error: what the caller is to be told.
             reason: a code, such as `bulk-limit`.
             at_ms: the batch's time.
+            entry: what records it; one of `Refusals` where it is None.
 
         Raises:
             DeniedError: `error`, when the caller's refusals are above their rate and this one is only counted.
@@ -52,6 +56,8 @@ class LimitRefusal:
                 self.meter.count(self.principal, reason)
         if not self._admitted:
             raise error
+        if entry is not None:
+            return entry
         leaf = e.Refusals(principal=self.principal, reason=reason, requests=1, since_ms=at_ms)
         return Prepared(entries=[e.render_entry(leaf)], openings=[None])
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core import entry as e
+from ringfence.core.charter import Dataset
 from ringfence.core.envelope import PartName
 from ringfence.core.errors import DeniedError, LimitExceededError, RingfenceError
 from ringfence.core.ports import ListRead
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.core.view import Decision
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
 from ringfence.services.custody.opening import ReadRecord, open_record
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
@@ -24,15 +26,28 @@ PAGE_RECORDS_MAX: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a user's records. `following` is the cursor of the next page, b"" at the end."""
+    """Some of a user's records. `following` is the cursor of the next page, b"" at the end.
+
+    `classes` are those that were given, whether or not a record has them.
+    """
 
     records: list[ReadRecord]
     following: bytes
     receipt: str
+    classes: frozenset[str]
 
 
 async def list_records(
-    gate: Gate, caller: Caller, *, purpose: str, verb: str, user: str, dataset: str, after: bytes, records_max: int
+    gate: Gate,
+    caller: Caller,
+    *,
+    purpose: str,
+    verb: str,
+    user: str,
+    dataset: str,
+    after: bytes,
+    records_max: int,
+    needed: Collection[str] = (),
 ) -> Page:
     """Give a page of one user's records in one dataset.
 
@@ -41,10 +56,12 @@ async def list_records(
     Args:
         verb: `read` or `export`.
         after: the cursor of the page before, 16 bytes; b"" for the first page.
-        records_max: 1 to `PAGE_RECORDS_MAX`.
+        records_max: 1 to `PAGE_RECORDS_MAX`. Under a grant so many are counted, however many there are.
+        needed: classes without which nothing is to be given: those that the pages before gave.
 
     Raises:
         InvalidInputError, DeniedError, IntegrityError, UnavailableError: as for `read_record`.
+        ConflictError: too many requests count under the same grant at once.
         LimitExceededError: a page of another size was asked for.
     """
     gate.check_name(user, "user")
@@ -59,38 +76,71 @@ async def list_records(
     request = Request(caller, purpose, verb, "single", records_max)
     if not gate.rule(gate.keeper.state, request, kind, at_ms=gate.clock_ms()).permitted:
         raise await gate.refuse(request, kind, e.About(unknown=[gate.subjects.index(user)]))
-    subject = await gate.subjects.find(user)
-    ruling: list[Ruling] = []
-
-    def prepare(state: State, at_ms: int) -> Prepared:
-        nonlocal subject
-        if subject and gate.is_erased(subject.subject_ref):
-            subject = None  # erased while this waited: the user is as unknown as any other
-        about = e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(user)])
-        ruling[:] = [gate.rule(state, request, kind, at_ms=at_ms)]
-        decided = dict(ruling[0].decided)
-        leaf, opening = gate.access_entry(request, dataset=dataset, decided=decided, about=about)
-        classes = ruling[0].permitted if subject else ()
-        reference = subject.subject_ref if subject else b""
-        lists = [ListRead(dataset, reference, data_class, after, records_max) for data_class in classes]
-        return Prepared(entries=[leaf], openings=[opening], lists=lists)
-
-    committed = await gate.bulk.submit(prepare)
-    receipt = committed.receipt_text
-    if not ruling[0].permitted:
-        raise DeniedError(RULES_CHANGED, receipt=receipt)
-    if subject is None:
-        return Page([], b"", receipt)
+    listing = _Listing(gate, request, kind, user, await gate.subjects.find(user), after)
+    committed = await submit_held(gate, gate.bulk, caller, listing.prepare)
+    listing.raise_if_refused(committed)
     try:
-        gate.check_time(committed)
-        gate.check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
-        if any(rows and rows[0].name.data_class not in subject.keys for rows in committed.lists):
-            subject = await gate.subjects.find(user, fresh=True) or subject
-        records, following = _open_page(gate, subject, committed, ruling[0].permitted, records_max)
+        return await listing.open(committed, frozenset(needed))
     except RingfenceError as error:
         await gate.record_failure(committed, error, gate.bulk)
         raise
-    return Page(records, following, receipt)
+
+
+class _Listing:
+    """One page on its way: `prepare` is for the lane, the rest for after the commit."""
+
+    def __init__(
+        self, gate: Gate, request: Request, dataset: Dataset, user: str, subject: KnownSubject | None, after: bytes
+    ) -> None:
+        self._gate = gate
+        self._request = request
+        self._dataset = dataset
+        self._user = user
+        self._subject = subject
+        self._after = after
+        self._ruling = Ruling({}, {})
+        self._limit = gate.limit_refusal(request.caller)
+
+    def prepare(self, state: State, at_ms: int) -> Prepared:
+        """Decide on this state; give the entry and the lists to read."""
+        gate, lane, dataset = self._gate, self._gate.bulk, self._dataset.name
+        if self._subject and gate.is_erased(self._subject.subject_ref):
+            self._subject = None  # erased while this waited: the user is as unknown as any other
+        subject = self._subject
+        about = (
+            e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(self._user)])
+        )
+        ruling = gate.rule(state, self._request, self._dataset, at_ms=at_ms)
+        held = hold_to_grant(ruling, self._request, about, last=lane.counters.last_steps())
+        self._ruling = held.ruling
+        prepared = prepare_held(gate, lane, self._limit, self._request, self._dataset, held, about)
+        if subject is not None:
+            prepared.lists = [
+                ListRead(dataset, subject.subject_ref, data_class, self._after, self._request.records)
+                for data_class in held.ruling.permitted
+            ]
+        return prepared
+
+    def raise_if_refused(self, committed: Committed) -> None:
+        """Raise when nothing was permitted in the batch: then the entry says so."""
+        self._limit.raise_with(committed.receipt_text)
+        if not self._ruling.permitted:
+            raise self._gate.denied_late(self._request, self._dataset, self._ruling, receipt=committed.receipt_text)
+
+    async def open(self, committed: Committed, needed: frozenset[str]) -> Page:
+        """Open the page."""
+        gate, subject, permitted = self._gate, self._subject, self._ruling.permitted
+        gate.check_time(committed)
+        if missing := needed - permitted.keys():
+            words = f"{self._dataset.name} is not given on: the class {min(missing)} may not be read any more"
+            raise DeniedError(words, receipt=committed.receipt_text)
+        if subject is None:
+            return Page([], b"", committed.receipt_text, frozenset(permitted))
+        gate.check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
+        if any(rows and rows[0].name.data_class not in subject.keys for rows in committed.lists):
+            subject = await gate.subjects.find(self._user, fresh=True) or subject
+        records, following = _open_page(gate, subject, committed, permitted, self._request.records)
+        return Page(records, following, committed.receipt_text, frozenset(permitted))
 
 
 def _open_page(

@@ -20,6 +20,8 @@ from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
+from ringfence.services.custody.limits import LimitRefusal
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
@@ -49,8 +51,8 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
         raise await gate.refuse(request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
     subject = gate.subjects.cached(name.user) or await gate.subjects.find(name.user)
     reading = Reading(gate, request, dataset, name, subject)
-    # 3. Join the batch, and 4. transact: the future resolves when the commit is durable.
-    committed = await gate.singles.submit(reading.prepare)
+    # 3. Join the batch, and 4. transact: what is awaited resolves when the commit is durable.
+    committed = await submit_held(gate, gate.singles, caller, reading.prepare)
     # 5. Open, and 6. answer.
     return await reading.answer(committed)
 
@@ -58,14 +60,15 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
 def begin_reading(gate: Gate, caller: Caller, *, purpose: str, name: RecordName) -> Reading | None:
     """Give a read of which nothing but its commit has to be waited for; None where `read_record` has to do it.
 
-    Nothing is recorded yet: that is so for a read that the charter permits, of a user who is in the cache.
+    Nothing is recorded yet: that is so for a read that the charter permits, of a user who is in the cache, and under no
+    grant: a grant counts, and may have to count again.
 
     Raises:
         InvalidInputError: as for `read_record`.
     """
     request, dataset = _ask(gate, caller, purpose=purpose, name=name)
     subject = gate.subjects.cached(name.user)
-    if subject is None or not _may(gate, request, dataset):  # 2. Decide.
+    if subject is None or caller.grant or not _may(gate, request, dataset):  # 2. Decide.
         return None
     return Reading(gate, request, dataset, name, subject)
 
@@ -84,7 +87,7 @@ def _may(gate: Gate, request: Request, dataset: Dataset) -> bool:
 class Reading:
     """One read on its way through a batch: `prepare` is for the lane, `answer` for after the commit."""
 
-    __slots__ = ("_about", "_dataset", "_gate", "_key", "_name", "_names", "_request", "_ruling", "_subject")
+    __slots__ = ("_about", "_dataset", "_gate", "_key", "_limit", "_name", "_names", "_request", "_ruling", "_subject")
 
     def __init__(
         self, gate: Gate, request: Request, dataset: Dataset, name: RecordName, subject: KnownSubject | None
@@ -96,6 +99,7 @@ class Reading:
         self._subject = subject
         self._names: list[PartName] = []
         self._ruling: Ruling | None = None
+        self._limit: LimitRefusal | None = None
         self._key = gate.record_key(dataset.name, subject.subject_ref, name.record) if subject else b""
         if subject:
             self._about = e.About(subjects=[subject.subject_ref], records=[self._key])
@@ -107,15 +111,32 @@ class Reading:
         if self._subject and self._gate.is_erased(self._subject.subject_ref):
             self._subject = None  # erased while this waited: the user is as unknown as any other
             self._about = e.About(unknown=[self._gate.subjects.index(self._name.user)])
-        ruling = self._ruling = self._gate.rule(state, self._request, self._dataset, at_ms=at_ms)
+        ruling = self._gate.rule(state, self._request, self._dataset, at_ms=at_ms)
+        prepared = self._record(ruling) if ruling.grant is None else self._record_under_grant(ruling)
         name, subject, key = self._dataset.name, self._subject, self._key
-        leaf, opening = self._gate.access_entry(
-            self._request, dataset=name, decided=dict(ruling.decided), about=self._about
-        )
+        permitted = self._ruling.permitted if self._ruling else ()
         self._names = (
-            [PartName(name, subject.subject_ref, key, data_class) for data_class in ruling.permitted] if subject else []
+            [PartName(name, subject.subject_ref, key, data_class) for data_class in permitted] if subject else []
         )
-        return Prepared(entries=[leaf], openings=[opening], reads=self._names)
+        prepared.reads = self._names
+        return prepared
+
+    def _record(self, ruling: Ruling) -> Prepared:
+        self._ruling = ruling
+        if self._limit is not None:
+            self._limit.forget()
+        leaf, opening = self._gate.access_entry(
+            self._request, dataset=self._dataset.name, decided=dict(ruling.decided), about=self._about
+        )
+        return Prepared(entries=[leaf], openings=[opening])
+
+    def _record_under_grant(self, ruling: Ruling) -> Prepared:
+        gate, lane = self._gate, self._gate.singles
+        if self._limit is None:
+            self._limit = gate.limit_refusal(self._request.caller)
+        held = hold_to_grant(ruling, self._request, self._about, last=lane.counters.last_steps())
+        self._ruling = held.ruling
+        return prepare_held(gate, lane, self._limit, self._request, self._dataset, held, self._about)
 
     def answer_at_once(self, committed: Committed) -> ReadAnswer:
         """Open what was read, without waiting for anything. What fails here goes through `answer` again.
@@ -123,9 +144,13 @@ class Reading:
         Raises:
             DeniedError, NotFoundError, IntegrityError, UnavailableError: as for `read_record`; nothing is recorded.
         """
-        gate, subject, ruling = self._gate, self._subject, self._ruling
-        if ruling is None or not ruling.permitted:
-            raise DeniedError(RULES_CHANGED, receipt=committed.receipt_text)
+        gate, subject, ruling, receipt = self._gate, self._subject, self._ruling, committed.receipt_text
+        if self._limit is not None:
+            self._limit.raise_with(receipt)
+        if ruling is None:
+            raise DeniedError(RULES_CHANGED, receipt=receipt)
+        if not ruling.permitted:
+            raise gate.denied_late(self._request, self._dataset, ruling, receipt=receipt)
         record = None
         if subject is not None:
             gate.check_time(committed)
@@ -133,9 +158,9 @@ class Reading:
         if record is None:
             raise NotFoundError(
                 f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
-                f"(receipt {committed.receipt_text})"
+                f"(receipt {receipt})"
             )
-        return ReadAnswer(record, committed.receipt_text)
+        return ReadAnswer(record, receipt)
 
     async def answer(self, committed: Committed) -> ReadAnswer:
         """Open what was read; what cannot be opened goes into the ledger as an outcome of its own.

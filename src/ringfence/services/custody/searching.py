@@ -15,7 +15,8 @@ from ringfence.core.ports import Find, Found
 from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.searchable import normalize
 from ringfence.core.state import State
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
 from ringfence.services.custody.opening import decode_name
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Prepared
@@ -35,9 +36,12 @@ class FindAnswer:
 async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, field: str, value: str) -> FindAnswer:
     """Find the users whose searchable field has this value.
 
+    A grant for named users permits no look-up, which may find anyone; under another `FOUND_MAX` records are counted.
+
     Raises:
         InvalidInputError: the charter does not let this field be searched.
         DeniedError: the charter does not permit this caller to find by it, or withholds it.
+        ConflictError: too many requests count under the same grant at once.
         IntegrityError, UnavailableError: as for reading.
     """
     gate.check_purpose(purpose)
@@ -60,17 +64,19 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
         limit.forget()
         if withheld := _withheld(ruling[0], field, label):
             return limit.prepare(withheld, reason="withheld-field", at_ms=at_ms)
-        leaf, opening = gate.access_entry(request, dataset=dataset, decided=dict(ruling[0].decided), about=about)
-        finds = [Find(label, token, FOUND_MAX)] if ruling[0].permitted else []
-        return Prepared(entries=[leaf], openings=[opening], finds=finds)
+        held = hold_to_grant(ruling[0], request, about, last=gate.singles.counters.last_steps())
+        ruling[:] = [held.ruling]
+        prepared = prepare_held(gate, gate.singles, limit, request, kind, held, about)
+        prepared.finds = [Find(label, token, FOUND_MAX)] if held.ruling.permitted else []
+        return prepared
 
     if not rule(gate.keeper.state, gate.clock_ms()).permitted:
         raise await gate.refuse_ruling(request, kind, about, rule=rule)
-    committed = await gate.singles.submit(prepare)
+    committed = await submit_held(gate, gate.singles, caller, prepare)
     receipt = committed.receipt_text
-    if not ruling[0].permitted:
-        raise DeniedError(RULES_CHANGED, receipt=receipt)
     limit.raise_with(receipt)
+    if not ruling[0].permitted:
+        raise gate.denied_late(request, kind, ruling[0], receipt=receipt)
     try:
         gate.check_time(committed)
         return FindAnswer([_user(gate, found) for found in committed.found[0]], receipt)

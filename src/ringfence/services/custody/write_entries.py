@@ -23,13 +23,14 @@ from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.services.custody.counting import (
     bulk_counter,
-    day_is_used_up,
     downgrade_counter,
     group_by_clause,
     last_step,
+    limit_is_used_up,
     next_step,
 )
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.granting import GRANT_USER, keep_to_users
 from ringfence.services.custody.limits import TOMORROW
 from ringfence.services.custody.request import Caller, Request
 
@@ -195,7 +196,7 @@ def _decide_group(
 ) -> None:
     ruling = rule_group(state, at_ms, group=group, asking=asking)
     if len(ruling.permitted) != len(group.classes):
-        decided.deny(DeniedError(RULES_CHANGED), code="rules-changed")
+        decided.deny(gate.denied_late(request_of(group, asking), group.dataset, ruling), code="rules-changed")
         return
     misplaced = _misplaced(group, state.rules.held_in(gate.region))
     if misplaced:
@@ -203,15 +204,23 @@ def _decide_group(
         decided.deny(DeniedError(words), code="region")
         return
     request, about = request_of(group, asking), group.about()
-    for part in group_by_clause(ruling, request, last=last, at_ms=at_ms):
+    kept = keep_to_users(ruling, about)
+    if len(kept.permitted) != len(group.classes):
+        decided.deny(gate.denied(request, group.dataset, kept), code=GRANT_USER)
+        return
+    for part in group_by_clause(kept, request, last=last, at_ms=at_ms):
         if part.forbidden:
-            decided.deny(day_is_used_up(part.clause), code="bulk-limit")
+            decided.deny(limit_is_used_up(part, request), code=part.forbidden)
             return
-        if part.step:
-            decided.counts.append(CountWrite(0, part.step))
+        decided.counts += part.counts()
         decided.add(
             *gate.access_entry(
-                request, dataset=group.dataset.name, decided=part.decided, about=about, counted=part.step
+                request,
+                dataset=group.dataset.name,
+                decided=part.decided,
+                about=about,
+                counted=part.step,
+                granted=part.granted,
             )
         )
     for clause, moved in _downgrades(ruling, group).items():

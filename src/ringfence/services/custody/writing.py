@@ -36,6 +36,7 @@ from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.granting import load_grant
 from ringfence.services.custody.opening import RecordName, render_plaintext
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.wards import Ward, find_wards
@@ -209,6 +210,7 @@ class _Writing:
         counters = counters_of(gate.keeper.state, self._groups.all(), self._asking, at_ms=gate.clock_ms())
         for counter in counters:
             await self._lane.counters.load(counter)
+        await load_grant(gate, self._lane, self._asking.caller)
         committed = await self._lane.submit(self._prepare)
         self._limit.raise_with(committed.receipt_text)
         return WriteAnswer(self._versions, committed.receipt_text)
