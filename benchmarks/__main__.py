@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify")
+BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify", "governance")
 
 
 def main() -> int:

@@ -139,6 +139,30 @@ def test_engineer_asks_two_officers_sign_and_the_grant_is_given_and_revoked(desk
     assert [given["ended"] for given in eve.do("grants")["grants"]] == [True]
 
 
+def test_engineer_reads_under_her_grant_as_much_as_it_is_for_until_it_is_revoked(desks: dict[str, Desk]) -> None:
+    eve, ada, ben = desks["eve"], desks["ada"], desks["ben"]
+    app = Desk("app", eve.folder, eve.server)
+    app.do("put", "profile", "ann", "--fields", '{"userName": "ann"}', "--purpose", "serve_user")
+    grants = []
+    for name in ("used", "revoked"):
+        proposal = eve.ask(GRANT.replace("support_user", "find_fault").replace("max: 5", "max: 2"), name=name)
+        ada.agree(proposal)
+        grants.append(str(ben.agree(proposal)["number"]))
+    used, revoked = grants
+    get = ("get", "profile", "ann", "--purpose", "find_fault")
+
+    refused = eve.run(*get)
+    assert refused.returncode == 1
+    assert "under a grant of the kind access or break-glass, which a proposal asks for" in refused.stderr
+    for _ in range(2):
+        assert eve.do(*get, "--grant", used)["fields"] == {"userName": "ann"}
+    assert f"grant {used} is used up" in eve.run(*get, "--grant", used).stderr
+    assert eve.do(*get, "--grant", revoked)["record"] == "self"
+    ada.order(f"do: revoke-grant\ngrant: {revoked}\n", name="end")
+    assert f"grant {revoked} was ended by rule" in eve.run(*get, "--grant", revoked).stderr
+    assert eve.run(*get, "--grant", "none").returncode == 2
+
+
 def test_engineer_does_not_approve_her_own_request(desks: dict[str, Desk]) -> None:
     eve = desks["eve"]
     proposal = eve.ask(GRANT, name="own")
