@@ -213,6 +213,22 @@ def test_bulk_under_a_grant_is_counted_by_clause_and_grant(tmp_path: Path, missi
             require_refuted(judge(ledger, tmp_path / name), "gave is not counted", leaf=place + 1)
 
 
+@pytest.mark.parametrize("skipping", ["bulk/helping", "grant/1"])
+def test_step_that_is_skipped_in_bulk_is_refuted_whichever_counter_skips_it(tmp_path: Path, skipping: str) -> None:
+    for name in ("honest", "forged"):
+        ledger = governed(a_grant(bulk=True))
+        for number in (1, 2):
+            counted = ledger.step("bulk/helping", 2)
+            place = ledger.batch(GATEWAY, ledger.read(ALICE, BOB, records=2, shape="bulk", counted=counted))
+            if name == "forged" and number == 1:
+                ledger.ordinals[f"{skipping} ordinal"] += 1
+        if name == "honest":
+            require_verified(judge(ledger, tmp_path / name))
+        else:
+            what = f"counter {skipping} has a gap"
+            require_refuted(judge(ledger, tmp_path / name), what, leaf=place + 1)
+
+
 # -- about whom --------------------------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,8 @@ Result = TypeVar("Result")
 WIDER = (
     CHARTER.replace("verbs: [read, find]", "verbs: [read, find, export, write]")
     .replace(
-        "  rest: {", "  posts: {words: Posts., records: many, sources: [[Post]], fields: {Text: protected}}\n  rest: {"
+        "  rest: {",
+        "  posts: {words: P., records: many, sources: [[Post]], fields: {Text: protected, Title: public}}\n  rest: {",
     )
     .replace("Email: protected", "Email: {class: protected, distinct: many}")
     .replace("purposes: {", "searchable: [{dataset: person, field: Email}]\npurposes: {")
@@ -83,7 +84,10 @@ class GovernedWorld:
     async def store_user(self, user: str) -> bytes:
         """Let the app store a user with some posts; give the user's reference."""
         items = [WriteItem(user, "person", "self", {**PERSON, "userName": user})]
-        items += [WriteItem(user, "posts", f"post-{number}", {"Text": f"{user} {number}"}) for number in range(POSTS)]
+        items += [
+            WriteItem(user, "posts", f"post-{number}", {"Text": f"{user} {number}", "Title": "a"})
+            for number in range(POSTS)
+        ]
         await write_records(self.gate, self.caller("service"), purpose="serve", items=items)
         subject = await self.gate.subjects.find(user)
         assert subject is not None
