@@ -35,6 +35,16 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def write_private_key(table: Path, name: str) -> None:
+    """Put a founder's private key on the table, as its owner has it."""
+    (table / name).write_bytes(
+        key_of(name).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+    )
+    (table / name).chmod(0o600)
+
+
 def signatures(table: Path, *, without: str = "", forged: str = "") -> list[str]:
     document = (table / "deployment" / "ceremony" / "founding.json").read_bytes()
     for name in FOUNDERS:
@@ -53,6 +63,32 @@ def test_ledger_begins_when_every_founder_has_signed(table: Path) -> None:
 
     assert founded.returncode == 0, founded.stderr
     assert json.loads((table / "deployment" / "trust.json").read_text())["origin"]
+
+
+def test_founder_signs_with_the_program_after_reading_the_document(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+    given = signatures(table)
+    (table / "ada.sig").unlink()
+    write_private_key(table, "ada")
+    hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
+    document = "deployment/ceremony/founding.json"
+
+    signed = ringfence("sign", document, "--as", "found", "--key", "ada", "--out", "ada.sig", "--yes", cwd=table)
+
+    assert signed.returncode == 0, signed.stderr
+    assert '  1: "ada" ("hr-ada"), employed by trust' in signed.stdout
+    assert ringfence("found", "-d", "deployment", *given, cwd=table).returncode == 0
+
+
+def test_plan_with_a_founder_who_cannot_be_is_refused_before_anything_is_made(table: Path) -> None:
+    plan = table / "plan.yaml"
+    plan.write_text(plan.read_text("utf-8").replace("party: board", "party: the board"), "utf-8")
+
+    refused = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    assert refused.returncode == 1
+    assert "founder 9 cannot be told so: the party is no name of a charter" in refused.stderr
+    assert not (table / "deployment").exists()
 
 
 def test_ledger_does_not_begin_while_a_signature_is_missing(table: Path) -> None:
@@ -142,12 +178,7 @@ def test_no_key_of_the_custodian_is_readable_in_a_sealed_deployment(table: Path)
 def test_share_is_opened_by_its_holder_and_by_nobody_else(table: Path) -> None:
     ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
     for name in ("fay", "ada"):
-        (table / name).write_bytes(
-            key_of(name).private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-            )
-        )
-        (table / name).chmod(0o600)
+        write_private_key(table, name)
 
     opened = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "fay", cwd=table)
     refused = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "ada", cwd=table)

@@ -1,4 +1,4 @@
-"""`ringfence key` and `ringfence sign`, as transcripts, and what a transcript cannot show."""
+"""`ringfence key` and `ringfence sign`, as sessions at a terminal, and what those cannot show."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from ringfence.core import changes as c
 from ringfence.core.governance.statement import APPROVE, render_statement
 from ringfence.core.signatures import add_armour
+from tests.core.foundings import BYTES as FOUNDING_BYTES
 from tests.core.ssh_keys import HARDWARE_ALGORITHM, hardware_key, key_line, sign_in_hardware
 from tests.core.statements import AT_MS, HOUR_MS, make_statement
 from tests.journeys.programs import run_inside
-from tests.journeys.transcript import TRANSCRIPTS, replay
+from tests.journeys.sessions import SESSIONS, replay
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -36,6 +37,7 @@ def desk(tmp_path: Path) -> Path:
     }
     for name, statement in statements.items():
         (tmp_path / name).write_bytes(render_statement(statement))
+    (tmp_path / "founding.json").write_bytes(FOUNDING_BYTES)
     (tmp_path / "padded.json").write_bytes(render_statement(make_statement(**today)) + b"\n")
     (tmp_path / "passphrase").write_text(f"{PASSPHRASE}\n")
     (tmp_path / "wrong").write_text("incorrect horse")
@@ -43,16 +45,16 @@ def desk(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in TRANSCRIPTS.iterdir()))
-def test_transcript_comes_out_the_same(desk: Path, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(path.name for path in SESSIONS.iterdir()))
+def test_session_comes_out_the_same(desk: Path, name: str) -> None:
     replay(name, desk)
 
 
 @pytest.mark.parametrize("wrong", ["$ echo a\nb", "$ echo a", "$ echo a\na\na", "$ echo a\n? 1\na", "$ false"])
-def test_transcript_that_does_not_come_out_the_same_fails(
+def test_session_that_does_not_come_out_the_same_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    monkeypatch.setattr("tests.journeys.transcript.TRANSCRIPTS", tmp_path)
+    monkeypatch.setattr("tests.journeys.sessions.SESSIONS", tmp_path)
     for name, text in (("right.txt", "$ echo a b c\na ... c\n$ false\n? 1"), ("wrong.txt", wrong)):
         (tmp_path / name).write_text(text)
     replay("right.txt", tmp_path)

@@ -38,6 +38,7 @@ from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governance.founding import (
     Founding,
     SignedFounding,
+    check_founding,
     genesis_of,
     parse_founding,
     render_founding,
@@ -151,6 +152,7 @@ def _shared(founding: Founding) -> Shared | None:
 
 def _check(founding: Founding, charter_text: bytes) -> None:
     """Try whether these people may found a ledger on this charter, before anything is made or signed."""
+    check_founding(founding, place="the plan")
     genesis = genesis_of(founding, commitment=bytes(32))
     state = fold(EMPTY, genesis, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, place="the plan"))
     charter = parse_charter(charter_text, file=CHARTER)

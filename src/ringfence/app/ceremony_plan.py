@@ -29,12 +29,17 @@ from ruamel.yaml.error import YAMLError
 
 from ringfence.core.entry import Identity
 from ringfence.core.errors import ConfigurationError, InvalidInputError
-from ringfence.core.governance.founding import FOUNDERS_MAX, FOUNDERS_MIN, FoundingPerson, FoundingService
+from ringfence.core.governance.founding import (
+    FOUNDERS_MAX,
+    FOUNDERS_MIN,
+    SERVICES_MAX,
+    FoundingPerson,
+    FoundingService,
+)
 from ringfence.core.register import PersonFacts
 from ringfence.core.signatures import parse_public_key
 
 SIZE_BYTES_MAX: Final = 256 * 1024
-SERVICES_MAX: Final = 32
 
 
 class _Part(BaseModel):

@@ -30,6 +30,8 @@ from ringfence.cli.person_key import (
     unlock_private_key,
 )
 from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.governance.founding import FOUND, FOUNDING_SIZE_BYTES_MAX, parse_founding
+from ringfence.core.governance.founding_words import describe_founding
 from ringfence.core.governance.statement import (
     APPROVE,
     DECLINE,
@@ -52,25 +54,29 @@ from ringfence.core.signatures import (
     verify_signature,
 )
 
-_NAMESPACES: Final = {"propose": PROPOSE, "approve": APPROVE, "decline": DECLINE, "order": ORDER}
+_NAMESPACES: Final = {"propose": PROPOSE, "approve": APPROVE, "decline": DECLINE, "order": ORDER, "found": FOUND}
 _MEANINGS: Final = {
     "propose": "you ask for this; it takes effect when those whom the charter names have agreed",
     "approve": "you agree to this, and it may take effect",
     "decline": "you refuse to agree to this",
     "order": "you order this, and it takes effect at once",
+    "found": "you found this ledger, together with everyone else who is named",
 }
 _FILE = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What is to be signed: where it is, its bytes, what a signature says, the sentences, and its time of expiry."""
+    """What is to be signed: where it is, its bytes, what a signature says, and the sentences.
+
+    `expires_ms` is None for what does not expire.
+    """
 
     file: Path
     data: bytes
     meaning: str
     words: Sequence[str]
-    expires_ms: int
+    expires_ms: int | None
 
     @property
     def namespace(self) -> str:
@@ -105,6 +111,8 @@ def sign(
 ) -> None:
     """Show what STATEMENT says, in words that follow from its bytes, and sign those bytes after asking you.
 
+    To found a ledger, STATEMENT is the founding document of its key ceremony.
+
     With the public half of a key that is in an agent or in hardware it says how to sign with ssh-keygen, and with
     --check it tells whether that was done.
     """
@@ -122,7 +130,7 @@ def sign(
     if not is_private(key_data):
         parse_public_file(key_data, key_file)
         raise _sign_elsewhere(request, key_file)
-    if time.time() * 1000 >= request.expires_ms:
+    if request.expires_ms is not None and time.time() * 1000 >= request.expires_ms:
         raise InvalidInputError(
             f"{show_path(file)} expired at {show_time(request.expires_ms)}", hint="ask for a new statement"
         )
@@ -166,9 +174,13 @@ def _sign_elsewhere(request: _Request, key_file: Path) -> InvalidInputError:
 
 
 def _read_request(file: Path, meaning: str) -> _Request:
+    place = show_path(file)
+    if meaning == "found":
+        data = _read(file, size_bytes_max=FOUNDING_SIZE_BYTES_MAX)
+        return _Request(file, data, meaning, describe_founding(parse_founding(data, place=place)), None)
     data = _read(file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)
-    statement = parse_statement(data, place=show_path(file))
-    check_namespace(statement, _NAMESPACES[meaning], place=show_path(file))
+    statement = parse_statement(data, place=place)
+    check_namespace(statement, _NAMESPACES[meaning], place=place)
     return _Request(file, data, meaning, describe_statement(statement), statement.expires_ms)
 
 

@@ -61,8 +61,13 @@ def _one_of(known: tuple[str, ...]) -> Check:
     return lambda value: "" if value in known else f"one of {', '.join(known)}"
 
 
+def is_name(value: str) -> bool:
+    """Tell whether this can be a name of a charter's vocabulary."""
+    return _NAME.fullmatch(value) is not None
+
+
 def _name(value: str) -> str:
-    return "" if _NAME.fullmatch(value) else "a name of the charter: a-z, 0-9, - and _, 1 to 63 characters"
+    return "" if is_name(value) else "a name of the charter: a-z, 0-9, - and _, 1 to 63 characters"
 
 
 def _field(value: str) -> str:

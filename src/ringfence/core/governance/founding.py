@@ -18,17 +18,23 @@ from immutables import Map
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter
-from ringfence.core.errors import ProofInvalidError
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.governance.change_shape import NUMBER_MAX, TIME_MS_MAX, TITLE_CHARACTERS_MAX, is_name
 from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.statement import NONCE_SIZE_BYTES
+from ringfence.core.governance.wording import quote
 from ringfence.core.governed_entry import Founder
-from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.signatures import verify_signature
+from ringfence.core.register import PersonFacts, Register, find_fault, record
+from ringfence.core.signatures import read_key, verify_signature
+from ringfence.core.signed_note import VKEY_SIZE_CHARACTERS_MAX
 from ringfence.core.standing import Appointment, Build, Member, SigningKey, Standing
 
 FOUND: Final = "found@ringfence"
 FOUNDERS_MIN: Final = 3
 FOUNDERS_MAX: Final = 32
 THRESHOLD_MIN: Final = 2
+SERVICES_MAX: Final = 32
+FOUNDING_SIZE_BYTES_MAX: Final = 64 * 1024
 BUILD_NAME: Final = "the build that the ledger was founded with"
 
 
@@ -91,15 +97,85 @@ def parse_founding(data: bytes, *, place: str = "") -> Founding:
     """Read a founding document; the inverse of `render_founding`.
 
     Raises:
-        ProofInvalidError: it is not one, or is not spelled canonically.
+        ProofInvalidError: it is too long, is none, is not spelled canonically, or has a field that none can have.
     """
+    if len(data) > FOUNDING_SIZE_BYTES_MAX:
+        raise ProofInvalidError(
+            "the founding document is too long", place=place, expected=f"<= {FOUNDING_SIZE_BYTES_MAX} bytes"
+        )
     try:
         founding = _decoder.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ProofInvalidError(f"the founding document cannot be read: {error}", place=place) from None
+        told = quote(str(error))[1:-1]
+        raise ProofInvalidError(f"the founding document cannot be read: {told}", place=place) from None
     if _encoder.encode(founding) != data:
         raise ProofInvalidError("the founding document is not in canonical form", place=place)
+    check_founding(founding, place=place)
     return founding
+
+
+def check_founding(founding: Founding, *, place: str = "") -> None:
+    """Refuse a document with a field that no founding document can have, whatever its charter says.
+
+    Raises:
+        ProofInvalidError: says which field.
+    """
+    digests = (founding.authority, founding.charter, founding.build)
+    checks = (
+        (1 <= len(founding.origin) <= TITLE_CHARACTERS_MAX, "origin"),
+        (founding.mode in (e.DEVELOPMENT, e.PRODUCTION), "mode"),
+        (is_name(founding.engine), "engine"),
+        (all(len(digest) == e.HASH_SIZE_BYTES for digest in digests), "authority, charter or build"),
+        (len(founding.log_key) <= VKEY_SIZE_CHARACTERS_MAX, "log_key"),
+        (0 <= founding.at_ms <= TIME_MS_MAX, "at_ms"),
+        (len(founding.nonce) == NONCE_SIZE_BYTES, "nonce"),
+        (FOUNDERS_MIN <= len(founding.people) <= FOUNDERS_MAX, "number of people"),
+        (len(founding.services) <= SERVICES_MAX, "number of services"),
+        (_are_holders(founding), "holders or threshold"),
+        (all(is_name(service.party) for service in founding.services), "services' parties"),
+        (all(_is_identity(service.identity) for service in founding.services), "services' identities"),
+    )
+    for fits, field in checks:
+        if not fits:
+            raise ProofInvalidError(f"the founding document's {field} cannot be", place=place)
+    for number, person in enumerate(founding.people, start=1):
+        if fault := _find_fault(person, number):
+            raise ProofInvalidError(f"founder {number} cannot be told so: {fault}", place=place)
+
+
+def _are_holders(founding: Founding) -> bool:
+    """Tell whether the keys are shared out among founders, in order and once each, or not shared out at all."""
+    holders, threshold = founding.holders, founding.threshold
+    if not holders:
+        return threshold == 0
+    among = set(range(1, len(founding.people) + 1))
+    return THRESHOLD_MIN <= threshold <= len(holders) and holders == tuple(sorted(among & set(holders)))
+
+
+def _find_fault(person: FoundingPerson, number: int) -> str:
+    """Say what about a founder cannot be; "" when all of it can."""
+    facts, duties = person.facts, person.duties
+    if fault := find_fault(facts):
+        return fault
+    if facts.number != number:
+        return "founders are numbered in order"
+    if not is_name(facts.party) or max(facts.manager, *facts.directed_by, 0) > NUMBER_MAX:
+        return "the party is no name of a charter, or a number is too large"
+    if not (0 <= facts.starts_ms <= TIME_MS_MAX and 0 <= facts.ends_ms <= TIME_MS_MAX):
+        return "a time is in no calendar"
+    if not duties or duties != tuple(sorted(set(duties))) or not all(map(is_name, duties)):
+        return "duties are names of the charter, one or more, in order and once each"
+    if not _is_identity(person.identity):
+        return f"issuer and subject have 1 to {TITLE_CHARACTERS_MAX} characters each"
+    try:
+        read_key(person.key)
+    except InvalidInputError as error:
+        return error.message
+    return ""
+
+
+def _is_identity(identity: e.Identity) -> bool:
+    return all(1 <= len(name) <= TITLE_CHARACTERS_MAX for name in (identity.issuer, identity.subject))
 
 
 def render_founding_opening(salt: bytes, signed: SignedFounding) -> bytes:

@@ -1,4 +1,8 @@
-"""What a founding document says, in plain sentences: what whoever signs its bytes agrees to."""
+"""What a founding document says, in plain sentences: what whoever signs its bytes agrees to. Nothing is left out.
+
+Text that somebody wrote, names of countries and teams included, stands in quotation marks, as for changes: so that no
+fact about one person can look like a sentence about another.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,17 @@ from ringfence.core.governance.wording import quote, show_key, show_time
 
 
 def describe_founding(founding: Founding) -> list[str]:
-    """Give all that a founding document says, from it alone."""
+    """Give all that a founding document says, from it alone: documents that differ have sentences that differ.
+
+    Args:
+        founding: one that `parse_founding` gave.
+    """
     lines = [
         f"Found the ledger {quote(founding.origin)} in {founding.mode} mode, for ever, at {show_time(founding.at_ms)}.",
         f"Its first charter is the file with SHA-256 {founding.charter.hex()}, decided by engine {founding.engine}.",
         f"The custodian's build is {founding.build.hex()}.",
-        f"The key that writes its rules is {founding.authority.hex()}; that of its checkpoints is {founding.log_key}.",
+        f"The key that writes its rules is {founding.authority.hex()}; that of its checkpoints is "
+        f"{quote(founding.log_key)}.",
         f"Its number used once is {founding.nonce.hex()}.",
         f"{len(founding.people)} people found it, and rules change by their quorum from then on:",
     ]
@@ -33,16 +42,17 @@ def describe_founding(founding: Founding) -> list[str]:
 
 def _describe_person(number: int, person: FoundingPerson) -> list[str]:
     facts = person.facts
-    above = [f"managed by {facts.manager}"] if facts.manager else []
-    above += [f"directed by {other}" for other in facts.directed_by]
     known = [
         f"employed by {facts.party}",
-        *([f"paid by {facts.paid_by}"] if facts.paid_by else []),
-        f"living in {facts.residence or 'an unknown country'}",
-        f"working in {facts.works_in or 'an unknown country'}",
-        f"on devices of {facts.devices_of or 'nobody known'}",
+        f"paid by {quote(facts.paid_by)}" if facts.paid_by else "paid by the same",
+        f"living in {quote(facts.residence)}" if facts.residence else "living in an unknown country",
+        f"working in {quote(facts.works_in)}" if facts.works_in else "working in an unknown country",
+        f"on devices of {quote(facts.devices_of)}" if facts.devices_of else "on devices of nobody known",
         f"in the team {quote(facts.team)}" if facts.team else "in no known team",
-        *above,
+        f"managed by {facts.manager}" if facts.manager else "managed by nobody",
+        *(f"directed by {other}" for other in facts.directed_by),
+        *([f"from {show_time(facts.starts_ms)}"] if facts.starts_ms else []),
+        *([f"until {show_time(facts.ends_ms)}"] if facts.ends_ms else []),
     ]
     return [
         f"  {number}: {quote(facts.name)} ({quote(facts.reference)}), {', '.join(known)}.",

@@ -1,16 +1,15 @@
-"""Transcripts: a session at a terminal as text, which is run again and must come out the same.
+"""Sessions at a terminal, kept as text: each is run again, command by command, and must come out the same.
 
-    $ COMMAND          is run in an empty directory; a `ringfence` command in this process
+    $ COMMAND          is run in a directory; a `ringfence` command in this process
     < TEXT             is a line that is typed
     ? CODE             is the exit code that it ends with, when that is not 0
     # TEXT             is for the reader
 
-Every other line is output, standard output first; `...` in it stands for any text within the line.
+Every other line is output, standard output first, as `tests.journeys.transcripts` reads it: `...` is anything.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import subprocess
@@ -20,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.programs import run_inside
+from tests.journeys.transcripts import is_said
 
-TRANSCRIPTS = Path(__file__).parent / "transcripts"
+SESSIONS = Path(__file__).parent / "sessions"
 SECONDS_MAX = 60
 
 
@@ -36,8 +36,8 @@ class Step:
     code: int = 0
 
 
-def parse_transcript(text: str) -> list[Step]:
-    """Give the commands of a transcript."""
+def parse_session(text: str) -> list[Step]:
+    """Give the commands of a session."""
     steps: list[Step] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.startswith("$ "):
@@ -69,12 +69,10 @@ def run_step(step: Step, directory: Path) -> tuple[int, list[str]]:
 
 
 def replay(name: str, directory: Path) -> None:
-    """Run a transcript in a directory; the first command that comes out otherwise fails the test."""
-    for step in parse_transcript((TRANSCRIPTS / name).read_text("utf-8")):
+    """Run a session in a directory; the first command that comes out otherwise fails the test."""
+    for step in parse_session((SESSIONS / name).read_text("utf-8")):
         code, lines = run_step(step, directory)
         shown = f"{name}:{step.number}: $ {step.command}\n" + "\n".join(lines)
         assert code == step.code, f"{shown}\nended with {code}, not {step.code}"
-        for expected, line in zip(step.output, lines, strict=False):
-            pattern = ".*".join(map(re.escape, expected.split("...")))
-            assert re.fullmatch(pattern, line), f"{shown}\nexpected: {expected}\nfound:    {line}"
-        assert len(lines) == len(step.output), f"{shown}\n{len(lines)} lines, not {len(step.output)}"
+        said = "\n".join(step.output)
+        assert is_said(said, "\n".join(lines)), f"{shown}\n-- and not:\n{said}"
