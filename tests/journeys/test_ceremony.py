@@ -181,9 +181,11 @@ def test_share_is_opened_by_its_holder_and_by_nobody_else(table: Path) -> None:
         write_private_key(table, name)
 
     opened = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "fay", cwd=table)
+    as_json = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "fay", "--json", cwd=table)
     refused = ringfence("share", "deployment/keys/custody/shares/6.age", "--key", "ada", cwd=table)
 
     assert opened.stdout.startswith("ringfence-share-1:")
+    assert json.loads(as_json.stdout) == {"share": opened.stdout.strip()}
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "cannot be opened with this key" in refused.stderr
 
