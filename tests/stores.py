@@ -224,5 +224,7 @@ class OwnServer:
 
     def delete(self) -> None:
         """Stop the server, if it runs, and delete its data."""
+        with suppress(subprocess.SubprocessError):
+            self.stop(mode="immediate")
         self._server.cleanup()
         shutil.rmtree(self._directory, ignore_errors=True)

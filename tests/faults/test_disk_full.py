@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from ringfence.app.deployment import Deployment, open_deployment
@@ -142,13 +143,17 @@ def test_server_whose_log_finds_no_room_stops_and_is_served_from_again_when_it_i
     deployment = make_deployment(tmp_path / "deployment", store=database.dsn)
     ballast = small_disk / "ballast"
 
+    def is_stopped() -> bool:
+        # The rest of the segment that the log is in is there already: the server goes on until it needs another.
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            asyncio.run(run_on(database.dsn, "SELECT pg_switch_wal()"))
+        return not database_server.is_running()
+
     def full() -> None:
         fill(small_disk)
-        # The rest of the segment that the log is in is there already, and so the server writes until it needs another.
-        asyncio.run(run_on(database.dsn, "SELECT pg_switch_wal()"))
+        wait_until(is_stopped, database_server.said)
 
     def free() -> None:
-        wait_until(lambda: not database_server.is_running(), database_server.said)
         ballast.unlink()
         database_server.start()
 

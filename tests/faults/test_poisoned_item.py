@@ -63,9 +63,10 @@ async def in_one_batch(world: World, requests: Callable[[], Sequence[Awaitable[A
     """Run requests that all wait while one transaction is held up, and so join the next; gives what each came to."""
     gate, store = world.gate, world.runtime.store
     transact, submit = store.transact, gate.singles.submit
-    go, sizes, submitted = asyncio.Event(), [], []
+    begun, go, sizes, submitted = asyncio.Event(), asyncio.Event(), [], []
 
     async def held(transaction: Transaction) -> Rows:
+        begun.set()
         await go.wait()
         sizes.append(len(transaction.batch.entries))
         return await transact(transaction)
@@ -77,8 +78,7 @@ async def in_one_batch(world: World, requests: Callable[[], Sequence[Awaitable[A
     store.transact = held  # type: ignore[method-assign]
     gate.singles.submit = counted  # type: ignore[method-assign]
     first = asyncio.ensure_future(read(world, USERS[0]))
-    while not submitted:
-        await asyncio.sleep(0)
+    await begun.wait()
     tasks = [asyncio.ensure_future(request) for request in requests()]
     # One that failed before it came so far is not waited for: the caller sees what it came to.
     while len(submitted) < 1 + sum(not task.done() for task in tasks):
