@@ -28,7 +28,7 @@ from ringfence.services.intake.messages import Message, parse_messages
 
 TOOL: Final = "ingest"
 END_SECONDS_MAX: Final = 5.0
-AHEAD_MAX: Final = 16
+AHEAD_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
 SWITCH_SECONDS: Final = 0.0002
 """How soon the thread that receives gets its turn: it needs it for a moment, and the reader waits for it."""
 
@@ -141,37 +141,44 @@ def _country(deployment: Deployment, runtime: Runtime) -> str:
 class _ReadAhead:
     """Takes what comes through a pipe before it is asked for, so that neither process waits while the other works.
 
-    At most `AHEAD_MAX` messages wait. To be made in the event loop that takes from it.
+    No more is received while `AHEAD_SIZE_BYTES_MAX` wait. To be made in the event loop that takes from it.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._room = threading.Semaphore(AHEAD_MAX)
+        self._changed = threading.Condition()
+        self._waiting_size_bytes = 0
         self._stopped = False
         self._work = self._loop.run_in_executor(None, self._receive_all)
 
     async def take(self) -> bytes | None:
         """Give the next bytes; b"" at the end, None when the other process is gone."""
         packed = await self._waiting.get()
-        self._room.release()
+        with self._changed:
+            self._waiting_size_bytes -= len(packed or b"")
+            self._changed.notify()
         return packed
 
     async def stop(self) -> None:
         """End it; the other process must have ended, or its thread would wait for it."""
-        self._stopped = True
-        self._room.release()
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
         await self._work
 
     def _receive_all(self) -> None:
         packed: bytes | None = b" "
         while packed:
-            self._room.acquire()
-            if self._stopped:
-                return
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._waiting_size_bytes < AHEAD_SIZE_BYTES_MAX)
+                if self._stopped:
+                    return
             try:
                 packed = self._connection.recv_bytes()
             except (EOFError, OSError):
                 packed = None
+            with self._changed:
+                self._waiting_size_bytes += len(packed or b"")
             self._loop.call_soon_threadsafe(self._waiting.put_nowait, packed)
