@@ -189,6 +189,15 @@ class OwnServer:
         self._server = get_server(self._directory / "data", cleanup_mode="stop")
         self.dsn = str(self._server.get_uri())
 
+    @property
+    def data(self) -> Path:
+        """The directory that the server keeps everything in."""
+        return Path(self._server.pgdata)
+
+    def program(self, name: str) -> str:
+        """Give the path of one of the server's programs, such as `pg_dump`."""
+        return str(Path(self._server.bin_path) / name)
+
     def stop(self, *, mode: str = "fast") -> None:
         """Stop the server: `smart`, `fast` (ends sessions) or `immediate` (as after a crash)."""
         data = str(self._server.pgdata)

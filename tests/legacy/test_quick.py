@@ -37,6 +37,43 @@ def test_any_document_is_read_alike(document: Any, ascii_only: bool) -> None:
         assert outcome(found) == outcome(read_text(text))
 
 
+NAMED = st.recursive(
+    st.sampled_from(
+        [
+            '"\\":"',
+            '"x"',
+            "1",
+            "0.5",
+            "2.50",
+            "12345678901234567.5",
+            "1e-320",
+            "null",
+            '" :"',
+            '":',
+            "18446744073709551616",
+        ]
+    ),
+    lambda inner: (
+        st.lists(
+            st.tuples(st.sampled_from(['"a":', '"b":', '"a" :', '"a\\":":', '"b"\t:']), inner).map("".join), max_size=3
+        ).map(lambda members: "{" + ",".join(members) + "}")
+        | st.lists(inner, max_size=3).map(lambda items: "[" + ",".join(items) + "]")
+    ),
+    max_leaves=8,
+)
+
+
+@given(NAMED)
+def test_name_that_stands_twice_is_never_read_quickly(value: str) -> None:
+    for whole in (value, PROFILE % value, WATCHED % value, WATCHED % f"[{value}]", CHATS % value):
+        try:
+            expected = read_text(whole)
+        except InvalidInputError:
+            assert quickly(whole) is None
+        else:
+            assert outcome(quickly(whole)) == outcome(expected)
+
+
 @given(st.text(alphabet='{}[]",:\\ud8e0123456789.-+eEtrufalsn "x/\n', max_size=40))
 def test_what_the_reader_refuses_is_never_read_quickly(text: str) -> None:
     for whole in (text, PROFILE % text, WATCHED % text, CHATS % text):
@@ -67,6 +104,15 @@ def test_exports_of_every_kind_of_user_are_read_quickly_and_alike() -> None:
         '{"a": -Infinity}',
         '{"a": 1, "a": 2}',
         '{"a": [{"b": 1, "b": 1}]}',
+        '{"a" : 1, "b": 2, "b": 3}',
+        '{"a": "\\":", "a": 1}',
+        '{"a" : "\\":", "a": 1}',
+        WATCHED % '[{"Date": "x", "Date": "x"}]',
+        WATCHED % '[{"Date": {"x": [{"y": 1, "y": 1}]}}]',
+        PROFILE % '{"a": 1, "a": 1}',
+        PROFILE % '[{"a": 1, "a": 1}]',
+        CHATS % '{"with": [{"a": 1}], "with": [{"a": 1}]}',
+        CHATS % '{"with": [{"Conversation": {"a": 1, "a": 2}}]}',
         '{"a": 1e999}',
         '{"a": ' + "1" * 40 + "}",
         '{"a": 0.' + "1" * 40 + "}",
@@ -99,6 +145,19 @@ def test_what_is_not_plainly_in_order_is_left_to_the_reader(text: str | bytes) -
         '{"a": "\\\\"}',
         '{"a": 18446744073709551616}',
         '{"a": 1e5}',
+        '{"a": 0.1, "b": 1.0, "c": 123456789012.345, "d": 1234567890123.456, "e": 12345678901234.567}',
+        '{"a": 9007199254740993.0, "b": 0.1000000000000000055}',
+        '{"a": 1.2345678901e-320, "b": 1.5}',
+        '{"a": 0.0, "b": -0.0, "c": 1e-290, "d": 1e290, "e": 1e-300}',
+        "0.30000000000000004",
+        "[0.30000000000000004]",
+        "12345678901234567.5",
+        "-12345678901234567e0",
+        '{"a": [1.5,12345678901234567.5]}',
+        '{"a" : 1, "b"\n:2}',
+        '{"a": "\\": :) \\":", "b": {"c": [{"d\\":": 1}]}}',
+        WATCHED % '[{"Date": 1.5}, {"Date": {"x": [18446744073709551616]}}, 1.5, [1e2]]',
+        PROFILE % '[1, {"a": -0}]',
     ],
 )
 def test_what_is_in_order_is_read(text: str) -> None:

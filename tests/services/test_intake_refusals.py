@@ -343,7 +343,9 @@ def test_interrupted_export_says_that_a_part_of_it_is_stored(deployment: Deploym
             async def interrupted() -> AsyncIterator[Message]:
                 async for message in messages_of(runtime, (path,), DEFAULT_LIMITS):
                     if isinstance(message, Piece):
-                        yield Piece(message.name, message.user, message.reason, message.rows, [], 0, last=False)
+                        yield Piece(
+                            message.name, message.user, message.reason, message.opened().rows, [], 0, last=False
+                        )
                         yield Interrupted(message.name, "found the end", f"{message.name}#")
                     else:
                         yield message

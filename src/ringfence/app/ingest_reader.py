@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import open_deployment
+from ringfence.app.garbage import settle_garbage
 from ringfence.core.catalog import SourceMatcher
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
@@ -42,6 +43,8 @@ from ringfence.services.intake.sealing import PieceSealer
 
 SEAL: Final = b"seal"
 LEAVE_OPEN: Final = b"leave open"
+GARBAGE_THRESHOLD: Final = 200_000
+"""More values than the chunks on their way are made of."""
 SENT_SIZE_BYTES: Final = 256 * 1024
 MESSAGE_SIZE_BYTES: Final = 200
 
@@ -65,6 +68,7 @@ class ReadingJob:
 def read_all(job: ReadingJob, connection: Connection) -> None:
     """Read everything and send it, lists of messages packed; b"" is the end. The target of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches both processes: the other one ends this one
+    settle_garbage(GARBAGE_THRESHOLD)
     switch = _Switch(connection)
     try:
         try:
@@ -228,9 +232,7 @@ def _send_all(messages: Iterator[Message], send: Callable[[bytes], None]) -> Non
             waiting.append(message)
             size += MESSAGE_SIZE_BYTES
         if isinstance(message, Piece):
-            size += sum(len(plaintext) for row in message.rows for _, plaintext in row.parts)
-            size += sum(sum(map(len, texts)) for rows in message.many for texts in rows.parts.values())
-            size *= 2 if message.sealed else 1
+            size += message.weigh().size_bytes * (2 if message.sealed else 1)
         if size >= SENT_SIZE_BYTES or len(waiting) >= 1000 or advanced >= 4 * SENT_SIZE_BYTES:
             send(render_messages([*waiting, Advanced(advanced)]))
             waiting, size, advanced = [], 0, 0

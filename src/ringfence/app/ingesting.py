@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import LOCAL_ISSUER, Deployment
-from ringfence.app.ingest_reader import LEAVE_OPEN, SEAL, ReadingJob, read_all
+from ringfence.app.garbage import settle_garbage
+from ringfence.app.ingest_reader import GARBAGE_THRESHOLD, LEAVE_OPEN, SEAL, ReadingJob, read_all
 from ringfence.app.runtime import Runtime
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ConfigurationError, UnavailableError
@@ -25,6 +28,15 @@ from ringfence.services.intake.messages import Message, parse_messages
 
 TOOL: Final = "ingest"
 END_SECONDS_MAX: Final = 5.0
+AHEAD_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
+SWITCH_SECONDS: Final = 0.0002
+"""How soon the thread that receives gets its turn: it needs it for a moment, and the reader waits for it."""
+
+
+def prepare_process() -> None:
+    """Let this process do nothing but take exports in: for a command, before it begins."""
+    settle_garbage(GARBAGE_THRESHOLD)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class SourceFeed:
@@ -72,20 +84,19 @@ class SourceFeed:
         process = context.Process(target=read_all, args=(self._job, theirs), name="ingest reader", daemon=True)
         process.start()
         theirs.close()
-        loop = asyncio.get_running_loop()
+        ahead = _ReadAhead(ours)
         try:
-            following = loop.run_in_executor(None, _receive, ours)
-            while (packed := await following) is not None:
+            while (packed := await ahead.take()) is not None:
                 if not packed:
                     return
-                following = loop.run_in_executor(None, _receive, ours)
                 for message in parse_messages(packed):
                     yield message
             raise UnavailableError("the process that reads the exports was killed", hint="run it again")
         finally:
             process.terminate()
-            await loop.run_in_executor(None, process.join, END_SECONDS_MAX)
+            await asyncio.get_running_loop().run_in_executor(None, process.join, END_SECONDS_MAX)
             self._pipe = None
+            await ahead.stop()
             ours.close()
 
 
@@ -127,9 +138,47 @@ def _country(deployment: Deployment, runtime: Runtime) -> str:
     return regions[region].country
 
 
-def _receive(connection: Connection) -> bytes | None:
-    """Give the next bytes; b"" at the end, None when the other process is gone."""
-    try:
-        return connection.recv_bytes()
-    except (EOFError, OSError):
-        return None
+class _ReadAhead:
+    """Takes what comes through a pipe before it is asked for, so that neither process waits while the other works.
+
+    No more is received while `AHEAD_SIZE_BYTES_MAX` wait. To be made in the event loop that takes from it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._changed = threading.Condition()
+        self._waiting_size_bytes = 0
+        self._stopped = False
+        self._work = self._loop.run_in_executor(None, self._receive_all)
+
+    async def take(self) -> bytes | None:
+        """Give the next bytes; b"" at the end, None when the other process is gone."""
+        packed = await self._waiting.get()
+        with self._changed:
+            self._waiting_size_bytes -= len(packed or b"")
+            self._changed.notify()
+        return packed
+
+    async def stop(self) -> None:
+        """End it; the other process must have ended, or its thread would wait for it."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        await self._work
+
+    def _receive_all(self) -> None:
+        packed: bytes | None = b" "
+        while packed:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopped or self._waiting_size_bytes < AHEAD_SIZE_BYTES_MAX)
+                if self._stopped:
+                    return
+            try:
+                packed = self._connection.recv_bytes()
+            except (EOFError, OSError):
+                packed = None
+            with self._changed:
+                self._waiting_size_bytes += len(packed or b"")
+            self._loop.call_soon_threadsafe(self._waiting.put_nowait, packed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import itertools
 import logging
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.app.garbage import settle_garbage
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, make_guard, read_issuers
 from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
@@ -251,9 +251,7 @@ async def _live(service: Service, state: dict[str, object], receive: Receive, se
         await send({"type": "lifespan.startup.failed", "message": error.render() + hint})
         return
     # What start-up made stays: the collector need not look at it again and again while requests are served.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)
+    settle_garbage(GARBAGE_THRESHOLD)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await service.stop()

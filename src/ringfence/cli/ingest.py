@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ringfence.app.deployment import open_deployment
-from ringfence.app.ingesting import SourceFeed, local_caller
+from ringfence.app.ingesting import SourceFeed, local_caller, prepare_process
 from ringfence.app.runtime import open_runtime
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, run, say
 from ringfence.core.errors import ConfigurationError
@@ -66,6 +66,7 @@ def ingest(paths: tuple[Path, ...], *, purpose: str, report: Path | None, direct
 
 async def _ingest(options: _Options) -> Summary:
     deployment = open_deployment(options.directory)
+    prepare_process()
     with ExitStack() as stack:
         tell = _reporter(stack, options.report)
         async with open_runtime(deployment) as runtime, runtime.gate(duty="ingest") as gate:

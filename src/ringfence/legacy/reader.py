@@ -32,8 +32,8 @@ from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
 
 Json = Any  # what JSON can say: null, a truth value, a number, text, a list or an object of these
 
-_INTEGER_MIN: Final = -(1 << 63)
-_INTEGER_MAX: Final = (1 << 64) - 1
+INTEGER_MIN: Final = -(1 << 63)
+INTEGER_MAX: Final = (1 << 64) - 1
 KEY_OVERHEAD: Final = 64
 _PLACE_CHARACTERS_MAX: Final = 500
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -305,7 +305,7 @@ class _ExportReader:
 def exact_number(number: int | Decimal, *, characters_max: int) -> int | float | str:
     """Give the number as an integer of 64 bits or a float that says exactly the same, else as its decimal text."""
     if isinstance(number, int):
-        if _INTEGER_MIN <= number <= _INTEGER_MAX:
+        if INTEGER_MIN <= number <= INTEGER_MAX:
             return number
     else:
         nearest = float(number)

@@ -61,16 +61,10 @@ class Chunk:
         self.pieces.setdefault(piece.user, []).append(piece)
         progress.records_known += piece.repeated
         progress.waiting += 1
-        for row in piece.rows:
-            self._parts += len(row.parts)
-            self._datasets.add(row.dataset)
-            for _, plaintext in row.parts:
-                self._size += len(plaintext)
-        for rows in piece.many:
-            self._datasets.add(rows.dataset)
-            for plaintexts in rows.parts.values():
-                self._parts += len(plaintexts)
-                self._size += sum(map(len, plaintexts))
+        weight = piece.weigh()
+        self._parts += weight.parts
+        self._size += weight.size_bytes
+        self._datasets.update(weight.datasets)
 
     def drop(self, user: str) -> None:
         """Leave a user out after all."""

@@ -274,7 +274,9 @@ class Intake:
         ]
         for progress in gone:
             progress.erased = True
-            progress.records_left += sum(piece.count_records() for piece in chunk.pieces[progress.user])
+            progress.records_left += sum(
+                piece.weigh().records + piece.repeated for piece in chunk.pieces[progress.user]
+            )
             progress.waiting -= len(chunk.pieces[progress.user])
             chunk.drop(progress.user)
             self._conclude_export(progress)

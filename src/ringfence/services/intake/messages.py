@@ -76,6 +76,43 @@ class SealedRows(msgspec.Struct, frozen=True, array_like=True):
     parts: dict[str, tuple[list[bytes], list[bytes]]]
     searched: list[tuple[str, bytes, bytes]] = []
 
+    def split(self, at: int) -> tuple[SealedRows, SealedRows]:
+        """Give the first `at` records, with all that is searched, and the others."""
+        first, rest = slice(at), slice(at, None)
+        return (
+            SealedRows(
+                self.dataset,
+                self.entry_dataset,
+                min(self.count, at),
+                self.keys[first],
+                {name: (sealed[first], digests[first]) for name, (sealed, digests) in self.parts.items()},
+                self.searched,
+            ),
+            SealedRows(
+                self.dataset,
+                self.entry_dataset,
+                max(self.count - at, 0),
+                self.keys[rest],
+                {name: (sealed[rest], digests[rest]) for name, (sealed, digests) in self.parts.items()},
+            ),
+        )
+
+
+class Weight(msgspec.Struct, frozen=True, array_like=True):
+    """How much a piece holds.
+
+    Attributes:
+        records: records of the export; the evidence is none.
+        parts: parts that may have to be stored.
+        size_bytes: of their plaintexts.
+        datasets: that they go to.
+    """
+
+    records: int
+    parts: int
+    size_bytes: int
+    datasets: list[str]
+
 
 class SealedUser(msgspec.Struct, frozen=True, array_like=True):
     """An export that is one piece, sealed as it is to be stored if the user is new to the vault.
@@ -84,11 +121,15 @@ class SealedUser(msgspec.Struct, frozen=True, array_like=True):
         subject_ref: the user's reference, 16 random bytes.
         keys: (class, key epoch, wrapped key, commitment) of every data key.
         rows: all records, what marks them as taken, and the user's id.
+        weight: of the piece.
+        open: the piece before it was sealed, packed: it is looked into only when the user turns out to be known.
     """
 
     subject_ref: bytes
     keys: list[tuple[str, int, bytes, bytes]]
     rows: list[SealedRows]
+    weight: Weight
+    open: bytes
 
 
 class Sized(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -126,7 +167,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         reason: why it is taken: a verdict's reason.
         rows: of the first piece, the first is the evidence.
         many: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
-        sealed: the same rows sealed already; None when they are not.
+        sealed: the rows sealed already; then `rows` and `many` are empty. None when they are not.
         repeated: records that are in the export a second time and need no row of their own.
         last: whether the export ends here.
     """
@@ -140,10 +181,32 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     last: bool
     sealed: SealedUser | None = None
 
-    def count_records(self) -> int:
-        """Give how many records of the export it holds; the evidence is none."""
-        own = sum(1 for row in self.rows if row.dataset != JURISDICTION_DATASET)
-        return own + sum(len(rows.records) for rows in self.many) + self.repeated
+    def weigh(self) -> Weight:
+        """Give how much it holds; what is repeated weighs nothing."""
+        if self.sealed is not None:
+            return self.sealed.weight
+        records = sum(1 for row in self.rows if row.dataset != JURISDICTION_DATASET)
+        parts = sum(len(row.parts) for row in self.rows)
+        size_bytes = sum(len(plaintext) for row in self.rows for _, plaintext in row.parts)
+        datasets = {row.dataset for row in self.rows}
+        for rows in self.many:
+            records += len(rows.records)
+            datasets.add(rows.dataset)
+            for plaintexts in rows.parts.values():
+                parts += len(plaintexts)
+                size_bytes += sum(map(len, plaintexts))
+        return Weight(records, parts, size_bytes, sorted(datasets))
+
+    def opened(self) -> Piece:
+        """Give the piece as it was before it was sealed."""
+        return self if self.sealed is None else _parse_piece(self.sealed.open)
+
+    def with_sealed(
+        self, *, subject_ref: bytes, keys: list[tuple[str, int, bytes, bytes]], rows: list[SealedRows]
+    ) -> Piece:
+        """Give the piece with its rows sealed."""
+        sealed = SealedUser(subject_ref, keys, rows, self.weigh(), _render_piece(self))
+        return msgspec.structs.replace(self, rows=[], many=[], sealed=sealed)
 
 
 class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -164,5 +227,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 Message: TypeAlias = Sized | Advanced | Told | Piece | Interrupted | Failed
 
+_render_piece = msgspec.msgpack.Encoder().encode
+_parse_piece = msgspec.msgpack.Decoder(Piece).decode
 render_messages = msgspec.msgpack.Encoder().encode
 parse_messages = msgspec.msgpack.Decoder(list[Message]).decode

@@ -116,7 +116,7 @@ class _Planner:
             sealer = self._sealer(ward)
             rows = [
                 row
-                for place, piece in enumerate(pieces)
+                for place, piece in enumerate(map(Piece.opened, pieces))
                 for row in sealer.seal_piece(piece.rows, piece.many, first=place == 0)
             ]
             reference, keys = ward.subject_ref, [key.row for key in ward.new_keys()]
@@ -125,9 +125,7 @@ class _Planner:
         self._plan.keys += [NewKey(0, key) for key in keys]
         for row in rows:
             await self._place(reference, row)
-        for piece in pieces:
-            self._tally.new += len([row for row in piece.rows if row.dataset != JURISDICTION_DATASET])
-            self._tally.new += sum(len(some.records) for some in piece.many)
+        self._tally.new += sum(piece.weigh().records for piece in pieces)
 
     # -- a user of whom something is stored: rules 1 and 2 -------------------------------------------------------
 
@@ -137,7 +135,7 @@ class _Planner:
         self._plan.known_users.add(user)
         ward = Ward(user, subject.user_index, open_subject(user, subject, self._keys, expires_at=math.inf))
         sealer = self._sealer(ward)
-        for piece in pieces:
+        for piece in map(Piece.opened, pieces):
             await self._plan_known_rows(ward, sealer, piece.rows)
             for some in piece.many:
                 await self._plan_known_many(ward, sealer, some)
@@ -211,43 +209,47 @@ class _Planner:
 
     async def _place(self, reference: bytes, rows: SealedRows) -> None:
         """Put sealed rows into the plan, an entry's worth at a time."""
-        own = "" if rows.dataset == rows.entry_dataset else rows.dataset
-        counted, start = rows.count, 0
-        while start < len(rows.keys):
+        while True:
             group = self._groups.open(rows.entry_dataset)
-            end = start + max(group.room() // len(rows.parts), 1)
-            keys = rows.keys[start:end]
-            group.count += min(counted, len(keys))
-            counted -= min(counted, len(keys))
-            group.subjects += [reference] * len(keys)
-            group.records += keys
-            some = slice(start, end)
-            for data_class, (sealed, digests) in rows.parts.items():
-                names = zip(repeat(rows.dataset), repeat(reference), keys, repeat(data_class))
-                self._place_class(group, own, data_class, keys, list(names), sealed[some], digests[some])
-            start = end
-            await self._give_way(len(keys))
-        self._plan.searches += [SearchWrite(0, label, reference, key, token) for label, key, token in rows.searched]
+            room = max(group.room() // len(rows.parts), 1)
+            first, rest = rows.split(room) if len(rows.keys) > room else (rows, None)
+            self._place_whole(group, reference, first)
+            await self._give_way(len(first.keys))
+            if rest is None:
+                return
+            rows = rest
+
+    def _place_whole(self, group: Group, reference: bytes, rows: SealedRows) -> None:
+        """Put sealed rows into the plan, all of them under one entry."""
+        keys, dataset = rows.keys, rows.dataset
+        own = "" if dataset == rows.entry_dataset else dataset
+        group.count += rows.count
+        group.subjects += [reference] * len(keys)
+        group.records += keys
+        for data_class, (sealed, digests) in rows.parts.items():
+            self._place_class(group, own, PartName(dataset, reference, b"", data_class), keys, sealed, digests)
+        for label, key, token in rows.searched:
+            self._plan.searches.append(SearchWrite(0, label, reference, key, token))
 
     def _place_class(
         self,
         group: Group,
         own: str,
-        data_class: str,
+        name: PartName,
         keys: Sequence[bytes],
-        names: Sequence[tuple[str, bytes, bytes, str]],
         sealed: Sequence[bytes],
         digests: Sequence[bytes],
     ) -> None:
-        """Put the parts of one class into the plan; b"" stands where a record has none."""
+        """Put the parts of one class into the plan; b"" stands where a record has none. `name` lacks its record."""
+        dataset, reference, _, data_class = name
         if b"" in sealed:
             places = [place for place, part in enumerate(sealed) if part]
-            keys, names = [keys[place] for place in places], [names[place] for place in places]
+            keys = [keys[place] for place in places]
             sealed, digests = [sealed[place] for place in places], [digests[place] for place in places]
         if keys:
             # Two tuples for each part, made without the call of a Python function for each.
-            writes = zip(repeat(0), map(_new, repeat(PartName), names), repeat(1), sealed)
-            self._plan.writes += map(_new, repeat(PartWrite), writes)
+            names = map(_new, repeat(PartName), zip(repeat(dataset), repeat(reference), keys, repeat(data_class)))
+            self._plan.writes += map(_new, repeat(PartWrite), zip(repeat(0), names, repeat(1), sealed))
             group.written += map(e.Written, keys, repeat(data_class), repeat(1), digests, repeat(own))
             group.classes.add(data_class)
 

@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
-import msgspec
-
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import NONCE_SIZE_BYTES, seal_new_parts
 from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET, KeyCustody
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.wards import Ward
-from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows, SealedUser
+from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
 
 NONCES_PER_CALL: Final = 1_000
 
@@ -146,12 +144,12 @@ class PieceSealer:
         self._nonces = Nonces()
 
     def seal(self, piece: Piece) -> Piece:
-        """Give the piece with its rows sealed as well."""
+        """Give the piece with its rows sealed."""
         ward = Ward(piece.user, b"", None)
         sealer = UserSealer(self._keys, ward, identity_dataset=self._identity_dataset, nonces=self._nonces)
         rows = sealer.seal_piece(piece.rows, piece.many, first=True)
         keys = [(key.row.data_class, key.row.key_epoch, *key.row.key) for key in ward.new_keys()]
-        return msgspec.structs.replace(piece, sealed=SealedUser(ward.subject_ref, keys, rows))
+        return piece.with_sealed(subject_ref=ward.subject_ref, keys=keys, rows=rows)
 
 
 def mark_name(row: Row) -> str:
