@@ -22,7 +22,7 @@ SELF: Final = "self"
 DIGEST_SIZE_BYTES: Final = 16
 REPEATED_CONTENTS_MAX: Final = 500_000
 FILTER_BITS_MIN: Final = 1 << 20
-FILTER_BITS_MAX: Final = 1 << 28
+FILTER_BITS_MAX: Final = 1 << 29
 _FILTER_BITS_PER_BYTE: Final = 1
 
 render_content = msgspec.json.Encoder(order="deterministic").encode
