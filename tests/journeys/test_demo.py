@@ -13,7 +13,7 @@ import pytest
 from tests.journeys.documents import ROOT
 
 COLUMNS = 80
-STEPS = 13
+STEPS = 15
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +58,33 @@ def test_permitted_reads_are_answered_and_the_others_refused(shown: str) -> None
         6: ["403"],
         7: ["200"],
         8: ["200", "404"],
-        9: ["200", "404"],
+        9: ["403", "200", "403"],
+        10: ["403"],
+        11: ["200", "404"],
     }
+
+
+def test_staff_reads_under_a_grant_of_two_officers_and_loses_it(shown: str) -> None:
+    step = steps_of(shown)[9]
+
+    assert "and 1 agreed" in step
+    assert re.search(r"in effect from epoch \d+, number 1", step)
+    assert "was ended by rule" in step
+
+
+def test_chain_to_the_parent_is_spelled_out(shown: str) -> None:
+    step = " ".join(steps_of(shown)[10].replace("|", " ").split())
+
+    assert step.count("5 is directed by 11, who is employed by bytedance") == 2
 
 
 def test_evidence_is_verified_and_each_attack_is_refused_with_its_place(shown: str) -> None:
     steps = steps_of(shown)
 
-    assert "| VERIFIED" in steps[10]
-    assert re.search(r"\| REFUTED(.|\n)*leaf \d+ ", steps[11])
-    assert re.search(r"lane \d+ batch \d+: .*\n(.*\n)*.*did not start", steps[12])
-    assert re.search(r"already shown(.|\n)*did not start", steps[13])
+    assert "| VERIFIED" in steps[12]
+    assert re.search(r"\| REFUTED(.|\n)*leaf \d+ ", steps[13])
+    assert re.search(r"lane \d+ batch \d+: .*\n(.*\n)*.*did not start", steps[14])
+    assert re.search(r"already shown(.|\n)*did not start", steps[15])
 
 
 def test_file_that_is_no_charter_ends_the_demo_before_it_begins(tmp_path: Path) -> None:

@@ -41,12 +41,13 @@ def show_input(text: str) -> None:
         click.secho(f"  {line}{' ' + chr(92) if number < len(wrapped) else ''}", fg="cyan")
 
 
-def show_call(who: str, country: str, method: str, path: str) -> None:
+def show_call(who: str, country: str, method: str, path: str, *, grant: int = 0) -> None:
     """Show a call to the gateway: who makes it, where the connection comes from, and the request itself."""
     target, _, query = path.partition("?")
     is_short = len(method) + len(path) + 4 < COLUMNS
     click.echo()
-    click.secho(f"  {who}, calling from {country}:", fg="cyan")
+    under = f", under grant {grant}" if grant else ""
+    click.secho(f"  {who}, calling from {country}{under}:", fg="cyan")
     click.secho(f"  {method} {path if is_short else target}", fg="cyan")
     if not is_short:
         click.secho(f"      ?{query}", fg="cyan")

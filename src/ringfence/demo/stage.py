@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +47,12 @@ class Stage:
         return self.directory / "made-up"
 
     def run(
-        self, *arguments: str, quiet: bool = False, check: bool = True, lines_max: int = 60
+        self,
+        *arguments: str,
+        quiet: bool = False,
+        check: bool = True,
+        lines_max: int = 60,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a `ringfence` command as a person would, and show it with what it prints.
 
@@ -55,7 +62,7 @@ class Stage:
             UnavailableError: it failed although it should not.
         """
         if not quiet:
-            paper.show_input(f"$ ringfence {self._named(' '.join(arguments))}")
+            paper.show_input(f"$ ringfence {self._named(shlex.join(arguments))}")
         watched = not quiet and sys.stderr.isatty()
         done = subprocess.run(  # noqa: S603 - our own program
             [sys.executable, "-m", "ringfence", *arguments],
@@ -63,6 +70,7 @@ class Stage:
             stderr=None if watched else subprocess.PIPE,
             text=True,
             check=False,
+            env={**os.environ, **(environment or {})},
         )
         if check and done.returncode != 0:
             said = f": {done.stderr[-2000:]}" if done.stderr else ""
@@ -135,18 +143,30 @@ class Stage:
         self._process = None
 
     def call(
-        self, who: str, method: str, path: str, *, country: str = "US", body: Any = None, show: bool = True
+        self,
+        who: str,
+        method: str,
+        path: str,
+        *,
+        country: str = "US",
+        body: Any = None,
+        show: bool = True,
+        grant: int = 0,
     ) -> httpx.Response:
         """Make one call as one of the registered callers, from a country, and show it with its answer."""
         answer = httpx.request(
             method,
             f"http://127.0.0.1:{self.port}{path}",
-            headers={"authorization": f"Bearer {self.tokens[who]}", "x-forwarded-for": ADDRESSES[country]},
+            headers={
+                "authorization": f"Bearer {self.tokens[who]}",
+                "x-forwarded-for": ADDRESSES[country],
+                **({"ringfence-grant": str(grant)} if grant else {}),
+            },
             json=body,
             timeout=30,
         )
         if show:
-            paper.show_call(who, country, method, path)
+            paper.show_call(who, country, method, path, grant=grant)
             paper.show_answer(
                 f"{answer.status_code} {answer.reason_phrase}",
                 answer.text,

@@ -10,10 +10,11 @@ from typing import Final
 import click
 
 from ringfence.core.charter import parse_charter
-from ringfence.demo import tampering
+from ringfence.demo import access, tampering
 from ringfence.demo.paper import say, show_members, title
 from ringfence.demo.stage import Stage
 from ringfence.demo.tampering import expect
+from ringfence.demo.team import PEOPLE, Team
 from ringfence.synthetic.export import make_export
 from ringfence.synthetic.people import SyntheticUser, make_users
 
@@ -32,7 +33,8 @@ def tell(stage: Stage, charter: Path, *, users: int) -> None:
     began = time.monotonic()
     _introduce(charter)
     people = _make_users(stage, users)
-    _make_deployment(stage, charter)
+    team = Team(stage, stage.directory / "team")
+    _found(stage, team, charter)
     _ingest(stage)
     user = _choose_user(people)
     stage.start()
@@ -40,6 +42,8 @@ def tell(stage: Stage, charter: Path, *, users: int) -> None:
         posts = _serve(stage, user)
         _refuse(stage, user)
         _release(stage, user, posts)
+        access.ask_agree_read_revoke(stage, team, user)
+        access.reveal_direction(stage, team, user)
         tampering.keep_older_copy(stage)
         _erase(stage, user)
     finally:
@@ -77,17 +81,26 @@ def _make_users(stage: Stage, users: int) -> Sequence[SyntheticUser]:
     return people
 
 
-def _make_deployment(stage: Stage, charter: Path) -> None:
-    title("2. The custodian puts the charter in force, and says who may call")
-    say("Whom a caller belongs to is a signed entry of the ledger, never a claim of the caller's.")
+def _found(stage: Stage, team: Team, charter: Path) -> None:
+    title("2. The custodian's people and the overseer's found the ledger together")
+    say(
+        "Each has a key of their own, on a machine of their own, and signs the same document. From then on the rules "
+        "change by quorum, as the charter says: neither the operator of the host nor any one of them changes a rule."
+    )
     deployment = str(stage.deployment)
     geography = str(stage.made_up / "geography.mmdb")
     arguments = ("--charter", str(charter), "--region", REGION, "--geography", geography)
-    stage.run("init", deployment, *arguments, "--trusted-proxy", "edge=127.0.0.1/32")
-    for name, party in CALLERS.items():
-        stage.run("principal", "register", name, "--party", party, "-d", deployment)
+    plan = str(team.prepare(CALLERS))
+    stage.run("init", deployment, *arguments, "--trusted-proxy", "edge=127.0.0.1/32", "--ceremony", plan)
+    document = stage.deployment / "ceremony" / "founding.json"
+    signatures = [str(team.sign(name, document, "found")) for name in PEOPLE]
+    stage.run("found", "-d", deployment, *signatures)
+    for name in (*CALLERS, *PEOPLE):
         stage.tokens[name] = stage.run_json("token", name, "-d", deployment)["token"]
-    say(f"`{PAPER_EMPLOYEE}` belongs to the app's U.S. staff on paper. Where the calls come from will tell.")
+    say(
+        "Whom a caller belongs to is a signed entry of the ledger, never a claim of the caller's. "
+        f"`{PAPER_EMPLOYEE}` belongs to the app's U.S. staff on paper. Where the calls come from will tell."
+    )
 
 
 def _ingest(stage: Stage) -> None:
@@ -159,7 +172,7 @@ def _release(stage: Stage, user: SyntheticUser, posts: dict[str, str]) -> None:
 
 
 def _erase(stage: Stage, user: SyntheticUser) -> None:
-    title("9. The user asks to be erased, and is gone")
+    title("11. The user asks to be erased, and is gone")
     answer = stage.call(APP, "DELETE", f"/v1/users/{user.user_name}?purpose=user_request")
     expect(answer.status_code == 200, "a user can be erased")
     receipt = answer.headers["ringfence-receipt"]
@@ -170,10 +183,10 @@ def _erase(stage: Stage, user: SyntheticUser) -> None:
 
 
 def _prove(stage: Stage) -> Path:
-    title("10. The overseer takes the ledger away and checks all of it, offline")
+    title("12. The overseer takes the ledger away and checks all of it, offline")
     say(
         "It trusts nobody and nothing but trust.json, five values that it got once. Every decision is made again "
-        "from the ledger alone, and has to come out the same."
+        "from the ledger alone, every signature is checked again, and all has to come out the same."
     )
     bundle = stage.directory / "evidence"
     stage.run("ledger", "export", str(bundle), "--detail", "-d", str(stage.deployment))
