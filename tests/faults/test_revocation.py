@@ -7,6 +7,7 @@ that was committed before it; by epochs and receipts in the exported ledger; and
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ import asyncpg
 import pytest
 
 from ringfence.app.deployment import Deployment
+from ringfence.app.runtime import open_runtime
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.lane import leaf_hash
@@ -73,6 +75,21 @@ def check_nothing_follows(leaves: list[bytes], receipts: list[str]) -> None:
     assert all(decided == "" or decided[0] == "!" for entry in accesses for decided in entry.decided.values())
     before = [entry for entry in entries[:last_rule] if isinstance(entry, e.Access)]
     assert sum(any(entry.decided.values()) for entry in before) >= len(answered)
+
+
+def wait_until_all_serve(deployment: Deployment) -> None:
+    """Wait until each process has its two lanes: certifying one is a rule too, and must not follow the withdrawal."""
+
+    async def run() -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            async with open_runtime(deployment) as runtime:
+                if sum(lane.duty == "gateway" for lane in runtime.keeper.state.lanes.values()) == 2 * GATEWAYS:
+                    return
+            assert time.monotonic() < deadline, "not every process has its lanes"
+            await asyncio.sleep(0.2)
+
+    asyncio.run(run())
 
 
 def prepare(server: Server, token: str) -> None:
@@ -137,6 +154,7 @@ def test_no_read_is_answered_after_the_rule_that_withdraws_it(
         for server in servers:
             server.start()
             stack.callback(server.stop)
+        wait_until_all_serve(deployment)
         prepare(servers[0], token)
         loads = [Load(server.port, token, seen, users=USERS, threads=readers, writes=0.0) for server in servers]
         for load in loads:
