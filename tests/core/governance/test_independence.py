@@ -9,8 +9,8 @@ import pytest
 
 from ringfence.core.charter_governance import RELATIONS, IndependenceRule
 from ringfence.core.governance import independence
-from ringfence.core.governance.independence import Conflict, approver_conflicts, find_conflicts
-from ringfence.core.register import PersonFacts, Register, record
+from ringfence.core.governance.independence import Conflict, approver_conflicts, describe_tie, find_conflicts
+from ringfence.core.register import MANAGER, PAY, TEAM, PersonFacts, Register, Tie, record
 from tests.core.governance.small_register import (
     AT_HOME,
     COOLING_MS,
@@ -293,6 +293,19 @@ def test_charter_without_governance_has_no_rules() -> None:
 
     assert find_conflicts(register, small_charter(), 7, duties=["officer"], at_ms=NOW_MS) == ()
     assert find_conflicts(register, ruled_charter(UNDIRECTED), 7, duties=["officer"], at_ms=NOW_MS) != ()
+
+
+@pytest.mark.parametrize(
+    ("tie", "words"),
+    [
+        (Tie(MANAGER, person=4), "is managed by"),
+        (Tie(PAY, name="app", ended_ms=NOW_MS), "was paid until 2025-06-15 by"),
+        (Tie(TEAM, name="blue"), "is in the team"),
+        (Tie(TEAM, name="blue", ended_ms=NOW_MS), "was until 2025-06-15 in the team"),
+    ],
+)
+def test_tie_is_told_in_words(tie: Tie, words: str) -> None:
+    assert describe_tie(tie) == words
 
 
 # ---- who may not approve -----------------------------------------------------------------------------------------

@@ -94,7 +94,16 @@ def test_every_attribute_that_changes_is_told_as_a_file_has_it() -> None:
 def test_last_day_of_the_calendar_is_told() -> None:
     difference = read(file_of(row_of("E1", ends="9999-12-31")), taken(row_of("E1")))
 
-    assert difference.changed[0].changes == (AttributeChange("ends", "", "253402300800000 ms since 1970"),)
+    assert difference.changed[0].changes == (AttributeChange("ends", "", "9999-12-31T23:59:59+00:00"),)
+
+
+def test_time_that_no_calendar_has_is_told_all_the_same() -> None:
+    facts = PersonFacts(number=1, reference="E1", name="Person E1", party="keeper", ends_ms=10**18)
+    register = record(EMPTY_REGISTER, [facts], at_ms=NOW_MS)
+
+    changes = read(file_of(row_of("E1")), register).changed[0].changes
+
+    assert AttributeChange("ends", "1000000000000000000 ms since 1970", "") in changes
 
 
 def test_person_who_is_missing_from_a_full_file_has_left() -> None:

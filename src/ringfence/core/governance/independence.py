@@ -239,7 +239,7 @@ class _View:
             if party is None or party.role in roles:
                 named = tie.name or _UNKNOWN_PARTY
                 unknown = ", a party that the charter does not name" if tie.name and party is None else ""
-                return f"{_describe_tie(tie)} {named}{unknown}"
+                return f"{describe_tie(tie)} {named}{unknown}"
         return ""
 
 
@@ -249,14 +249,16 @@ _VERBS: Final = {MANAGER: "managed", DIRECTION: "directed", EMPLOYER: "employed"
 
 
 def _spell(rule: str, steps: list[tuple[int, Tie]], last: int, fault: str) -> Conflict:
-    parts = [f"{_describe_tie(tie)} {tie.person}" for _, tie in steps]
+    parts = [f"{describe_tie(tie)} {tie.person}" for _, tie in steps]
     chain = (*(number for number, _ in steps), last)
     return Conflict(rule, chain, f"{chain[0]} " + ", who ".join([*parts, fault]))
 
 
-def _describe_tie(tie: Tie) -> str:
-    verb = _VERBS[tie.kind]
-    return f"was {verb} until {_describe_time(tie.ended_ms)} by" if tie.ended_ms else f"is {verb} by"
+def describe_tie(tie: Tie) -> str:
+    """Say what a tie is, up to whom or what it binds: `is managed by`, `was employed until 2025-06-15 by`."""
+    until = f" until {_describe_time(tie.ended_ms)}" if tie.ended_ms else ""
+    is_or_was = "was" if tie.ended_ms else "is"
+    return f"{is_or_was}{until} in the team" if tie.kind == TEAM else f"{is_or_was} {_VERBS[tie.kind]}{until} by"
 
 
 def _describe_absence(facts: PersonFacts | None, at_ms: int) -> str:

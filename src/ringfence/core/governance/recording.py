@@ -3,8 +3,8 @@
 Rules of this file:
 1. A true fact is never refused. What it takes away from a member is taken by the same entry.
 2. It takes away only: a member whom a rule of independence now stands against is suspended until a new admission, and
-   so is one who changed the employer; one who leaves has no authority from that time on. A fact that is favourable
-   changes nothing until a quorum says so.
+   so is one who changed the employer; one who leaves has no authority from that time on, and is not suspended as
+   well. A fact that is favourable changes nothing until a quorum says so.
 3. Whoever has the facts computes the same effects; whoever has not folds those that the entry says.
 """
 
@@ -20,6 +20,9 @@ from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.standing import Member, Standing
+
+LONG_AGO_MS: Final = 1
+"""The end of a member's authority, once it has come: before any clock."""
 
 MEMBERS_MAX: Final = 800
 """Most members at a time: what one entry must be able to suspend all of."""
@@ -51,9 +54,12 @@ def find_effects(
         if member.dismissed:
             continue
         known = register.people.get(number)
+        until_ms = member.until_ms
         if number in told and known is not None and known.ends_ms and _ends_sooner(known.ends_ms, member):
+            until_ms = max(known.ends_ms, LONG_AGO_MS)
             ends.append((number, known.ends_ms))
-        if not member.suspended and (
+        has_left = 0 < until_ms <= at_ms  # nothing is left to take, and only a new admission gives it back
+        if not (member.suspended or has_left) and (
             known is None
             or known.party != member.party
             or find_conflicts(register, charter, number, duties=tuple(member.duties), at_ms=at_ms)
@@ -96,7 +102,9 @@ def fold_people(
     for number in rule.suspends:
         members = members.set(number, replace(_member(members.get(number), number, place), suspended=True))
     for number, until_ms in rule.ends:
-        members = members.set(number, replace(_member(members.get(number), number, place), until_ms=max(until_ms, 1)))
+        # An end that has come holds from this entry on, for a gateway too whose clock is behind.
+        ended_ms = until_ms if until_ms > at_ms else LONG_AGO_MS
+        members = members.set(number, replace(_member(members.get(number), number, place), until_ms=ended_ms))
     withheld = standing.withheld + (1 if facts is None else 0)
     return replace(standing, register=register, members=members, withheld=withheld)
 

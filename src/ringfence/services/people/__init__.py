@@ -1,5 +1,5 @@
 """The HR feed: files about people, what they change in the register, and the entry that records it.
 
-`table` reads a file's rows · `values` says what each column may hold · `lines` finds circles in reporting lines ·
-`diff` tells what a file changes.
+`values` says what each column may hold · `table` reads a file's rows · `lines` finds circles in reporting lines ·
+`diff` tells what a file changes · `recording` writes it, with what follows · `viewing` looks at the register.
 """

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
 
 import msgspec
 
@@ -20,22 +19,6 @@ from ringfence.core.register import PersonFacts, Register
 from ringfence.services.people.lines import check_people
 from ringfence.services.people.table import Problems, Row, parse_table
 from ringfence.services.people.values import SEPARATOR
-
-_ATTRIBUTES: Final = {
-    "reference": "reference",
-    "name": "name",
-    "party": "employer",
-    "paid_by": "paid_by",
-    "residence": "residence",
-    "works_in": "works_in",
-    "manager": "manager",
-    "directed_by": "directed_by",
-    "team": "team",
-    "devices_of": "devices_of",
-    "starts_ms": "starts",
-    "ends_ms": "ends",
-}
-"""The column of a file for each attribute of `PersonFacts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +92,7 @@ def find_difference(
 ) -> Difference:
     """Tell what rows without problems change; the arguments are those of `read_people`."""
     numbers = _number(rows, register, number_last)
-    names = _Names(register, {number: reference for reference, number in numbers.items()})
+    references = {number: reference for reference, number in numbers.items()}
     added: list[PersonChange] = []
     changed: list[PersonChange] = []
     facts: list[PersonFacts] = []
@@ -122,14 +105,14 @@ def find_difference(
         if old is None:
             added.append(PersonChange(new.number, new.reference, new.name))
         else:
-            changed.append(names.compare(old, new))
+            changed.append(_compare(old, new, register, references))
     unchanged = len(rows) - len(facts)
     gone: list[PersonChange] = []
     if not is_partial:
         for old in _list_gone(register, numbers, at_ms):
             new = msgspec.structs.replace(old, ends_ms=at_ms)
             facts.append(new)
-            gone.append(names.compare(old, new))
+            gone.append(_compare(old, new, register, references))
     return Difference(tuple(added), tuple(changed), tuple(gone), tuple(facts), unchanged)
 
 
@@ -165,6 +148,15 @@ def _facts_of(row: Row, numbers: Mapping[str, int], register: Register) -> Perso
     )
 
 
+def _compare(old: PersonFacts, new: PersonFacts, register: Register, references: Mapping[int, str]) -> PersonChange:
+    """Tell which facts of a person are told otherwise."""
+    before, after = show_facts(old, register, references), show_facts(new, register, references)
+    changes = tuple(
+        AttributeChange(column, before[column], after[column]) for column in before if before[column] != after[column]
+    )
+    return PersonChange(new.number, new.reference, new.name, changes)
+
+
 def _list_gone(register: Register, numbers: Mapping[str, int], at_ms: int) -> Iterator[PersonFacts]:
     """Give those who are in the register, have not left by then, and are not in the file."""
     staying = frozenset(numbers.values())
@@ -174,38 +166,36 @@ def _list_gone(register: Register, numbers: Mapping[str, int], at_ms: int) -> It
             yield facts
 
 
-class _Names:
-    """Shows facts as a file would: people by their references, times as ISO 8601."""
+def show_facts(facts: PersonFacts, register: Register, references: Mapping[int, str] | None = None) -> dict[str, str]:
+    """Give facts as a file would, by column: people by their references, times as ISO 8601.
 
-    def __init__(self, register: Register, references: Mapping[int, str]) -> None:
-        self._register = register
-        self._references = references
+    Args:
+        references: of people who are not in the register yet, by number.
+    """
 
-    def compare(self, old: PersonFacts, new: PersonFacts) -> PersonChange:
-        """Tell which attributes of a person are told otherwise."""
-        changes = tuple(
-            AttributeChange(column, self._show(attribute, before), self._show(attribute, after))
-            for attribute, column in _ATTRIBUTES.items()
-            if (before := getattr(old, attribute)) != (after := getattr(new, attribute))
-        )
-        return PersonChange(new.number, new.reference, new.name, changes)
+    def reference(number: int) -> str:
+        known = register.people.get(number)
+        return known.reference if known is not None else (references or {}).get(number, f"number {number}")
 
-    def _show(self, attribute: str, value: Any) -> str:
-        if attribute == "manager":
-            return self._reference(value) if value else ""
-        if attribute == "directed_by":
-            return SEPARATOR.join(self._reference(number) for number in value)
-        if attribute in ("starts_ms", "ends_ms"):
-            return _show_time(value) if value else ""
-        return str(value)
-
-    def _reference(self, number: int) -> str:
-        facts = self._register.people.get(number)
-        return facts.reference if facts is not None else self._references.get(number, f"number {number}")
+    return {
+        "reference": facts.reference,
+        "name": facts.name,
+        "employer": facts.party,
+        "paid_by": facts.paid_by,
+        "residence": facts.residence,
+        "works_in": facts.works_in,
+        "manager": reference(facts.manager) if facts.manager else "",
+        "directed_by": SEPARATOR.join(map(reference, facts.directed_by)),
+        "team": facts.team,
+        "devices_of": facts.devices_of,
+        "starts": show_time(facts.starts_ms) if facts.starts_ms else "",
+        "ends": show_time(facts.ends_ms) if facts.ends_ms else "",
+    }
 
 
-def _show_time(at_ms: int) -> str:
+def show_time(at_ms: int) -> str:
+    """Give a time as ISO 8601 in UTC; one that no calendar has stays a number."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):  # the end of the last day that a calendar has, and what is beyond
+    except (OverflowError, ValueError, OSError):  # the end of the last day of the calendar, and what is beyond
         return f"{at_ms} ms since 1970"

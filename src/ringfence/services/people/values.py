@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from ringfence.core.charter_document import show
 from ringfence.core.charter_shape_parsing import suggest
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
+from ringfence.core.governance.change_shape import TIME_MS_MAX
 from ringfence.core.register import DIRECTED_BY_MAX, REFERENCE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 
 COLUMNS: Final = (
@@ -124,9 +125,11 @@ def parse_start(value: str) -> int | Fault:
 def parse_end(value: str) -> int | Fault:
     """Give when a person has left, in milliseconds since 1970; 0 when that is not known."""
     ends_ms = _parse_time(value, days_more=1)
-    if value and not isinstance(ends_ms, Fault) and ends_ms <= 0:
+    if isinstance(ends_ms, Fault):
+        return ends_ms
+    if value and ends_ms <= 0:
         return Fault(show(value), "a time since 1970")
-    return ends_ms
+    return min(ends_ms, TIME_MS_MAX)  # the last day of the calendar is how many systems say that there is no end
 
 
 def _parse_time(value: str, *, days_more: int) -> int | Fault:

@@ -1,0 +1,217 @@
+"""Recording what an HR file says: one entry of the ledger, with everything that follows from it.
+
+Rules of this file:
+1. A file is taken whole or not at all: with a problem in it, or more leavers than were allowed for, nothing is written.
+2. What is planned is what is written: the effects come from the function that every fold and verifier runs.
+3. What follows is found on the newest state when the entry is written, and so is the difference if rules came between.
+4. A file that says what the register says already writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from ringfence.core import entry as e
+from ringfence.core.errors import ConflictError, LimitExceededError
+from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.recording import find_effects
+from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.register import PEOPLE_PER_RECORD_MAX, Register, record, render_facts
+from ringfence.core.standing import Member, Standing
+from ringfence.core.state import State
+from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
+from ringfence.services.people.diff import Difference, read_people
+
+SOURCE: Final = "file"
+LEAVERS_USUAL_MAX: Final = 10
+LEAVERS_USUAL_SHARE: Final = 10
+"""Of the people who are there one in so many, and at least `LEAVERS_USUAL_MAX`, may leave by one file unasked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleFile:
+    """An HR file to take.
+
+    Attributes:
+        name: what to call it in problems.
+        is_partial: whether people who are not in it stay as they are; else they have left.
+        leavers_max: the most people who may have left by it; None for the usual number.
+    """
+
+    data: bytes
+    name: str
+    is_partial: bool = False
+    leavers_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """A member who loses all authority until a new admission, and why: each chain spelled out."""
+
+    number: int
+    reference: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A member who has no authority from a time on, milliseconds since 1970 UTC."""
+
+    number: int
+    reference: str
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPlan:
+    """What a file changes, and what that takes away."""
+
+    difference: Difference
+    suspends: tuple[Suspended, ...]
+    ends: tuple[Ending, ...]
+
+    def render(self, salt: bytes) -> WrittenRule:
+        """Give the entry that records it.
+
+        Args:
+            salt: 16 random bytes, so that nobody can guess facts and try them on the commitment.
+        """
+        facts = salt + render_facts(self.difference.facts)
+        rule = PeopleRecorded(
+            source=SOURCE,
+            added=len(self.difference.added),
+            people=len(self.difference.facts),
+            facts=e.commit(facts),
+            suspends=tuple(one.number for one in self.suspends),
+            ends=tuple((one.number, one.until_ms) for one in self.ends),
+        )
+        return WrittenRule(rule, file=facts)
+
+
+def plan_recording(state: State, file: PeopleFile, *, at_ms: int) -> RecordingPlan:
+    """Tell what a file changes in a state, and what follows.
+
+    Raises:
+        PeopleInvalidError: the file has problems; carries all of them.
+        ConflictError: the ledger is not governed, its register is withheld here, or too many people would leave.
+        LimitExceededError: it changes too many people at once.
+    """
+    return _follow(state, _compare(state, file, at_ms), at_ms)
+
+
+def _compare(state: State, file: PeopleFile, at_ms: int) -> Difference:
+    """Read the file and hold it against the register."""
+    _, register = require_register(state)
+    difference = read_people(
+        file.data,
+        file=file.name,
+        parties=state.rules.parties,
+        register=register,
+        number_last=state.principal_last,
+        at_ms=at_ms,
+        is_partial=file.is_partial,
+    )
+    _check_leavers(difference, register, file, at_ms)
+    if len(difference.facts) > PEOPLE_PER_RECORD_MAX:
+        raise LimitExceededError(
+            f"{file.name} changes {len(difference.facts)} people at once, not up to {PEOPLE_PER_RECORD_MAX}",
+            limit="PEOPLE_PER_RECORD_MAX",
+            value_max=PEOPLE_PER_RECORD_MAX,
+            hint="take several files, each with --partial",
+        )
+    return difference
+
+
+def _follow(state: State, difference: Difference, at_ms: int) -> RecordingPlan:
+    """Find what a difference takes away when it is recorded at this time."""
+    standing, register = require_register(state)
+    after = record(register, difference.facts, at_ms=at_ms)
+    effects = find_effects(standing, after, state.rules, difference.facts, at_ms=at_ms)
+    return RecordingPlan(
+        difference=difference,
+        suspends=tuple(
+            Suspended(number, _reference(after, number), _why_suspended(state, after, standing.members[number], at_ms))
+            for number in effects.suspends
+        ),
+        ends=tuple(Ending(number, _reference(after, number), until_ms) for number, until_ms in effects.ends),
+    )
+
+
+async def record_people(rules: RuleWriter, file: PeopleFile, *, at_ms: int) -> tuple[RecordingPlan, State]:
+    """Take a file: durable, with everything that follows, before this returns.
+
+    Args:
+        rules: writes into the authority's lane.
+        at_ms: now, milliseconds since 1970 UTC; the entry has the time of its batch.
+
+    Returns:
+        What was recorded, and the state that has it. Nothing was written when nothing changes.
+
+    Raises:
+        PeopleInvalidError, ConflictError, LimitExceededError: as for `plan_recording`; nothing was written.
+    """
+    state = await rules.keeper.refresh()
+    difference = _compare(state, file, at_ms)
+    if not difference.facts:
+        return RecordingPlan(difference, (), ()), state
+    epoch, salt = state.epoch, os.urandom(e.SALT_SIZE_BYTES)
+    written: list[RecordingPlan] = []
+
+    def make(newest: State, batch_ms: int) -> WrittenRule:
+        told = difference if newest.epoch == epoch else _compare(newest, file, batch_ms)
+        if not told.facts:
+            raise ConflictError(
+                f"the register came to say what {file.name} says just now", hint="nothing is left to do"
+            )
+        written[:] = [_follow(newest, told, batch_ms)]
+        return written[0].render(salt)
+
+    state = await rules.write(make)
+    return written[0], state
+
+
+def require_register(state: State) -> tuple[Standing, Register]:
+    """Give the standing and the register of people.
+
+    Raises:
+        ConflictError: there is none.
+    """
+    if state.standing is None:
+        raise ConflictError(
+            "the ledger is not governed, so that it has no register of people",
+            hint="a governed ledger begins with a key ceremony: ringfence init --ceremony",
+        )
+    if state.standing.register is None:
+        raise ConflictError("facts about people are withheld here, so that there is no register to compare with")
+    return state.standing, state.standing.register
+
+
+def _check_leavers(difference: Difference, register: Register, file: PeopleFile, at_ms: int) -> None:
+    """Refuse a file that is likely to be cut off: who has left comes back by a quorum alone."""
+    count = len(difference.gone)
+    present = sum(facts.ends_ms == 0 or facts.ends_ms > at_ms for facts in register.people.values())
+    usual_max = max(LEAVERS_USUAL_MAX, present // LEAVERS_USUAL_SHARE)
+    count_max = usual_max if file.leavers_max is None else file.leavers_max
+    if count > count_max:
+        raise ConflictError(
+            f"by {file.name} {count} of {present} people have left, and {count_max} are allowed for",
+            hint=f"if it is whole and that is true, say --leavers-max {count}; if it is not, say --partial",
+        )
+
+
+def _reference(register: Register, number: int) -> str:
+    facts = register.people.get(number)
+    return facts.reference if facts is not None else ""
+
+
+def _why_suspended(state: State, register: Register, member: Member, at_ms: int) -> tuple[str, ...]:
+    conflicts = find_conflicts(register, state.rules, member.number, duties=tuple(member.duties), at_ms=at_ms)
+    reasons = [f"{conflict.rule}: {conflict.words}" for conflict in conflicts]
+    facts = register.people.get(member.number)
+    if facts is None:
+        reasons.insert(0, f"{member.number} is not in the register")
+    elif facts.party != member.party:
+        reasons.insert(0, f"{member.number} is employed by {facts.party}, and was admitted for {member.party}")
+    return tuple(reasons)
