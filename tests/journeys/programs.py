@@ -75,3 +75,11 @@ def _checked(returncode: int, stdout: bytes, stderr: bytes) -> Done:
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     assert "not foreseen" not in done.stderr, done.stderr
     return done
+
+
+def complained(done: Done, code: int, *, hint: bool = True) -> None:
+    """Hold an ending to the rules: its code, one message, a hint, and nothing on standard output."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: "), done.stderr
+    assert not hint or "\nhint: " in done.stderr, done.stderr

@@ -20,7 +20,8 @@ from ringfence.cli.main import cli
 from ringfence.core.governance.statement import render_statement
 from tests.core.statements import HOUR_MS, make_statement
 from tests.faults.serving import Server, command
-from tests.journeys.programs import Done, run, run_inside
+from tests.journeys.programs import Done, complained, run, run_inside
+from tests.journeys.test_cli_mistakes_of_people import AGREED
 from tests.services.world import EXAMPLE, make_deployment
 
 CHARTER = str(EXAMPLE)
@@ -30,6 +31,9 @@ NEEDS_DEPLOYMENT = {
     "principal withdraw": ["x"],
     "principal list": [],
     "token": ["app"],
+    "people import": [CHARTER],
+    "people list": [],
+    "people show": ["x"],
     "ingest": [CHARTER],
     "serve": [],
     "ledger sequence": ["--once"],
@@ -45,22 +49,6 @@ CALLS = {
     "erase": ["ada"],
     "export": ["ada"],
 }
-AGREED = {
-    "found": ["none.sig"],
-    "statement new": ["change.yaml", "--by", "1", "--reason", "x", "--out", "bytes"],
-    "statement get": ["1", "--out", "bytes"],
-    "propose": ["bytes", "none.sig"],
-    "proposals": [],
-    "approve": ["1", "none.sig"],
-    "decline": ["1", "none.sig"],
-    "carry": ["1"],
-    "order": ["bytes", "none.sig"],
-    "people import": [CHARTER],
-    "people list": [],
-    "people show": ["hr-1"],
-    "grants": [],
-}
-"""What needs a governed deployment; what they do when all is well is in test_governance and test_ceremony."""
 NOT_UTF8 = b"\xff"
 
 
@@ -87,29 +75,10 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def complained(done: Done, code: int, *, hint: bool = True) -> None:
-    """Hold an ending to the rules: its code, one message, a hint, and nothing on standard output."""
-    assert done.returncode == code, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: "), done.stderr
-    assert not hint or "\nhint: " in done.stderr, done.stderr
-
-
 def test_every_command_is_looked_at_here() -> None:
     apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema", "synthetic"}
     own_key = {"key new", "key show", "sign", "share"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
-
-
-@pytest.mark.parametrize("words", [words for words in AGREED if words != "found" and not words.startswith("people")])
-def test_call_of_governance_says_what_is_missing(tmp_path: Path, words: str) -> None:
-    options = ["--url", "http://127.0.0.1:9", "--token", "x"]
-
-    done = run_inside(*words.split(), *AGREED[words], *options, cwd=tmp_path)
-
-    reads_first = "none.sig" in AGREED[words] or words == "statement new"
-    complained(done, 1 if reads_first else 3, hint=not reads_first)
-    assert ("cannot be read" if reads_first else "does not answer") in done.stderr
 
 
 def test_every_command_explains_itself() -> None:
@@ -478,8 +447,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         assert server.stop() == 0
     for words, arguments in alone.items():
         _check_object(words, run(*words.split(), *arguments, "--json"))
-    in_test_ceremony = {"share"}
-    elsewhere = {"get", "erase", "ledger recover"} | in_test_ceremony
+    elsewhere = {"get", "erase", "ledger recover", "share", "people import", "people list", "people show"}
     assert set(ALL) - set(runs) - set(alone) - without - set(AGREED) == elsewhere
 
 

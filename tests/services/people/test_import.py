@@ -30,7 +30,7 @@ def people(*arguments: str | Path, directory: Path, given: bytes = b"") -> subpr
 def done(*arguments: str | Path, directory: Path, given: bytes = b"") -> Any:
     """Run the program with `--json`; give what it says."""
     ran = people(*arguments, "--json", directory=directory, given=given)
-    assert ran.returncode == 0, ran.stderr.decode()
+    assert (ran.returncode, ran.stderr, ran.stdout.count(b"\n")) == (0, b"", 1)
     return json.loads(ran.stdout)
 
 
