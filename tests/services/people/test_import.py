@@ -205,3 +205,42 @@ def test_deployment_that_is_not_governed_has_no_register(pristine: Path) -> None
         assert ran.returncode == 1
         assert b"the ledger is not governed" in ran.stderr
         assert b"ringfence init --ceremony" in ran.stderr
+
+
+# ---- a large file that nobody looked through ---------------------------------------------------------------------
+
+
+def test_large_file_of_every_fault_is_told_row_by_row_and_nothing_of_it_is_taken(founded: Path) -> None:
+    rows = [
+        row_of(f"E{number}", employer="trust", devices_of="trust", manager=f"E{number // 8}" if number >= 8 else "")
+        for number in range(50_000)
+    ]
+    for low, high in ((10, 680), (1_000, 8_000)):  # two circles: the lower of each is above the higher
+        rows[low]["manager"] = f"E{high}"
+    rows[20_000]["reference"] = "E19999"  # there twice
+    rows[30_000]["manager"] = "E99999"
+    rows[40_000]["employer"] = "Trust"
+    rows[40_001]["residence"] = "UK"
+    rows[40_002]["starts"] = "1/2/2020"
+    rows[45_000]["name"] = "Jos\udce9"  # a row of Latin-1
+    rows[49_999]["team"] = "x" * 201
+    expected = [
+        (12, 7),
+        (1_002, 7),
+        (20_002, 1),
+        (30_002, 7),
+        (40_002, 3),
+        (40_003, 5),
+        (40_004, 11),
+        (45_002, 2),
+        (50_001, 9),
+    ]
+
+    ran = people("import", "-", "--json", directory=founded, given=file_of(*rows))
+
+    assert ran.returncode == 1
+    problems = json.loads(ran.stdout)["problems"]
+    assert [(one["line"], one["column"]) for one in problems] == expected
+    assert "a circle of 3: `E10` managed by `E680`, managed by `E85`, managed by `E10`" in problems[0]["found"]
+    assert "a circle of 2: `E1000` managed by `E8000`, managed by `E1000`" in problems[1]["found"]
+    assert len(done("list", "--all", directory=founded)["people"]) == len(FOUNDERS)
