@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -83,3 +84,8 @@ def complained(done: Done, code: int, *, hint: bool = True) -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("error: "), done.stderr
     assert not hint or "\nhint: " in done.stderr, done.stderr
+
+
+def hear_interrupts() -> None:
+    """Let a program that is about to be run hear Ctrl-C, even where this one was started to ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

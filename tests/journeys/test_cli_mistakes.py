@@ -20,7 +20,7 @@ from ringfence.cli.main import cli
 from ringfence.core.governance.statement import render_statement
 from tests.core.statements import HOUR_MS, make_statement
 from tests.faults.serving import Server, command
-from tests.journeys.programs import Done, complained, run, run_inside
+from tests.journeys.programs import Done, complained, hear_interrupts, run, run_inside
 from tests.journeys.test_cli_mistakes_of_people import AGREED
 from tests.services.world import EXAMPLE, make_deployment
 
@@ -353,7 +353,8 @@ def test_message_that_nobody_reads_leaves_the_exit_code(tmp_path: Path) -> None:
 )
 def test_interrupted_command_says_so_with_its_own_code(arguments: list[str]) -> None:
     program = [sys.executable, "-m", "ringfence", *arguments]
-    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(program, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=hear_interrupts)
     _wait_until_it_reads(process)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
