@@ -34,6 +34,7 @@ from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader, read_dire
 from ringfence.ledger.watch import SERVED_SECONDS_MAX, WATCH_INTERVAL_SECONDS, LaneWatch
 from ringfence.services.custody.gate import Gate
 from ringfence.services.jobs import Prepared
+from ringfence.services.tasks import end_task
 from ringfence.services.writer import LaneWriter
 
 DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
@@ -99,9 +100,7 @@ class Service:
     async def stop(self) -> None:
         """Write what is waiting, seal, and close."""
         for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
         if self._gate is not None:
             await _flush_refusals(self._gate)
         await self._stack.aclose()

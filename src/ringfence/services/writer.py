@@ -56,6 +56,7 @@ from ringfence.services.counters import CounterBook
 from ringfence.services.jobs import Committed, Job, Prepared, RowsToWrite, Waiter, release
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import LaneKey, read_lane
+from ringfence.services.tasks import end_task
 
 SEAL_INTERVAL_SECONDS: Final = 0.2
 JOINING_TURNS_MAX: Final = 4
@@ -141,9 +142,7 @@ class LaneWriter:
         if self._task:
             await self._task
         if self._sealer:
-            self._sealer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._sealer
+            await end_task(self._sealer)
         with contextlib.suppress(DeviceError):
             await self.seal()
 
