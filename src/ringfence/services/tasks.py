@@ -11,8 +11,8 @@ ASK_AGAIN_SECONDS: Final = 0.5
 async def end_task(task: asyncio.Task[Any]) -> None:
     """Cancel a task until it has ended; what it ends with is nobody's any more.
 
-    One cancellation may be lost: one that meets a commit becomes the error of a commit whose outcome is not known, and a
-    loop that goes on after such errors goes on after it too.
+    One cancellation may be lost: one that meets a commit becomes the error of a commit whose outcome is not known,
+    and a loop that goes on after such errors goes on after it too.
     """
     while not task.done():
         task.cancel()
