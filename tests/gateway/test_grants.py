@@ -148,6 +148,7 @@ def gateway(stage: Stage) -> Gateway:
         tokens=make_checker(),
         countries=make_country_finder(world.runtime.deployment, mode=e.DEVELOPMENT),
         readiness=list,
+        notes=list,
         documents={},
         tree_file=lambda path: None,
         prove=prove,
