@@ -148,7 +148,6 @@ def gateway(stage: Stage) -> Gateway:
         tokens=make_checker(),
         countries=make_country_finder(world.runtime.deployment, mode=e.DEVELOPMENT),
         readiness=list,
-        notes=list,
         documents={},
         tree_file=lambda path: None,
         prove=prove,
@@ -164,14 +163,14 @@ def test_header_that_names_no_grant_is_refused(stage: Stage, value: bytes) -> No
     application = gateway(stage)
 
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        application.authenticate([TOKEN, (b"ringfence-grant", value)], "", b"")
-    assert application.authenticate([TOKEN, (b"ringfence-grant", b"7")], "", b"").grant == 7
-    assert application.authenticate([TOKEN], "", b"").grant == 0
+        application.authenticate([TOKEN, (b"ringfence-grant", value)], "")
+    assert application.authenticate([TOKEN, (b"ringfence-grant", b"7")], "").grant == 7
+    assert application.authenticate([TOKEN], "").grant == 0
 
 
 def test_header_that_is_there_twice_is_refused(stage: Stage) -> None:
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        gateway(stage).authenticate([TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")], "", b"")
+        gateway(stage).authenticate([TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")], "")
 
 
 def test_read_names_its_grant_by_the_header_and_counts(stage: Stage) -> None:

@@ -76,7 +76,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_command_is_looked_at_here() -> None:
-    apart = {"init", "doctor", "demo", "verify", "charter check", "charter explain", "charter schema", "synthetic"}
+    charter = {"charter check", "charter explain", "charter schema"}
+    apart = {"init", "doctor", "demo", "verify", "why", "synthetic", *charter}
     own_key = {"key new", "key show", "sign", "share"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
 
@@ -254,6 +255,7 @@ def test_wrong_value_is_refused_and_changes_nothing(
         ["verify"],
         ["verify", ".", "--jobs", "0"],
         ["verify", ".", "--from", "-1"],
+        ["why", "."],
         ["init", "x", "--region", "virginia"],
         ["doctor", "--nonsense"],
         [b"\xff"],
@@ -438,6 +440,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         "ledger checkpoint": here,
         "ledger export": [bundle, *here],
         "verify": [bundle, "--trust", str(directory / "trust.json")],
+        "why": [bundle, "1"],
         "doctor": here,
     }
     alone = {"vault audit": here, "ingest": [CHARTER, *here]}

@@ -1,17 +1,21 @@
-"""What a gateway is given from outside: limits of connections, where addresses are, and its certificate."""
+"""What a gateway is given from outside: the issuers it trusts, where addresses are, and its certificate."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-from pathlib import Path
+from typing import Final
 
-from ringfence.app.deployment import Deployment
+from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.tokens import PUBLIC_FILE
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
+from ringfence.gateway.authentication import Issuer, read_issuer
 from ringfence.gateway.connections import ConnectionGuard, ConnectionLimits
 from ringfence.gateway.country import CountryFinder
 from ringfence.legacy.evidence import AddressBook
+
+OWN_ISSUERS: Final = "ringfence:"
 
 
 def make_guard(deployment: Deployment) -> ConnectionGuard:
@@ -19,6 +23,28 @@ def make_guard(deployment: Deployment) -> ConnectionGuard:
     configuration = deployment.configuration
     limits = ConnectionLimits(per_address_max=configuration.listen.connections_per_address_max)
     return ConnectionGuard(limits, trusted=map(ipaddress.ip_network, configuration.trusted_proxies.values()))
+
+
+def read_issuers(deployment: Deployment, *, mode: str) -> dict[str, Issuer]:
+    """Read the public keys of every issuer that is trusted: those of the settings, and in development mode our own.
+
+    Raises:
+        ConfigurationError: a key set cannot be read, or the settings name an issuer of our own: who could sign as the
+            one that local tools are registered under would be one of them.
+    """
+    settings = deployment.configuration.issuers
+    for name in settings:
+        if name.strip().lower().startswith(OWN_ISSUERS):
+            raise ConfigurationError(
+                f"{name} cannot be configured as an issuer: `{OWN_ISSUERS}` stands for this program's own",
+                hint="remove it from ringfence.yaml",
+            )
+    issuers = {
+        name: read_issuer(name, deployment.path(item.keys), audience=item.audience) for name, item in settings.items()
+    }
+    if mode == DEVELOPMENT:
+        issuers[DEVELOPMENT_ISSUER] = read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)
+    return issuers
 
 
 def make_country_finder(deployment: Deployment, *, mode: str) -> CountryFinder:
@@ -41,7 +67,7 @@ def make_country_finder(deployment: Deployment, *, mode: str) -> CountryFinder:
 
 
 def verify_certificate(deployment: Deployment) -> None:
-    """Check that the settings name a certificate with its key, or neither; and authorities of callers only with it.
+    """Check that the settings name a certificate with its key, or neither.
 
     Raises:
         ConfigurationError: one is missing, cannot be read, or does not fit the other.
@@ -49,10 +75,6 @@ def verify_certificate(deployment: Deployment) -> None:
     listen = deployment.configuration.listen
     if bool(listen.certificate) != bool(listen.key):
         raise ConfigurationError("TLS needs both certificate and key", hint="set both under `listen`, or neither")
-    if listen.client_ca and not listen.certificate:
-        raise ConfigurationError(
-            "callers can show certificates over TLS alone", hint="set `certificate` and `key` beside `listen.client_ca`"
-        )
     if not listen.certificate:
         return
     certificate, key = deployment.path(listen.certificate), deployment.path(listen.key)
@@ -62,22 +84,6 @@ def verify_certificate(deployment: Deployment) -> None:
         raise ConfigurationError(
             f"the certificate {certificate} and its key {key} cannot be used: {error}",
             hint="name a PEM certificate chain, and its key without a password, under `listen`",
-        ) from None
-
-    if listen.client_ca:
-        _verify_authorities(deployment.path(listen.client_ca))
-
-
-def _verify_authorities(path: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_verify_locations(path)
-        if not context.get_ca_certs():
-            raise ValueError("it holds no certificate authority")
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the authorities of callers' certificates cannot be read from {path}: {error}",
-            hint="name a PEM file with them as `listen.client_ca`",
         ) from None
 
 

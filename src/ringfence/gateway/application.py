@@ -63,7 +63,6 @@ class Gateway:
         tokens: checks bearer tokens.
         countries: finds where a connection comes from.
         readiness: gives the reasons why this process should get no requests; empty when it should.
-        notes: gives what whoever looks after the process should know although it serves.
         documents: path to (content type, maker of the body) of what is served without a token.
         tree_file: gives the bytes of a file of the public tree by its path, or None.
         prove: gives the inclusion proof of a receipt, as text.
@@ -77,7 +76,6 @@ class Gateway:
         tokens: TokenChecker,
         countries: CountryFinder,
         readiness: Callable[[], list[str]],
-        notes: Callable[[], Sequence[str]],
         documents: Mapping[str, tuple[bytes, Callable[[], bytes]]],
         tree_file: Callable[[str], bytes | None],
         prove: Callable[[str], Awaitable[bytes]],
@@ -87,7 +85,6 @@ class Gateway:
         self._tokens = tokens
         self._countries = countries
         self._readiness = readiness
-        self._notes = notes
         self._documents = documents
         self._tree_file = tree_file
         self._prove = prove
@@ -105,13 +102,12 @@ class Gateway:
 
     # -- 1. authenticate -----------------------------------------------------------------------------------------
 
-    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer: str, certificate: bytes) -> Caller:
+    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> Caller:
         """Give the registered principal behind the token, and the country of this connection.
 
         Args:
             headers: of the request, their names in lower case.
             peer: the address that the connection comes from, or "".
-            certificate: SHA-256 of the certificate that the connection showed, or b"".
 
         Raises:
             UnauthenticatedError: there is none, which is counted.
@@ -127,11 +123,11 @@ class Gateway:
             elif name == GRANT:
                 named_grant = named_grant + b"," + value if named_grant else value or b"none"
         try:
-            bearer = self._tokens.check(authorization, certificate)
+            identity = self._tokens.check(authorization)
         except UnauthenticatedError:
             self.gate.refusals.count(STRANGER, "unauthenticated")
             raise
-        principal = self.gate.keeper.state.identities.get(bearer.identity)
+        principal = self.gate.keeper.state.identities.get(identity)
         if principal is None:
             self.gate.refusals.count(STRANGER, "unregistered")
             raise UnauthenticatedError(
@@ -142,9 +138,7 @@ class Gateway:
         reasons = self._readiness()
         if reasons:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
-        grant = _parse_grant(named_grant) if named_grant else 0
-        issuer = bearer.issuer
-        return Caller(principal, country, source, grant, bearer.build, issuer=issuer.name, issuer_keys=issuer.digest)
+        return Caller(principal, country, source, _parse_grant(named_grant) if named_grant else 0)
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -153,8 +147,7 @@ class Gateway:
         if not path.startswith("/v1/"):
             await self._answer_public(path, scope["method"], send)
             return
-        peer = scope["client"][0] if scope.get("client") else ""
-        caller = self.authenticate(scope["headers"], peer, scope.get(http.CERTIFICATE, b""))
+        caller = self.authenticate(scope["headers"], scope["client"][0] if scope.get("client") else "")
         parts = http.segments(scope["raw_path"])
         method: str = scope["method"]
         if parts[0] != "v1":
@@ -198,8 +191,7 @@ class Gateway:
         elif path == "/readyz":
             reasons = self._readiness()
             status = 503 if reasons else 200
-            facts = {"status": "not ready" if reasons else "ready", "reasons": reasons, "notes": self._notes()}
-            await http.send(send, status, _encode(facts))
+            await http.send(send, status, _encode({"status": "not ready" if reasons else "ready", "reasons": reasons}))
         elif path in self._documents:
             content_type, make = self._documents[path]
             await http.send(send, 200, make(), content_type=content_type)

@@ -89,6 +89,43 @@ def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -
     return book
 
 
+@dataclass(frozen=True, slots=True)
+class FoldedRule:
+    """One rule with what it changed.
+
+    Attributes:
+        leaf: where it stands.
+        batch: the header of its batch.
+        opening: what its commitment opens to; b"" where that is withheld or there is none.
+        before, after: the state on both sides of it.
+    """
+
+    leaf: int
+    rule: Rule
+    batch: Batch
+    opening: bytes
+    before: State
+    after: State
+
+
+def fold_rules(bundle: Bundle, *, size: int, until: int, detail: bool) -> Iterator[FoldedRule]:
+    """Fold the rules that stand at or before leaf `until`, one after the other.
+
+    Raises:
+        ProofInvalidError: one cannot be folded: what follows cannot be explained.
+    """
+    openings = Openings(bundle, size=size) if detail else None
+    book, findings = RuleBook(), Findings()
+    for leaf, data, header in _rule_leaves(bundle, size=size):
+        if leaf > until:
+            return
+        before = book.state
+        _take(book, bundle, data, header, leaf=leaf, openings=openings, findings=findings)
+        rule, batch = parse_entry(data), parse_entry(header)
+        if isinstance(rule, RULE_TYPES) and isinstance(batch, Batch):
+            yield FoldedRule(leaf, rule, batch, openings.of(leaf) if openings else b"", before, book.state)
+
+
 def fold_rule(
     bundle: Bundle, state: State, rule: Rule, batch: Batch, *, leaf: int, opening: bytes | None = None
 ) -> State:

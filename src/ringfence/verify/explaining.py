@@ -1,0 +1,147 @@
+"""Why one entry of a ledger says what it says, in sentences, from a bundle alone.
+
+Rules of this file:
+1. It explains what the ledger says, and proves nothing: `verify` does. A ledger whose rules cannot be folded up to the
+   entry is not explained.
+2. Everything is told as of the entry: duties, grants and reasons of its own moment.
+3. What an opening would tell and is not there is said to be withheld, never left out in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ringfence.core.entry import RULE_TYPES, About, AnyLeaf, Batch, parse_about, parse_entry
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.governed_entry import Approved, Proposed
+from ringfence.core.lane import leaf_hash
+from ringfence.core.state import EMPTY, State
+from ringfence.core.tiles import TILE_WIDTH
+from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
+from ringfence.verify.checkpoints import open_newest
+from ringfence.verify.openings import Openings, verify_opening
+from ringfence.verify.rules import FoldedRule, fold_rules
+
+BATCH_LEAVES_MAX = 258
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Somebody's approval: the person, the duties that the person held then, and where it stands."""
+
+    person: int
+    duties: tuple[str, ...]
+    leaf: int
+
+
+@dataclass(slots=True)
+class Trail:
+    """How proposals came about.
+
+    Attributes:
+        proposed: the rule of each proposal.
+        agreed: its approvals, in order.
+    """
+
+    proposed: dict[int, FoldedRule] = field(default_factory=dict)
+    agreed: dict[int, list[Agreed]] = field(default_factory=dict)
+
+    def follow(self, folded: FoldedRule) -> None:
+        """Take note of one more rule."""
+        rule = folded.rule
+        if isinstance(rule, Proposed):
+            self.proposed[rule.number] = folded
+        elif isinstance(rule, Approved):
+            member = folded.before.governed.members.get(rule.by)
+            duties = tuple(sorted(member.duties)) if member else ()
+            self.agreed.setdefault(rule.proposal, []).append(Agreed(rule.by, duties, folded.leaf))
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An entry with all that it rests on.
+
+    Attributes:
+        leaf: its place.
+        entry: what it says.
+        header: of its batch; None for a header or a seal.
+        state: that it was decided on; for a rule, that before it.
+        folded: the rule with what it changed; None for any other entry.
+        about: what it is about; None where that is withheld or there is nothing to tell.
+        detail: whether the bundle has openings.
+    """
+
+    leaf: int
+    entry: AnyLeaf
+    header: Batch | None
+    state: State
+    folded: FoldedRule | None
+    about: About | None
+    trail: Trail
+    detail: bool
+
+
+def find_entry(directory: Path, *, leaf: int | None = None, entry_hash: bytes = b"") -> Explained:
+    """Read one entry of a bundle, by its leaf or by its hash, with what it rests on.
+
+    Raises:
+        InvalidInputError: there is no such entry, or a file cannot be read.
+        ProofInvalidError: the rules before it cannot be folded, or it is no entry.
+    """
+    bundle = Bundle(directory)
+    size = open_newest(bundle, None).newest.checkpoint.size
+    detail = bundle.list_files(size=size).detail
+    if leaf is None:
+        leaf = _find_hash(bundle, entry_hash, size=size)
+    if not 0 <= leaf < size:
+        raise InvalidInputError(f"there is no leaf {leaf}: the tree has {size}", place="entry")
+    entry = parse_entry(_leaf(bundle, leaf, size=size), place=place_of_leaf(leaf))
+    trail, state = Trail(), EMPTY
+    folded = None
+    for item in fold_rules(bundle, size=size, until=leaf, detail=detail):
+        trail.follow(item)
+        state = item.before if item.leaf == leaf else item.after
+        folded = item if item.leaf == leaf else None
+    if isinstance(entry, RULE_TYPES) and folded is None:
+        raise ProofInvalidError("the rule cannot be folded", place=place_of_leaf(leaf))
+    header = _header(bundle, leaf, size=size)
+    if header is not None and header.epoch != state.epoch:
+        raise ProofInvalidError(
+            f"the entry says that it was decided in epoch {header.epoch}, and stands in epoch {state.epoch}",
+            place=place_of_leaf(leaf),
+        )
+    about = _about(bundle, entry, leaf, size=size) if detail else None
+    return Explained(leaf, entry, header, state, folded, about, trail, detail)
+
+
+def _leaf(bundle: Bundle, leaf: int, *, size: int) -> bytes:
+    index, number = divmod(leaf, TILE_WIDTH)
+    return bundle.read_leaves(entries_tile(index, size=size))[number]
+
+
+def _find_hash(bundle: Bundle, entry_hash: bytes, *, size: int) -> int:
+    for index in range(-(-size // TILE_WIDTH)):
+        for number, data in enumerate(bundle.read_leaves(entries_tile(index, size=size))):
+            if leaf_hash(data) == entry_hash:
+                return index * TILE_WIDTH + number
+    raise InvalidInputError(
+        "no entry of this bundle has the receipt's hash", place="entry", hint="export the ledger again: it may be newer"
+    )
+
+
+def _header(bundle: Bundle, leaf: int, *, size: int) -> Batch | None:
+    """Give the header of the batch that an entry belongs to: the nearest one before it."""
+    for before in range(leaf - 1, max(leaf - BATCH_LEAVES_MAX, -1), -1):
+        header = parse_entry(_leaf(bundle, before, size=size), place=place_of_leaf(before))
+        if isinstance(header, Batch):
+            return header if before + header.count >= leaf else None
+    return None
+
+
+def _about(bundle: Bundle, entry: AnyLeaf, leaf: int, *, size: int) -> About | None:
+    opening = Openings(bundle, size=size).of(leaf)
+    if not opening or not hasattr(entry, "about"):
+        return None
+    verify_opening(entry, opening)
+    return parse_about(opening, place=place_of_leaf(leaf))
