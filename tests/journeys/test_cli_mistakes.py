@@ -77,7 +77,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_command_is_looked_at_here() -> None:
     charter = {"charter check", "charter explain", "charter schema"}
-    apart = {"init", "doctor", "demo", "verify", "why", "synthetic", *charter}
+    reports = {"why", "review access", "review activity", "review stale"}
+    apart = {"init", "doctor", "demo", "verify", "synthetic", *charter, *reports}
     own_key = {"key new", "key show", "sign", "share"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
 
@@ -256,6 +257,8 @@ def test_wrong_value_is_refused_and_changes_nothing(
         ["verify", ".", "--jobs", "0"],
         ["verify", ".", "--from", "-1"],
         ["why", "."],
+        ["review", "access"],
+        ["review", "stale", ".", "--from", "yesterday"],
         ["init", "x", "--region", "virginia"],
         ["doctor", "--nonsense"],
         [b"\xff"],
@@ -441,6 +444,9 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         "ledger export": [bundle, *here],
         "verify": [bundle, "--trust", str(directory / "trust.json")],
         "why": [bundle, "1"],
+        "review access": [bundle],
+        "review activity": [bundle],
+        "review stale": [bundle],
         "doctor": here,
     }
     alone = {"vault audit": here, "ingest": [CHARTER, *here]}

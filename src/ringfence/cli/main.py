@@ -39,7 +39,7 @@ _SECTIONS: Final = {
         "grants": "governance",
     },
     "Calls to a gateway": {"get": "data", "put": "data", "find": "data", "export": "data", "erase": "data"},
-    "Evidence": {"ledger": "ledger", "verify": "verify", "why": "why", "vault": "vault"},
+    "Evidence": {"ledger": "ledger", "verify": "verify", "why": "why", "review": "review", "vault": "vault"},
 }
 """The commands as `--help` lists them, in the order in which they are met, each with the file that holds it."""
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import click
 
 from ringfence.cli.output import json_option, say
-from ringfence.core.errors import InvalidInputError
 from ringfence.core.receipt import parse_receipt
-from ringfence.verify.explaining import find_entry
-from ringfence.verify.sentences import explain
+from ringfence.reports.explaining import find_entry
+from ringfence.reports.sentences import explain
 
 LEAF_DIGITS_MAX = 15
 
@@ -27,10 +26,6 @@ def why(directory: Path, entry: str, *, as_json: bool) -> None:
 
     It tells what the ledger says and proves nothing; `ringfence verify` does.
     """
-    if not (directory / "checkpoint").exists():
-        raise InvalidInputError(
-            f"{directory} has no checkpoint", place="BUNDLE", hint="`ringfence ledger export` writes a bundle"
-        )
     if entry.isascii() and entry.isdigit() and len(entry) <= LEAF_DIGITS_MAX:
         found = find_entry(directory, leaf=int(entry))
     else:

@@ -50,7 +50,7 @@ def order(state: State, rule: Ordered, signed: Signed | None, *, at_ms: int, pla
     standing = replace(standing, withheld=standing.withheld + (signed is None))
     noted = replace(state, standing=standing)
     if isinstance(rule.change, c.Grant):
-        following, number = _break_glass(noted, rule.change, by=rule.by, subjects=subjects, at_ms=at_ms, place=place)
+        following, number = break_glass(noted, rule.change, by=rule.by, subjects=subjects, at_ms=at_ms, place=place)
     else:
         if reason := why_not_taken(noted, rule.change, at_ms=at_ms):
             raise ProofInvalidError(f"{operation} has nothing to take: {reason}", place=place)
@@ -62,9 +62,14 @@ def order(state: State, rule: Ordered, signed: Signed | None, *, at_ms: int, pla
     return following
 
 
-def _break_glass(
+def break_glass(
     state: State, change: c.Grant, *, by: int, subjects: frozenset[bytes] | None, at_ms: int, place: str
 ) -> tuple[State, int]:
+    """Give the state after a person gave a break-glass grant alone, and the grant's number.
+
+    Raises:
+        ProofInvalidError: it is for somebody else, an earlier one waits for its review, or it goes too far.
+    """
     if change.kind != c.BREAK_GLASS or change.person != by:
         raise ProofInvalidError("only break-glass is given by one person, and to that person alone", place=place)
     unreviewed = [given for given in state.governed.grants.values() if given.review_until_ms and not given.reviewed]

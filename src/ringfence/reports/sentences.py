@@ -14,7 +14,7 @@ from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.ruling import asked_by
 from ringfence.core.standing import GivenGrant
 from ringfence.core.state import State
-from ringfence.verify.explaining import Explained
+from ringfence.reports.explaining import Explained
 
 WITHHELD: Final = "withheld: it needs the bundle's detail"
 USERS_NAMED_MAX: Final = 20

@@ -18,8 +18,8 @@ from ringfence.core.governed_entry import Approved, Proposed
 from ringfence.core.lane import leaf_hash
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
+from ringfence.reports.history import open_evidence
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
-from ringfence.verify.checkpoints import open_newest
 from ringfence.verify.openings import Openings, verify_opening
 from ringfence.verify.rules import FoldedRule, fold_rules
 
@@ -89,9 +89,8 @@ def find_entry(directory: Path, *, leaf: int | None = None, entry_hash: bytes = 
         InvalidInputError: there is no such entry, or a file cannot be read.
         ProofInvalidError: the rules before it cannot be folded, or it is no entry.
     """
-    bundle = Bundle(directory)
-    size = open_newest(bundle, None).newest.checkpoint.size
-    detail = bundle.list_files(size=size).detail
+    evidence = open_evidence(directory)
+    bundle, size, detail = evidence.bundle, evidence.size, evidence.detail
     if leaf is None:
         leaf = _find_hash(bundle, entry_hash, size=size)
     if not 0 <= leaf < size:

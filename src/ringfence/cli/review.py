@@ -1,0 +1,170 @@
+"""`ringfence review`: who could, who did, and what nobody needs, from an evidence bundle.
+
+Exit codes: 0 done; 1 the bundle or the period is at fault; 2 used wrongly. It prints no verdict: `verify` first.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from ringfence.cli.output import json_option, say
+from ringfence.core.errors import InvalidInputError
+from ringfence.core.governance.wording import quote, show_time
+from ringfence.reports.activity import Activity, find_activity
+from ringfence.reports.activity import Progress as Tell
+from ringfence.reports.authority import Authority, find_authority
+from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_evidence, read_history
+from ringfence.reports.stale import Finding, find_stale
+
+PERIOD_DAYS: Final = 90
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+Row = Authority | Activity | Finding
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        json_option,
+        click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet."),
+        click.option("--to", "to", type=_DAY, help="The end of the period, UTC, excluded; the newest checkpoint."),
+        click.option("--from", "since", type=_DAY, help=f"Its beginning, UTC; {PERIOD_DAYS} days before its end."),
+        click.argument("directory", metavar="BUNDLE", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(short_help="Who could, who did, and what nobody needs.")
+def review() -> None:
+    """Review who has access, from an evidence bundle (`ringfence ledger export`).
+
+    Everything is told as of the end of the period. Names of people are in a bundle with --detail only.
+    """
+
+
+@review.command(short_help="Who could read or do what at the end of the period.")
+@_options
+def access(directory: Path, *, since: datetime | None, to: datetime | None, as_csv: bool, as_json: bool) -> None:
+    """List who could do what with data: each flow of the charter that somebody could use, and on what it rests.
+
+    Each was asked of the decision that serves requests: without a grant, under each live grant, with each approved
+    build, and under the break-glass that people may give themselves.
+    """
+    _, history, period = _read(directory, since, to)
+    rows = list(find_authority(history.state, at_ms=period.to_ms))
+    _print(Authority, rows, period, as_csv=as_csv, as_json=as_json)
+
+
+@review.command(short_help="Who did what in the period.")
+@_options
+def activity(directory: Path, *, since: datetime | None, to: datetime | None, as_csv: bool, as_json: bool) -> None:
+    """List who did what in the period, added up: accesses given and refused, and what people signed."""
+    evidence, history, period = _read(directory, since, to)
+    with _progress(quiet=as_json or as_csv) as tell:
+        rows = find_activity(evidence, history, period, progress=tell)
+    _print(Activity, rows, period, as_csv=as_csv, as_json=as_json)
+
+
+@review.command(short_help="Authority that was not used, or should have ended.")
+@_options
+def stale(directory: Path, *, since: datetime | None, to: datetime | None, as_csv: bool, as_json: bool) -> None:
+    """List authority that nobody used in the period, and what should have ended: duties and keys of those who may not
+    act, and break-glass that nobody reviewed.
+    """
+    evidence, history, period = _read(directory, since, to)
+    with _progress(quiet=as_json or as_csv) as tell:
+        done = find_activity(evidence, history, period, progress=tell)
+    rows = find_stale(history, period, find_authority(history.state, at_ms=period.to_ms), done)
+    _print(Finding, rows, period, as_csv=as_csv, as_json=as_json)
+
+
+def _read(directory: Path, since: datetime | None, to: datetime | None) -> tuple[Evidence, History, Period]:
+    evidence = open_evidence(directory)
+    end_ms = _ms(to) if to else evidence.signed_at_ms + 1
+    start_ms = _ms(since) if since else max(end_ms - PERIOD_DAYS * DAY_MS, 0)
+    if start_ms >= end_ms:
+        raise InvalidInputError("the period ends before it begins", place="--from")
+    return evidence, read_history(evidence, until_ms=end_ms), Period(start_ms, end_ms)
+
+
+def _ms(day: datetime) -> int:
+    return int(day.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Tell | None]:
+    """Show a bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+# -- printing ------------------------------------------------------------------------------------------------------
+
+
+def _print(kind: type[Row], rows: Sequence[Row], period: Period, *, as_csv: bool, as_json: bool) -> None:
+    if as_csv and as_json:
+        raise click.UsageError("choose one of --csv and --json")
+    names = [field.name for field in fields(kind)]
+    if as_csv:
+        click.echo(_csv(names, rows), nl=False)
+        return
+    facts = {"from_ms": period.from_ms, "to_ms": period.to_ms, "rows": [asdict(row) for row in rows]}
+    if as_json:
+        say("", facts, as_json=True)
+        return
+    click.echo(f"from {show_time(period.from_ms)} to {show_time(period.to_ms)}: {len(rows)} rows")
+    if rows:
+        _table(names, rows)
+
+
+def _table(names: Sequence[str], rows: Sequence[Row]) -> None:
+    """Print a table without the columns that say nothing; a terminal's width is kept, a file is as wide as it takes."""
+    texts = [[_text(name, getattr(row, name), more=" ") for name in names] for row in rows]
+    told = [place for place in range(len(names)) if any(line[place] for line in texts)]
+    table = Table(box=None, pad_edge=False, header_style="")
+    for place in told:
+        table.add_column(names[place].removesuffix("_ms").replace("_", " "), overflow="fold")
+    for line in texts:
+        table.add_row(*(Text(line[place]) for place in told))
+    drawn = io.StringIO()
+    Console(width=None if sys.stdout.isatty() else 10_000, no_color=True, file=drawn).print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
+
+
+def _csv(names: Sequence[str], rows: Sequence[Row]) -> str:
+    """Give CSV in which no cell is taken for a formula: names come from an HR file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([name.removesuffix("_ms") for name in names])
+    for row in rows:
+        cells = [_text(name, getattr(row, name), more=";") for name in names]
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+    return text.getvalue()
+
+
+def _text(name: str, value: Any, *, more: str) -> str:
+    if name.endswith("_ms"):
+        return show_time(value) if value else ""
+    if isinstance(value, tuple):
+        return more.join(value)
+    text = str(value) if value else ""
+    return text if text.isprintable() else quote(text)

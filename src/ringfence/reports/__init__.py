@@ -1,0 +1,4 @@
+"""What an evidence bundle says, for people to read: one entry explained; reviews of who could, who did, who need not.
+
+Needs no network and no secret, as `verify`, and proves nothing: a report is as true as the bundle is.
+"""
