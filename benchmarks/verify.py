@@ -34,6 +34,7 @@ import msgspec
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter, Flow, parse_charter
+from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.lane import leaf_hash
 from ringfence.core.merkle import Frontier
 from ringfence.core.tiles import TILE_WIDTH, parse_bundle
@@ -121,7 +122,7 @@ class Requests:
 
 def make_ledger(entries: int) -> Ledger:
     """Give a ledger of so many access entries; see the method above."""
-    ledger = Ledger()
+    ledger = Ledger(engine=NEWEST_ENGINE)
     charter = parse_charter(CHARTER.read_bytes(), file=CHARTER.name)
     ledger.genesis()
     ledger.enact(CHARTER.read_text("utf-8"), name=charter.name, version=charter.version)

@@ -102,6 +102,7 @@ class Ledger:
 
     origin: str = ORIGIN
     mode: str = e.PRODUCTION
+    engine: str = "v1"
     log_key: Ed25519PrivateKey = field(default_factory=lambda: key_of("log"))
     now_ms: int = START_MS
     leaves: list[bytes] = field(default_factory=list)
@@ -190,7 +191,7 @@ class Ledger:
             e.Genesis(
                 origin=self.origin,
                 mode=self.mode,
-                engine="v1",
+                engine=self.engine,
                 authority=authority,
                 log_key=render_vkey(self.log_vkey()),
                 at_ms=self.now_ms,
@@ -201,7 +202,7 @@ class Ledger:
         """Add the rule that enacts a charter."""
         blob = charter.encode()
         digest = hashlib.sha256(blob).digest()
-        return self.rule(e.CharterEnacted(name=name, version=version, digest=digest, engine="v1"), blob=blob)
+        return self.rule(e.CharterEnacted(name=name, version=version, digest=digest, engine=self.engine), blob=blob)
 
     def certify(self, lane: int, *, duty: str = "gateway") -> int:
         """Add the rule that lets a lane write."""
