@@ -338,8 +338,8 @@ class Ground:
         )
         return number
 
-    def record(self, *told: PersonFacts) -> None:
-        """Record facts about people, with the effects that follow."""
+    def record(self, *told: PersonFacts, by: int = 0) -> None:
+        """Record facts about people, with the effects that follow, as told by a service if one is named."""
         standing = self.state.governed
         assert standing.register is not None
         at_ms = self.now_ms + 1000
@@ -355,6 +355,7 @@ class Ground:
                 facts=e.commit(file),
                 suspends=effects.suspends,
                 ends=effects.ends,
+                by=by,
             ),
             file=file,
         )
@@ -365,6 +366,14 @@ class Ground:
         NUMBERS[name] = number
         self.record(facts(number, name, **told))
         return number
+
+    def register_service(self, subject: str, *, party: str = "trust", feeds: bool = False) -> int:
+        """Let a quorum make a service known; give its number."""
+        identity = e.Identity(ISSUER, subject)
+        commitment = e.commit(e.render_opening(SALT, identity))
+        change = c.RegisterService(party=party, identity=commitment, feeds=feeds)
+        number = self.state.principal_last + 1
+        return self.agree("dot", change, "ada", "ben", number=number, identity=identity, identity_salt=SALT)
 
     def admit(self, name: str, *, party: str = "trust", by: Sequence[str] = ("ada", "ben")) -> None:
         """Admit a recorded person, with an identity and a key."""

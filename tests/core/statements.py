@@ -121,7 +121,7 @@ FIELDS: Final[dict[type[c.Change], dict[str, st.SearchStrategy[Any]]]] = {
         "withhold": sets(st.builds("{}.{}".format, names, titles), least=0),
     },
     c.ApproveBuild: {"name": titles, "party": names, "digest": digests},
-    c.RegisterService: {"party": names},
+    c.RegisterService: {"party": names, "feeds": st.booleans()},
     c.TrustIssuer: {"name": titles, "keys": digests},
     c.OpenKeyEpoch: {"data_class": names, "key_epoch": numbers},
     c.RecoverLane: {"lane": numbers, "n": st.integers(0, NUMBER_MAX), "reason": titles},

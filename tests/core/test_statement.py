@@ -228,7 +228,7 @@ BAD_FIELDS: dict[type[c.Change], dict[str, list[Any]]] = {
         "withhold": [("phone",), (".phone",), ("profile.",), ("b.x", "a.x"), ("a.x",) * 2],
     },
     c.ApproveBuild: {"name": TOO_MUCH["title"], "party": TOO_MUCH["name"], "digest": TOO_MUCH["digest"]},
-    c.RegisterService: {"party": TOO_MUCH["name"], "identity": [*TOO_MUCH["digest"], bytes(32)]},
+    c.RegisterService: {"party": TOO_MUCH["name"], "identity": [*TOO_MUCH["digest"], bytes(32)], "feeds": [1, "yes"]},
     c.TrustIssuer: {"name": TOO_MUCH["title"], "keys": TOO_MUCH["digest"]},
     c.OpenKeyEpoch: {"data_class": TOO_MUCH["name"], "key_epoch": TOO_MUCH["number"]},
     c.RecoverLane: {"lane": TOO_MUCH["number"], "n": [-1, 2**53], "reason": ["", "x" * 2001]},

@@ -91,10 +91,14 @@ class ApproveBuild(Change, frozen=True, kw_only=True, tag="approve-build"):
 
 
 class RegisterService(Change, frozen=True, kw_only=True, tag="register-service"):
-    """Make a service known as a party's; `identity` commits to the token's issuer and subject."""
+    """Make a service known as a party's; `identity` commits to the token's issuer and subject.
+
+    `feeds` lets it tell facts about people to the register, for the HR system that it speaks for.
+    """
 
     party: str
     identity: bytes
+    feeds: bool = False
 
 
 class TrustIssuer(Change, frozen=True, kw_only=True, tag="trust-issuer"):

@@ -162,16 +162,7 @@ def _govern(
     at_ms, place = source.at_ms, source.place
     if isinstance(rule, g.PeopleRecorded):
         facts = _read_facts(rule, source)
-        standing = fold_people(
-            state.governed,
-            state.rules,
-            rule,
-            facts,
-            principal_last=state.principal_last,
-            at_ms=at_ms,
-            place=place,
-        )
-        return replace(state, standing=standing, principal_last=state.principal_last + rule.added)
+        return fold_people(state, rule, facts, at_ms=at_ms, place=place)
     if isinstance(rule, g.Carried):
         return carry(state, rule, at_ms=at_ms, place=place)
     signed = e.parse_signed(source.opening, place=place) if source.opening is not None else None

@@ -26,7 +26,8 @@ class PeopleRecorded(Leaf, frozen=True, kw_only=True, tag="rule.people"):
 
     `facts` commits to a salted list of `PersonFacts` (`people` of them, `added` of persons not known before, numbered
     on from the last number). `suspends` are members whom an independence rule now forbids their duties, or who changed
-    their employer; `ends` gives (member, time from which the member has no authority), both in order of number.
+    their employer; `ends` gives (member, time from which the member has no authority), both in order of number. `by` is
+    the service that told the facts; 0 where the custodian's own operator took a file.
     """
 
     source: str
@@ -35,6 +36,7 @@ class PeopleRecorded(Leaf, frozen=True, kw_only=True, tag="rule.people"):
     facts: bytes
     suspends: tuple[int, ...] = ()
     ends: tuple[tuple[int, int], ...] = ()
+    by: int = 0
 
 
 class Proposed(Leaf, frozen=True, kw_only=True, tag="rule.proposed"):

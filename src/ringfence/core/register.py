@@ -50,6 +50,8 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         team: "" when not known.
         devices_of: the party that owns what the person works on; "" when not known.
         starts_ms, ends_ms: from when and until when the person is there; 0 when no such time is known.
+        external_id: what the system that feeds the register calls the person, where that is not the reference.
+        unlisted: whether that system took the person off its list. Whatever is known of the person stays.
     """
 
     number: int
@@ -65,6 +67,8 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     devices_of: str = ""
     starts_ms: int = 0
     ends_ms: int = 0
+    external_id: str = ""
+    unlisted: bool = False
 
     def is_present(self, at_ms: int) -> bool:
         """Tell whether the person has started and has not left."""
@@ -187,7 +191,10 @@ def find_fault(facts: PersonFacts) -> str:
         return "a number is 1 or more"
     if not 0 < len(facts.reference) <= REFERENCE_CHARACTERS_MAX:
         return f"a reference has 1 to {REFERENCE_CHARACTERS_MAX} characters"
-    texts = (facts.name, facts.party, facts.paid_by, facts.residence, facts.works_in, facts.team, facts.devices_of)
+    texts = (
+        *(facts.name, facts.party, facts.paid_by, facts.residence, facts.works_in, facts.team, facts.devices_of),
+        facts.external_id,
+    )
     if max(map(len, texts)) > TEXT_CHARACTERS_MAX:
         return f"a text has at most {TEXT_CHARACTERS_MAX} characters"
     if facts.manager < 0:

@@ -33,10 +33,14 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A registered caller: a number and the party it belongs to. An issuer never says which party that is."""
+    """A registered caller: a number and the party it belongs to. An issuer never says which party that is.
+
+    `feeds` is whether it may tell facts about people to the register.
+    """
 
     number: int
     party: str
+    feeds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,9 @@ def digest_state(state: State) -> bytes:
             [lane.number, lane.key.hex(), lane.build, lane.duty, lane.closed_after]
             for _, lane in sorted(state.lanes.items())
         ],
-        "principals": [[who.number, who.party] for _, who in sorted(state.principals.items())],
+        "principals": [
+            [who.number, who.party, *(["feeds"] if who.feeds else [])] for _, who in sorted(state.principals.items())
+        ],
         "principal_last": state.principal_last,
         "key_epochs": dict(sorted(state.key_epochs.items())),
         "erased": [state.erased, state.erased_digest.hex()],

@@ -75,6 +75,8 @@ OF_THE_FACTS: dict[str, st.SearchStrategy[Any]] = {
     "devices_of": told,
     "starts_ms": times,
     "ends_ms": times,
+    "external_id": told,
+    "unlisted": st.booleans(),
 }
 
 

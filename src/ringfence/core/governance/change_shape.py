@@ -128,7 +128,7 @@ SHAPES: Final[Mapping[type[c.Change], Mapping[str, Check]]] = MappingProxyType(
             "withhold": _set_of(_field, least=0, most=FIELDS_MAX),
         },
         c.ApproveBuild: {"name": _TITLE, "party": _name, "digest": _digest},
-        c.RegisterService: {"party": _name, "identity": _digest},
+        c.RegisterService: {"party": _name, "identity": _digest, "feeds": _any},
         c.TrustIssuer: {"name": _TITLE, "keys": _digest},
         c.OpenKeyEpoch: {"data_class": _name, "key_epoch": _NUMBER},
         c.RecoverLane: {"lane": _NUMBER, "n": _whole(0, NUMBER_MAX), "reason": _text(REASON_CHARACTERS_MAX)},

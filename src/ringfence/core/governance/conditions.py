@@ -13,7 +13,7 @@ from typing import Final
 from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
-from ringfence.core.governance.recording import MEMBERS_MAX
+from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
 from ringfence.core.standing import Proposal, Standing
 from ringfence.core.state import State
 from ringfence.core.view import VERBS
@@ -52,6 +52,8 @@ def why_impossible(state: State, proposal: Proposal, *, at_ms: int) -> str:
         case c.RegisterService() as change:
             if proposal.identity in state.identities:
                 return "the service is registered already"
+            if change.feeds and (reason := why_no_feed_of(change.party, state.rules)):
+                return f"it may not feed the register of people: {reason}"
             return "" if change.party in state.rules.parties else f"the charter names no party {change.party}"
         case c.OpenKeyEpoch() as change:
             following = state.key_epochs.get(change.data_class, 0) + 1

@@ -145,7 +145,7 @@ def _register_service(state: State, proposal: Proposal, change: c.RegisterServic
         identities = identities.set(proposal.identity, number)
     following = replace(
         state,
-        principals=state.principals.set(number, Principal(number=number, party=change.party)),
+        principals=state.principals.set(number, Principal(number=number, party=change.party, feeds=change.feeds)),
         principal_last=number,
         identities=identities,
     )

@@ -53,6 +53,8 @@ def _describe_person(number: int, person: FoundingPerson) -> list[str]:
         *(f"directed by {other}" for other in facts.directed_by),
         *([f"from {show_time(facts.starts_ms)}"] if facts.starts_ms else []),
         *([f"until {show_time(facts.ends_ms)}"] if facts.ends_ms else []),
+        *([f"called {quote(facts.external_id)} by who feeds the register"] if facts.external_id else []),
+        *(["taken off the list by who feeds the register"] if facts.unlisted else []),
     ]
     return [
         f"  {number}: {quote(facts.name)} ({quote(facts.reference)}), {', '.join(known)}.",

@@ -6,6 +6,7 @@ Rules of this file:
    so is one who changed the employer; one who leaves has no authority from that time on, and is not suspended as
    well. A fact that is favourable changes nothing until a quorum says so.
 3. Whoever has the facts computes the same effects; whoever has not folds those that the entry says.
+4. A service tells facts only when a quorum let it, and when it is of no party that the custodian is independent of.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ringfence.core.charter import Charter
+from ringfence.core.charter_governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.standing import Member, Standing
+from ringfence.core.state import Principal, State
 
 LONG_AGO_MS: Final = 1
 """The end of a member's authority, once it has come: before any clock."""
@@ -34,6 +37,25 @@ class Effects:
 
     suspends: tuple[int, ...]
     ends: tuple[tuple[int, int], ...]
+
+
+def why_not_feed(principal: Principal | None, charter: Charter) -> str:
+    """Say why a caller may not tell the register facts; "" when it may (rule 4)."""
+    if principal is None:
+        return "it is not registered"
+    if not principal.feeds:
+        return "no quorum let it feed the register of people"
+    return why_no_feed_of(principal.party, charter)
+
+
+def why_no_feed_of(party: str, charter: Charter) -> str:
+    """Say why no service of a party may feed the register; "" when one may."""
+    known = charter.parties.get(party)
+    if known is None:
+        return f"the charter names no party {party}"
+    if known.role in PROPOSE_ONLY:
+        return f"{party} is an {known.role} party, and the custodian is independent of what it says about people"
+    return ""
 
 
 def find_effects(
@@ -73,23 +95,21 @@ def _ends_sooner(ends_ms: int, member: Member) -> bool:
 
 
 def fold_people(
-    standing: Standing,
-    charter: Charter,
-    rule: PeopleRecorded,
-    facts: Sequence[PersonFacts] | None,
-    *,
-    principal_last: int,
-    at_ms: int,
-    place: str,
-) -> Standing:
-    """Give the standing after facts were recorded; they are None where they are withheld.
+    state: State, rule: PeopleRecorded, facts: Sequence[PersonFacts] | None, *, at_ms: int, place: str
+) -> State:
+    """Give the state after facts were recorded; they are None where they are withheld.
 
     Raises:
-        ProofInvalidError: the entry does not say what follows from the facts, or takes from somebody who is no member.
+        ProofInvalidError: who told them may not, the entry does not say what follows from the facts, or it takes from
+            somebody who is no member.
     """
+    standing, charter = state.governed, state.rules
+    if rule.by and (reason := why_not_feed(state.principals.get(rule.by), charter)):
+        raise ProofInvalidError(f"facts about people were told by {rule.by}, who may not: {reason}", place=place)
     register = None
     if facts is not None and standing.register is not None:
-        register = _record(standing.register, rule, facts, principal_last=principal_last, at_ms=at_ms, place=place)
+        last = state.principal_last
+        register = _record(standing.register, rule, facts, principal_last=last, at_ms=at_ms, place=place)
         effects = find_effects(standing, register, charter, facts, at_ms=at_ms)
         if (effects.suspends, effects.ends) != (rule.suspends, rule.ends):
             raise ProofInvalidError(
@@ -106,7 +126,8 @@ def fold_people(
         ended_ms = until_ms if until_ms > at_ms else LONG_AGO_MS
         members = members.set(number, replace(_member(members.get(number), number, place), until_ms=ended_ms))
     withheld = standing.withheld + (1 if facts is None else 0)
-    return replace(standing, register=register, members=members, withheld=withheld)
+    following = replace(standing, register=register, members=members, withheld=withheld)
+    return replace(state, standing=following, principal_last=state.principal_last + rule.added)
 
 
 def _record(

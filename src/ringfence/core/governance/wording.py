@@ -30,6 +30,11 @@ _KIND_WORDS: Final = {
 }
 
 
+_FEEDS: Final = (
+    "It READS AND FEEDS the register of people: what it tells can take authority from anyone, and gives none."
+)
+
+
 def quote(text: str) -> str:
     """Give a text in quotation marks, escaped by rule 2, so that it shows what it is and ends where it ends."""
     return '"' + "".join(map(_show, text)) + '"'
@@ -107,6 +112,7 @@ def _describe_giving(change: c.Giving) -> list[str]:
         case c.RegisterService():
             return [
                 f"Make a service of the party {change.party} known, so that it may call the gateway.",
+                _FEEDS if change.feeds else "It tells the register of people nothing.",
                 f"The commitment to the service's identity is {change.identity.hex()}.",
             ]
         case c.TrustIssuer():

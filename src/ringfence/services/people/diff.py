@@ -1,10 +1,11 @@
-"""What an HR file changes in the register, and the facts to record so that it holds.
+"""What an HR file, or a request of an HR system, changes in the register, and the facts to record so that it holds.
 
 Rules of this file:
-1. People are told apart by their references. Who is new gets the next numbers, in the order of the file.
+1. People are told apart by their references, or by their numbers where a source has those. Who is new gets the next
+   numbers, in the order of the file.
 2. A file is everybody (full) or some people (partial). Whoever is in the register and not in a full file has left, as
    of the time of the import; who had left by then stays as they are.
-3. What a file says of a person replaces everything that was known.
+3. What a source says of a person replaces everything that was known, but for what no such source can say.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _number(rows: Sequence[Row], register: Register, number_last: int) -> dict[s
     """Give the number of everybody in the file."""
     numbers: dict[str, int] = {}
     for row in rows:
-        known = register.numbers.get(row.reference)
+        known = row.number or register.numbers.get(row.reference)
         if known is None:
             number_last += 1
         numbers[row.reference] = number_last if known is None else known
@@ -131,8 +132,11 @@ def _facts_of(row: Row, numbers: Mapping[str, int], register: Register) -> Perso
     def number_of(reference: str) -> int:
         return numbers[reference] if reference in numbers else register.numbers[reference]
 
+    number = numbers[row.reference]
+    old = register.people.get(number)
+    known_as = old.external_id if old is not None else ""
     return PersonFacts(
-        number=numbers[row.reference],
+        number=number,
         reference=row.reference,
         name=row.name,
         party=row.employer,
@@ -145,6 +149,8 @@ def _facts_of(row: Row, numbers: Mapping[str, int], register: Register) -> Perso
         devices_of=row.devices_of,
         starts_ms=row.starts_ms,
         ends_ms=row.ends_ms,
+        external_id=known_as if row.external_id is None else row.external_id,
+        unlisted=row.unlisted,
     )
 
 

@@ -1,17 +1,17 @@
-"""Recording what an HR file says: one entry of the ledger, with everything that follows from it.
+"""Recording what a source says of people: one entry of the ledger, with everything that follows from it.
 
 Rules of this file:
 1. A file is taken whole or not at all: with a problem in it, or more leavers than were allowed for, nothing is written.
 2. What is planned is what is written: the effects come from the function that every fold and verifier runs.
 3. What follows is found on the newest state when the entry is written, and so is the difference if rules came between.
-4. A file that says what the register says already writes nothing.
+4. A source that says what the register says already writes nothing.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, LimitExceededError
@@ -24,15 +24,33 @@ from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 from ringfence.services.people.diff import Difference, read_people
 
-SOURCE: Final = "file"
 LEAVERS_USUAL_MAX: Final = 10
 LEAVERS_USUAL_SHARE: Final = 10
 """Of the people who are there one in so many, and at least `LEAVERS_USUAL_MAX`, may leave by one file unasked."""
 
 
+class PeopleSource(Protocol):
+    """What tells facts about people: an HR file, or one request of an HR system."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+
+    @property
+    def kind(self) -> str:
+        """What the entry calls it: `file` or `scim`."""
+
+    @property
+    def by(self) -> int:
+        """The service that tells it; 0 for the custodian's own operator."""
+
+    def compare(self, state: State, *, at_ms: int) -> Difference:
+        """Hold what it says against a state's register; the same for the same state and time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleFile:
-    """An HR file to take.
+    """An HR file to take: a `PeopleSource`.
 
     Attributes:
         name: what to call it in problems.
@@ -44,6 +62,36 @@ class PeopleFile:
     name: str
     is_partial: bool = False
     leavers_max: int | None = None
+    kind: str = "file"
+    by: int = 0
+
+    def compare(self, state: State, *, at_ms: int) -> Difference:
+        """Read the file and hold it against the register.
+
+        Raises:
+            PeopleInvalidError: it has problems; carries all of them.
+            ConflictError: the ledger is not governed, its register is withheld here, or too many people would leave.
+            LimitExceededError: it changes too many people at once.
+        """
+        _, register = require_register(state)
+        difference = read_people(
+            self.data,
+            file=self.name,
+            parties=state.rules.parties,
+            register=register,
+            number_last=state.principal_last,
+            at_ms=at_ms,
+            is_partial=self.is_partial,
+        )
+        _check_leavers(difference, register, self, at_ms)
+        if len(difference.facts) > PEOPLE_PER_RECORD_MAX:
+            raise LimitExceededError(
+                f"{self.name} changes {len(difference.facts)} people at once, not up to {PEOPLE_PER_RECORD_MAX}",
+                limit="PEOPLE_PER_RECORD_MAX",
+                value_max=PEOPLE_PER_RECORD_MAX,
+                hint="take several files, each with --partial",
+            )
+        return difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +114,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class RecordingPlan:
-    """What a file changes, and what that takes away."""
+    """What a source changes, and what that takes away. `kind` and `by` are the source's."""
 
     difference: Difference
     suspends: tuple[Suspended, ...]
     ends: tuple[Ending, ...]
+    kind: str
+    by: int = 0
 
     def render(self, salt: bytes) -> WrittenRule:
         """Give the entry that records it.
@@ -80,51 +130,27 @@ class RecordingPlan:
         """
         facts = salt + render_facts(self.difference.facts)
         rule = PeopleRecorded(
-            source=SOURCE,
+            source=self.kind,
             added=len(self.difference.added),
             people=len(self.difference.facts),
             facts=e.commit(facts),
             suspends=tuple(one.number for one in self.suspends),
             ends=tuple((one.number, one.until_ms) for one in self.ends),
+            by=self.by,
         )
         return WrittenRule(rule, file=facts)
 
 
-def plan_recording(state: State, file: PeopleFile, *, at_ms: int) -> RecordingPlan:
-    """Tell what a file changes in a state, and what follows.
+def plan_recording(state: State, source: PeopleSource, *, at_ms: int) -> RecordingPlan:
+    """Tell what a source changes in a state, and what follows.
 
     Raises:
-        PeopleInvalidError: the file has problems; carries all of them.
-        ConflictError: the ledger is not governed, its register is withheld here, or too many people would leave.
-        LimitExceededError: it changes too many people at once.
+        RingfenceError: what the source's `compare` raises.
     """
-    return _follow(state, _compare(state, file, at_ms), at_ms)
+    return _follow(state, source, source.compare(state, at_ms=at_ms), at_ms)
 
 
-def _compare(state: State, file: PeopleFile, at_ms: int) -> Difference:
-    """Read the file and hold it against the register."""
-    _, register = require_register(state)
-    difference = read_people(
-        file.data,
-        file=file.name,
-        parties=state.rules.parties,
-        register=register,
-        number_last=state.principal_last,
-        at_ms=at_ms,
-        is_partial=file.is_partial,
-    )
-    _check_leavers(difference, register, file, at_ms)
-    if len(difference.facts) > PEOPLE_PER_RECORD_MAX:
-        raise LimitExceededError(
-            f"{file.name} changes {len(difference.facts)} people at once, not up to {PEOPLE_PER_RECORD_MAX}",
-            limit="PEOPLE_PER_RECORD_MAX",
-            value_max=PEOPLE_PER_RECORD_MAX,
-            hint="take several files, each with --partial",
-        )
-    return difference
-
-
-def _follow(state: State, difference: Difference, at_ms: int) -> RecordingPlan:
+def _follow(state: State, source: PeopleSource, difference: Difference, at_ms: int) -> RecordingPlan:
     """Find what a difference takes away when it is recorded at this time."""
     standing, register = require_register(state)
     after = record(register, difference.facts, at_ms=at_ms)
@@ -136,11 +162,13 @@ def _follow(state: State, difference: Difference, at_ms: int) -> RecordingPlan:
             for number in effects.suspends
         ),
         ends=tuple(Ending(number, _reference(after, number), until_ms) for number, until_ms in effects.ends),
+        kind=source.kind,
+        by=source.by,
     )
 
 
-async def record_people(rules: RuleWriter, file: PeopleFile, *, at_ms: int) -> tuple[RecordingPlan, State]:
-    """Take a file: durable, with everything that follows, before this returns.
+async def record_people(rules: RuleWriter, source: PeopleSource, *, at_ms: int) -> tuple[RecordingPlan, State]:
+    """Take what a source says: durable, with everything that follows, before this returns.
 
     Args:
         rules: writes into the authority's lane.
@@ -150,22 +178,23 @@ async def record_people(rules: RuleWriter, file: PeopleFile, *, at_ms: int) -> t
         What was recorded, and the state that has it. Nothing was written when nothing changes.
 
     Raises:
-        PeopleInvalidError, ConflictError, LimitExceededError: as for `plan_recording`; nothing was written.
+        ConflictError: somebody else recorded the same just now, or the rules do not allow it.
+        RingfenceError: what the source's `compare` raises; nothing was written.
     """
     state = await rules.keeper.refresh()
-    difference = _compare(state, file, at_ms)
+    difference = source.compare(state, at_ms=at_ms)
     if not difference.facts:
-        return RecordingPlan(difference, (), ()), state
+        return RecordingPlan(difference, (), (), source.kind, source.by), state
     epoch, salt = state.epoch, os.urandom(e.SALT_SIZE_BYTES)
     written: list[RecordingPlan] = []
 
     def make(newest: State, batch_ms: int) -> WrittenRule:
-        told = difference if newest.epoch == epoch else _compare(newest, file, batch_ms)
+        told = difference if newest.epoch == epoch else source.compare(newest, at_ms=batch_ms)
         if not told.facts:
             raise ConflictError(
-                f"the register came to say what {file.name} says just now", hint="nothing is left to do"
+                f"the register came to say what {source.name} says just now", hint="nothing is left to do"
             )
-        written[:] = [_follow(newest, told, batch_ms)]
+        written[:] = [_follow(newest, source, told, batch_ms)]
         return written[0].render(salt)
 
     state = await rules.write(make)
