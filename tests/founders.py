@@ -136,10 +136,10 @@ async def order(directory: Path, by: str, change: c.AnyChange) -> Done:
         return await governance.order(data, sign(by, data, ORDER))
 
 
-def register_service(directory: Path, party: str, *, issuer: str, subject: str) -> int:
+def register_service(directory: Path, party: str, *, issuer: str, subject: str, feeds: bool = False) -> int:
     """Register a service by those whom the worked example names; give its number."""
     identity, salt = e.Identity(issuer, subject), os.urandom(16)
-    change = c.RegisterService(party=party, identity=e.commit(e.render_opening(salt, identity)))
+    change = c.RegisterService(party=party, identity=e.commit(e.render_opening(salt, identity)), feeds=feeds)
     done = asyncio.run(agree(directory, "eve", change, "ada", "gus", identity=identity, salt=salt))
     assert done.is_carried, done.waits_for
     return done.number

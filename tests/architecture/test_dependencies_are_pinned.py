@@ -17,7 +17,7 @@ PIN = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[0-9][0-9A-
 
 # Permissive, or copyleft by file or library only: used unchanged and installed apart, they ask nothing of this code.
 FITTING_LICENCES = re.compile(
-    r"MIT|MIT-0|BSD|[0-9]-Clause|Apache|ISC|PSF|MPL-2\.0|MPL 2\.0|LGPL-2\.1", flags=re.IGNORECASE
+    r"MIT|MIT-0|BSD|[0-9]-Clause|Apache|ISC|PSF|MPL-2\.0|MPL 2\.0|LGPL-2\.1|Unlicense", flags=re.IGNORECASE
 )
 UNFITTING_LICENCES = re.compile(r"GPL|Affero|SSPL|BUSL|Commons Clause|Proprietary", flags=re.IGNORECASE)
 

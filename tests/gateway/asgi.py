@@ -21,6 +21,7 @@ from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker, read_issuer
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.openapi import openapi_document
+from ringfence.gateway.scim.calls import ScimCalls
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.custody.gate import Gate
@@ -108,6 +109,7 @@ def open_stage(directory: Path) -> Iterator[Stage]:
             tree_file=_tree_files(deployment.ledger),
             prove=prove,
             governance=GovernanceCalls(world.gate, runtime.signed_governance),
+            people=ScimCalls(world.gate, runtime.governance),
         )
         yield Stage(runner, application, world.gate, tokens, reasons, deployment)
         runner.run(stack.aclose())

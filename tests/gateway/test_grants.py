@@ -19,6 +19,7 @@ from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.exporting import GRANTED_PAGE_RECORDS, send_export
 from ringfence.gateway.governance import GovernanceCalls
+from ringfence.gateway.scim.calls import ScimCalls
 from tests.gateway.issuers import claims, make_checker, sign
 from tests.governed import NUMBERS, facts
 from tests.services.governed_world import POSTS, GovernedWorld, found_deployment, open_governed_world
@@ -152,6 +153,7 @@ def gateway(stage: Stage) -> Gateway:
         tree_file=lambda path: None,
         prove=prove,
         governance=GovernanceCalls(world.gate, world.runtime.signed_governance),
+        people=ScimCalls(world.gate, world.runtime.governance),
     )
 
 

@@ -125,6 +125,18 @@ def test_suspension_by_a_fact_is_told_with_its_chain_and_withheld_without_detail
     assert f"It suspends person {NUMBERS['eve']}" in why(ledger, tmp_path / "bundle", recorded)
 
 
+def test_facts_that_a_service_told_are_told_with_the_service(tmp_path: Path) -> None:
+    ledger = governed()
+    feed = ledger.ground.register_service("hr", feeds=True)
+    ledger.ground.record(facts(NUMBERS["eve"], "eve", team="red"))
+    ledger.ground.record(facts(NUMBERS["eve"], "eve", team="blue"), by=feed)
+    ledger.follow()
+    by_file, by_feed = (why(ledger, tmp_path / "bundle", leaf_of(ledger, e.PeopleRecorded, n)) for n in (0, 1))
+
+    assert f"The service {feed} told them, which a quorum let feed the register." in by_feed
+    assert "The service" not in by_file
+
+
 def test_what_was_decided_earlier_is_told_as_it_was_then(tmp_path: Path) -> None:
     ledger = governed()
     leaf = ledger.batch(GATEWAY, ledger.read(ALICE)) + 1

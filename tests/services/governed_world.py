@@ -93,15 +93,36 @@ class GovernedWorld:
         assert subject is not None
         return subject.subject_ref
 
-    async def agree(self, by: str, change: c.AnyChange, *approvers: str, subjects: tuple[bytes, ...] = ()) -> int:
+    async def agree(
+        self,
+        by: str,
+        change: c.AnyChange,
+        *approvers: str,
+        subjects: tuple[bytes, ...] = (),
+        identity: e.Identity | None = None,
+    ) -> int:
         """Propose a change and let others approve it; give the number of what it made."""
         async with self.runtime.signed_governance() as governance:
-            data = self._statement(by, change, subjects)
+            data = self._statement(by, change, subjects, identity)
             done = await governance.propose(data, sign(by, data, PROPOSE))
             for name in approvers:
                 done = await governance.approve(done.proposal, sign(name, data, APPROVE))
         assert done.is_carried, done.waits_for
         return done.number
+
+    async def register_service(self, subject: str, *, party: str = "trust", feeds: bool = False) -> int:
+        """Let a quorum make a service known; give its number."""
+        identity = e.Identity(ISSUER, subject)
+        commitment = e.commit(e.render_opening(SALT, identity))
+        change = c.RegisterService(party=party, identity=commitment, feeds=feeds)
+        return await self.agree("dot", change, "ada", "ben", identity=identity)
+
+    async def admit(self, person: int, name: str, *, party: str = "trust", until_ms: int = 0) -> None:
+        """Let a quorum admit a person of the register."""
+        identity = e.Identity(ISSUER, name)
+        commitment = e.commit(e.render_opening(SALT, identity))
+        change = c.Admit(person=person, party=party, identity=commitment, until_ms=until_ms)
+        await self.agree("dot", change, "ada", "ben", identity=identity)
 
     async def give(self, *subjects: bytes, **told: object) -> int:
         """Let two officers give eve a grant, for these users or for any; give its number."""
@@ -149,7 +170,13 @@ class GovernedWorld:
         async with self.runtime.governance() as governance:
             await governance.write(make)
 
-    def _statement(self, by: str, change: c.AnyChange, subjects: tuple[bytes, ...] = ()) -> bytes:
+    def _statement(
+        self,
+        by: str,
+        change: c.AnyChange,
+        subjects: tuple[bytes, ...] = (),
+        identity: e.Identity | None = None,
+    ) -> bytes:
         state, now_ms = self.state, self.gate.clock_ms()
         return render_statement(
             Statement(
@@ -163,6 +190,8 @@ class GovernedWorld:
                 change=change,
                 reason="a user asks for help",
                 subjects=subjects,
+                identity=identity,
+                identity_salt=SALT if identity is not None else b"",
             )
         )
 

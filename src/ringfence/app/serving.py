@@ -29,6 +29,7 @@ from ringfence.gateway.direct import DirectReads
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document
+from ringfence.gateway.scim.calls import ScimCalls
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader, read_directory
 from ringfence.ledger.watch import SERVED_SECONDS_MAX, WATCH_INTERVAL_SECONDS, LaneWatch
@@ -94,6 +95,7 @@ class Service:
             tree_file=_tree_files(self._deployment.ledger),
             prove=prove,
             governance=GovernanceCalls(gate, runtime.signed_governance),
+            people=ScimCalls(gate, runtime.governance),
         )
         return self.gateway
 

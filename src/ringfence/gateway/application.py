@@ -9,6 +9,7 @@ limits):
     GET    /v1/users/{user}/export?purpose=                          all of a user's records, as lines of JSON
     DELETE /v1/users/{user}?purpose=                                 erase a user
     GET    /v1/receipts/{receipt}                                    an inclusion proof (tlog-proof)
+    /scim/v2/...                                                     an HR system feeds the register: `scim.calls`
     GET    /checkpoint, /vkey, /tile/..., /blobs/..., /openapi.json, /healthz, /readyz
 """
 
@@ -34,6 +35,9 @@ from ringfence.gateway.exporting import send_export
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.problems import CONTENT_TYPE, render_failure
+from ringfence.gateway.scim.calls import PREFIX, ScimCalls
+from ringfence.gateway.scim.errors import render_refusal
+from ringfence.gateway.scim.requests import MEDIA_TYPE
 from ringfence.services.custody.batch_reading import read_records
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.gate import Gate
@@ -67,6 +71,7 @@ class Gateway:
         tree_file: gives the bytes of a file of the public tree by its path, or None.
         prove: gives the inclusion proof of a receipt, as text.
         governance: answers the calls of governance.
+        people: answers the calls of SCIM.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Gateway:
         tree_file: Callable[[str], bytes | None],
         prove: Callable[[str], Awaitable[bytes]],
         governance: GovernanceCalls,
+        people: ScimCalls,
     ) -> None:
         self.gate = gate
         self._tokens = tokens
@@ -89,6 +95,7 @@ class Gateway:
         self._tree_file = tree_file
         self._prove = prove
         self._governance = governance
+        self._people = people
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection event of the server."""
@@ -144,10 +151,13 @@ class Gateway:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            await self._answer_scim(scope, receive, send)
+            return
         if not path.startswith("/v1/"):
             await self._answer_public(path, scope["method"], send)
             return
-        caller = self.authenticate(scope["headers"], scope["client"][0] if scope.get("client") else "")
+        caller = self._caller(scope)
         parts = http.segments(scope["raw_path"])
         method: str = scope["method"]
         if parts[0] != "v1":
@@ -173,6 +183,16 @@ class Gateway:
                 await self._answer_governance(method, parts[1:], caller, receive, send)
                 return
         await http.send(send, status, body, headers=((RECEIPT, receipt.encode()),))
+
+    def _caller(self, scope: Scope) -> Caller:
+        return self.authenticate(scope["headers"], scope["client"][0] if scope.get("client") else "")
+
+    async def _answer_scim(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, body, headers = await self._people.answer(scope, receive, self._caller(scope))
+        except Exception as error:
+            status, body, headers = render_refusal(error)
+        await http.send(send, status, body, content_type=MEDIA_TYPE, headers=headers)
 
     async def _answer_governance(
         self, method: str, parts: list[str], caller: Caller, receive: Receive, send: Send

@@ -215,6 +215,8 @@ def _change_of(item: Explained, proposal: int) -> list[str]:
 def _people(item: Explained, rule: g.PeopleRecorded) -> list[str]:
     folded = item.folded
     lines = [f"The register learned facts about {rule.people} people, {rule.added} of them new, from {rule.source}."]
+    if rule.by:
+        lines.append(f"The service {rule.by} told them, which a quorum let feed the register.")
     for person in rule.suspends:
         why = why_inactive(folded.after, person, at_ms=folded.batch.at_ms) if folded else ""
         lines.append(f"It suspends person {person}: {why}.")

@@ -1,11 +1,10 @@
 """What an HR file, or a request of an HR system, changes in the register, and the facts to record so that it holds.
 
 Rules of this file:
-1. People are told apart by their references, or by their numbers where a source has those. Who is new gets the next
-   numbers, in the order of the file.
+1. People are told apart by their references. Who is new gets the next numbers, in the order of the file.
 2. A file is everybody (full) or some people (partial). Whoever is in the register and not in a full file has left, as
    of the time of the import; who had left by then stays as they are.
-3. What a source says of a person replaces everything that was known, but for what no such source can say.
+3. What is said of a person replaces everything that was known, but for what a file has no column for.
 """
 
 from __future__ import annotations
@@ -93,12 +92,25 @@ def find_difference(
 ) -> Difference:
     """Tell what rows without problems change; the arguments are those of `read_people`."""
     numbers = _number(rows, register, number_last)
-    references = {number: reference for reference, number in numbers.items()}
+    gone = () if is_partial else tuple(_list_gone(register, numbers, at_ms))
+    return compare_facts([_facts_of(row, numbers, register) for row in rows], register, gone=gone, ended_ms=at_ms)
+
+
+def compare_facts(
+    told: Sequence[PersonFacts], register: Register, *, gone: Sequence[PersonFacts] = (), ended_ms: int = 0
+) -> Difference:
+    """Tell what facts change.
+
+    Args:
+        told: all that is known of some people from now on, each once.
+        register: what was known.
+        gone: what was known of people who have left at `ended_ms`.
+    """
+    references = {one.number: one.reference for one in told}
     added: list[PersonChange] = []
     changed: list[PersonChange] = []
     facts: list[PersonFacts] = []
-    for row in rows:
-        new = _facts_of(row, numbers, register)
+    for new in told:
         old = register.people.get(new.number)
         if old == new:
             continue
@@ -107,21 +119,17 @@ def find_difference(
             added.append(PersonChange(new.number, new.reference, new.name))
         else:
             changed.append(_compare(old, new, register, references))
-    unchanged = len(rows) - len(facts)
-    gone: list[PersonChange] = []
-    if not is_partial:
-        for old in _list_gone(register, numbers, at_ms):
-            new = msgspec.structs.replace(old, ends_ms=at_ms)
-            facts.append(new)
-            gone.append(_compare(old, new, register, references))
-    return Difference(tuple(added), tuple(changed), tuple(gone), tuple(facts), unchanged)
+    unchanged = len(told) - len(facts)
+    left = [msgspec.structs.replace(old, ends_ms=ended_ms) for old in gone]
+    leavers = [_compare(old, new, register, references) for old, new in zip(gone, left, strict=True)]
+    return Difference(tuple(added), tuple(changed), tuple(leavers), (*facts, *left), unchanged)
 
 
 def _number(rows: Sequence[Row], register: Register, number_last: int) -> dict[str, int]:
     """Give the number of everybody in the file."""
     numbers: dict[str, int] = {}
     for row in rows:
-        known = row.number or register.numbers.get(row.reference)
+        known = register.numbers.get(row.reference)
         if known is None:
             number_last += 1
         numbers[row.reference] = number_last if known is None else known
@@ -149,8 +157,7 @@ def _facts_of(row: Row, numbers: Mapping[str, int], register: Register) -> Perso
         devices_of=row.devices_of,
         starts_ms=row.starts_ms,
         ends_ms=row.ends_ms,
-        external_id=known_as if row.external_id is None else row.external_id,
-        unlisted=row.unlisted,
+        external_id=known_as,  # which a file has no column for
     )
 
 

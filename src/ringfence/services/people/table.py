@@ -32,13 +32,7 @@ _HEADER_LINE: Final = 1
 
 
 class Row(NamedTuple):
-    """What a source says of one person, by references; times are milliseconds since 1970.
-
-    Attributes:
-        line: where a file says it; 0 outside of files.
-        number: the person's, where the source knows it; 0 where the reference tells who it is.
-        external_id: None where the source does not say, so that it stays as it is.
-    """
+    """What a file says of one person, by references. `line` is where it begins; times are milliseconds since 1970."""
 
     line: int
     reference: str
@@ -53,9 +47,6 @@ class Row(NamedTuple):
     devices_of: str
     starts_ms: int
     ends_ms: int
-    number: int = 0
-    external_id: str | None = None
-    unlisted: bool = False
 
 
 @dataclass(slots=True)
