@@ -12,14 +12,10 @@ from typing import Any
 
 import httpx
 
-from ringfence.app.surroundings import make_country_finder
-from ringfence.core import entry as e
-from ringfence.core.errors import NotFoundError
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.gateway.application import Gateway
-from ringfence.gateway.governance import GovernanceCalls
-from ringfence.gateway.scim.calls import ScimCalls
-from tests.gateway.issuers import claims, make_checker, sign
+from tests.gateway.governed_gateway import make_gateway
+from tests.gateway.issuers import claims, sign
 from tests.services.governed_world import GovernedWorld, found_deployment, open_governed_world
 from tests.services.world import verified
 
@@ -55,19 +51,26 @@ class HrStage:
 
     def send(self, method: str, path: str, body: Any = None, *, sub: str = "hr", **options: Any) -> httpx.Response:
         """Call as the HR system, or as another registered caller."""
-        headers = {"authorization": sign(claims(sub=sub)).decode(), "content-type": "application/scim+json"}
-        headers |= options.pop("headers", {})
-        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-
-        async def call() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.application, client=("127.0.0.1", 9))  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as client:
-                return await client.request(method, f"/scim/v2{path}", headers=headers, content=content, **options)
-
-        answer = self.runner.run(call())
+        answer = self.runner.run(self._call(method, path, body, sub=sub, **options))
         assert answer.headers["content-type"] == "application/scim+json"
         assert "Traceback" not in answer.text
         return answer
+
+    def send_together(self, *calls: tuple[str, str, Any]) -> list[httpx.Response]:
+        """Make several calls at the same time: (method, path, body)."""
+
+        async def call() -> list[httpx.Response]:
+            return await asyncio.gather(*(self._call(*one) for one in calls))
+
+        return self.runner.run(call())
+
+    async def _call(self, method: str, path: str, body: Any, *, sub: str = "hr", **options: Any) -> httpx.Response:
+        headers = {"authorization": sign(claims(sub=sub)).decode(), "content-type": "application/scim+json"}
+        headers |= options.pop("headers", {})
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        transport = httpx.ASGITransport(app=self.application, client=("127.0.0.1", 9))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as client:
+            return await client.request(method, f"/scim/v2{path}", headers=headers, content=content, **options)
 
     def do(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """Call, and give what a good answer says."""
@@ -101,25 +104,6 @@ class HrStage:
 def patch_of(*operations: dict[str, Any]) -> dict[str, Any]:
     """Give a PATCH body."""
     return {"schemas": [PATCH], "Operations": list(operations)}
-
-
-def make_gateway(world: GovernedWorld) -> Gateway:
-    """Give the application on a governed deployment; nobody asks for proofs here."""
-
-    async def prove(text: str) -> bytes:
-        raise NotFoundError(text)
-
-    return Gateway(
-        world.gate,
-        tokens=make_checker(),
-        countries=make_country_finder(world.runtime.deployment, mode=e.DEVELOPMENT),
-        readiness=list,
-        documents={},
-        tree_file=lambda path: None,
-        prove=prove,
-        governance=GovernanceCalls(world.gate, world.runtime.signed_governance),
-        people=ScimCalls(world.gate, world.runtime.governance),
-    )
 
 
 @contextmanager

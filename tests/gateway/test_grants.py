@@ -12,15 +12,12 @@ from typing import Any
 
 import pytest
 
-from ringfence.app.surroundings import make_country_finder
 from ringfence.core import changes as c
 from ringfence.core import entry as e
-from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
-from ringfence.gateway.application import Gateway
+from ringfence.core.errors import DeniedError, InvalidInputError
 from ringfence.gateway.exporting import GRANTED_PAGE_RECORDS, send_export
-from ringfence.gateway.governance import GovernanceCalls
-from ringfence.gateway.scim.calls import ScimCalls
-from tests.gateway.issuers import claims, make_checker, sign
+from tests.gateway.governed_gateway import make_gateway
+from tests.gateway.issuers import claims, sign
 from tests.governed import NUMBERS, facts
 from tests.services.governed_world import POSTS, GovernedWorld, found_deployment, open_governed_world
 from tests.services.world import verified
@@ -137,32 +134,12 @@ def test_export_under_no_grant_is_refused_in_words(stage: Stage) -> None:
         stage.runner.run(export(stage.world, 0, nothing))
 
 
-def gateway(stage: Stage) -> Gateway:
-    """Give the application on a governed deployment; nobody asks for proofs here."""
-    world = stage.world
-
-    async def prove(text: str) -> bytes:
-        raise NotFoundError(text)
-
-    return Gateway(
-        world.gate,
-        tokens=make_checker(),
-        countries=make_country_finder(world.runtime.deployment, mode=e.DEVELOPMENT),
-        readiness=list,
-        documents={},
-        tree_file=lambda path: None,
-        prove=prove,
-        governance=GovernanceCalls(world.gate, world.runtime.signed_governance),
-        people=ScimCalls(world.gate, world.runtime.governance),
-    )
-
-
 TOKEN = (b"authorization", sign(claims(sub="eve")))
 
 
 @pytest.mark.parametrize("value", [b"", b"0", b"-1", b"7 ", b"007", b"1,2", b"seven", b"\xff", b"1" * 16, b"1.0"])
 def test_header_that_names_no_grant_is_refused(stage: Stage, value: bytes) -> None:
-    application = gateway(stage)
+    application = make_gateway(stage.world)
 
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
         application.authenticate([TOKEN, (b"ringfence-grant", value)], "")
@@ -172,12 +149,12 @@ def test_header_that_names_no_grant_is_refused(stage: Stage, value: bytes) -> No
 
 def test_header_that_is_there_twice_is_refused(stage: Stage) -> None:
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        gateway(stage).authenticate([TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")], "")
+        make_gateway(stage.world).authenticate([TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")], "")
 
 
 def test_read_names_its_grant_by_the_header_and_counts(stage: Stage) -> None:
     grant = stage.runner.run(stage.world.give())
-    application = gateway(stage)
+    application = make_gateway(stage.world)
 
     def get(*headers: tuple[bytes, bytes]) -> tuple[int, dict[str, Any]]:
         sent: list[Any] = []

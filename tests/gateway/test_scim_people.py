@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.gateway.scim import calls
 from tests.gateway.scim_stage import PERSON, WORK, HrStage, open_hr_stage, patch_of, user_of
 from tests.governed import FOUNDERS, NUMBERS
 
@@ -152,6 +153,30 @@ def test_what_the_register_has_no_use_for_is_not_kept_and_refuses_nothing(hr: Hr
     assert not shown.keys() & {"emails", "title", "password", "roles"}
 
 
+def test_what_is_told_at_the_same_time_is_recorded_one_after_the_other(hr: HrStage) -> None:
+    answers = hr.send_together(*(("POST", "/Users", user_of(f"new-{number}")) for number in range(20)))
+
+    assert [answer.status_code for answer in answers] == [201] * 20
+    assert len({answer.json()["id"] for answer in answers}) == 20
+    assert [rule.added for rule in hr.rules] == [1] * 20
+
+
+def test_more_requests_than_may_wait_are_told_to_come_again(hr: HrStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "WRITES_WAITING_MAX", 3)
+    answers = hr.send_together(*(("POST", "/Users", user_of(f"new-{number}")) for number in range(8)))
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [503] * 5
+    refused = next(answer for answer in answers if answer.status_code == 503)
+    assert refused.headers["retry-after"] == "1"
+    assert hr.send("POST", "/Users", user_of("later")).status_code == 201
+
+
+def test_same_person_told_of_twice_at_the_same_time_is_one(hr: HrStage) -> None:
+    answers = hr.send_together(*[("POST", "/Users", user_of("new"))] * 4)
+
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+
+
 # -- off the list, and back ----------------------------------------------------------------------------------------
 
 
@@ -293,17 +318,17 @@ def test_change_of_a_version_that_is_no_more_is_refused(hr: HrStage) -> None:
 @pytest.mark.parametrize("sub", ["service", "dot", "ada", "other"])
 def test_nobody_else_reads_or_feeds_the_register(hr: HrStage, sub: str) -> None:
     hr.runner.run(hr.world.register_service("other"))
-    calls = [
+    asked = [
         *(("GET", "/Users", None), ("GET", "/Users/1", None), ("GET", "/Groups", None), ("GET", "/Schemas", None)),
         *(("POST", "/Users", user_of("new")), ("DELETE", "/Users/1", None)),
         ("PATCH", "/Users/1", patch_of(replace("active", False))),
     ]
 
-    for method, path, body in calls:
+    for method, path, body in asked:
         status, _, detail = hr.refused(method, path, body, sub=sub)
         assert (status, "may not read or feed the register of people" in detail) == (403, True)
         assert "propose `register-service` with `feeds: true`" in detail
-    assert {tally.reason: tally.requests for tally in hr.world.gate.refusals.drain()} == {"people-feed": len(calls)}
+    assert {tally.reason: tally.requests for tally in hr.world.gate.refusals.drain()} == {"people-feed": len(asked)}
     hr.do("GET", "/Users")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,7 +21,11 @@ from scim2_tester import CheckResult, Status, check_server
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
 from ringfence.app.initialise import Ground
+from ringfence.cli.change_file import read_change
+from ringfence.core import changes as c
 from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.governance.wording import describe_change
+from tests.architecture.source_tree import ROOT
 from tests.faults.serving import Server, command
 from tests.founders import EXAMPLE_PEOPLE, found, number_of, register_service
 from tests.services.world import EXAMPLE, verified
@@ -128,6 +133,8 @@ def test_client_hires_somebody_moves_them_and_lets_them_go(feed: Feed) -> None:
     client.delete(user_type, made.id)
     with pytest.raises((scim.SCIMException, SCIMClientException)):
         client.query(user_type, made.id)
+    known = command("people", "show", "hr-zoe", "-d", str(feed.server.deployment))
+    assert (known["state"], known["external_id"], known["unlisted"]) == ("left", "0001", True)
 
 
 def test_engineer_who_left_reads_nothing_more_and_the_client_sees_it(feed: Feed) -> None:
@@ -167,3 +174,15 @@ def test_other_callers_are_refused(feed: Feed) -> None:
 
     assert answer.status_code == 403
     assert feed.http.get("/Users").status_code == 200
+
+
+def test_change_file_of_the_document_asks_a_quorum_to_let_the_hr_system_feed(tmp_path: Path) -> None:
+    file = tmp_path / "feed.yaml"
+    file.write_text((ROOT / "docs/scim.md").read_text("utf-8").split("```yaml\n")[1].split("```")[0], "utf-8")
+
+    change = read_change(file, author=1).change
+
+    assert isinstance(change, c.RegisterService)
+    assert change.feeds
+    assert "It READS AND FEEDS the register of people" in " ".join(describe_change(change))
+    assert "FEEDS" not in " ".join(describe_change(c.RegisterService(party="usds", identity=change.identity)))

@@ -109,6 +109,10 @@ def detail_words(detail: PersonDetail, register: Register) -> Iterator[str]:
     for column, value in show_facts(facts, register).items():
         if column not in ("reference", "name") and value:
             yield f"  {column:<12} {value}"
+    if facts.external_id:
+        yield f"  external id  {quote(facts.external_id)}"
+    if facts.unlisted:
+        yield "  taken off the HR system's list"
     for tie in detail.former:
         yield f"  {describe_tie(tie)} {_name_of(register, tie.person) if tie.person else tie.name}"
     if member is None:
@@ -130,6 +134,8 @@ def detail_facts(detail: PersonDetail, register: Register) -> dict[str, Any]:
         **view_facts(detail.view),
         **shown,
         "directed_by": [_name_of(register, number) for number in detail.view.facts.directed_by],
+        "external_id": detail.view.facts.external_id,
+        "unlisted": detail.view.facts.unlisted,
         "former": [
             {
                 "tie": tie.kind,

@@ -119,6 +119,14 @@ def test_person_who_is_missing_from_a_full_file_has_left() -> None:
     assert not after.people[1].is_present(NOW_MS)
 
 
+def test_file_keeps_what_it_has_no_column_for_and_puts_back_on_the_list_whom_it_names() -> None:
+    known = PersonFacts(number=1, reference="E1", name="x", party="keeper", external_id="0-7", unlisted=True)
+
+    register = taken(row_of("E1"), register=record(EMPTY_REGISTER, [known], at_ms=NOW_MS))
+
+    assert (register.people[1].external_id, register.people[1].unlisted) == ("0-7", False)
+
+
 def test_person_who_is_missing_from_a_partial_file_stays() -> None:
     assert read(file_of(row_of("E2")), taken(row_of("E1"), row_of("E2")), is_partial=True).facts == ()
 

@@ -13,6 +13,7 @@ that it takes away, before it is answered.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 import scim2_models as scim
 
-from ringfence.core.errors import DeniedError, NotFoundError
+from ringfence.core.errors import DeniedError, NotFoundError, UnavailableError
 from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.http import Receive, Scope
@@ -45,6 +46,9 @@ from ringfence.services.people.recording import record_people, require_register
 
 PREFIX: Final = "/scim/v2"
 REFUSAL: Final = "people-feed"
+WRITES_WAITING_MAX: Final = 50
+"""Most requests of a process that tell something and wait for each other, for each is an entry of its own."""
+
 OpenRules: TypeAlias = Callable[[], AbstractAsyncContextManager[RuleWriter]]
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -68,6 +72,8 @@ class ScimCalls:
     def __init__(self, gate: Gate, open_rules: OpenRules) -> None:
         self._gate = gate
         self._open = open_rules
+        self._writing = asyncio.Lock()
+        self._waiting = 0
 
     async def answer(self, scope: Scope, receive: Receive, caller: Caller) -> Reply:
         """Answer one call.
@@ -137,9 +143,15 @@ class ScimCalls:
 
     async def _record(self, caller: Caller, tell: Tell) -> tuple[int, State]:
         """Record what is told; give the number of whom it changed (0 for nobody), and the state that has it."""
-        async with self._open() as rules:
-            source = FedPerson(caller.principal, tell)
-            plan, state = await record_people(rules, source, at_ms=self._gate.clock_ms())
+        if self._waiting >= WRITES_WAITING_MAX:
+            raise UnavailableError(f"{self._waiting} requests wait to be recorded", hint="tell of fewer people at once")
+        self._waiting += 1
+        try:  # one after the other, in order: the authority's lane is one, and who asks for it anew may never get it
+            async with self._writing, self._open() as rules:
+                source = FedPerson(caller.principal, tell)
+                plan, state = await record_people(rules, source, at_ms=self._gate.clock_ms())
+        finally:
+            self._waiting -= 1
         changes = (*plan.difference.added, *plan.difference.changed)
         return changes[0].number if changes else 0, state
 

@@ -18,7 +18,7 @@ from ringfence.core.state import State
 from ringfence.gateway.scim.people import parse_number, show_user, version_of
 from ringfence.gateway.scim.requests import RESULTS_MAX, RESULTS_USUAL
 
-LOOKED_AT_PER_TURN: Final = 50
+LOOKED_AT_PER_TURN: Final = 20
 LIST_SCHEMA: Final = str(ListResponse.__schema__)
 
 

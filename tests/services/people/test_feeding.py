@@ -1,0 +1,42 @@
+"""One request of an HR system as a source of facts: looked at, and allowed, on the state that it is recorded on."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.errors import DeniedError
+from ringfence.core.register import PersonFacts, Register
+from ringfence.core.state import State
+from ringfence.services.people.feeding import FedPerson, require_feed
+from ringfence.services.people.recording import plan_recording
+from tests.governed import NUMBERS, Ground
+
+EVE = NUMBERS["eve"]
+
+
+def tell(state: State, register: Register, at_ms: int) -> PersonFacts:
+    return msgspec.structs.replace(register.people[EVE], residence="CN")
+
+
+def test_what_is_told_is_planned_as_the_services_word_with_what_follows() -> None:
+    ground = Ground.founded()
+    feed = ground.register_service("hr", feeds=True)
+
+    plan = plan_recording(ground.state, FedPerson(feed, tell), at_ms=ground.now_ms)
+
+    assert (plan.kind, plan.by) == ("scim", feed)
+    assert [one.number for one in plan.suspends] == [EVE]
+
+
+def test_service_that_was_withdrawn_meanwhile_is_denied_before_anything_is_looked_at() -> None:
+    ground = Ground.founded()
+    feed = ground.register_service("hr", feeds=True)
+    require_feed(ground.state, feed)
+    source = FedPerson(feed, lambda state, register, at_ms: pytest.fail("it was asked"))
+
+    ground.order("ada", c.WithdrawService(principal=feed))
+
+    with pytest.raises(DeniedError, match="it is not registered"):
+        source.compare(ground.state, at_ms=ground.now_ms)
