@@ -52,8 +52,12 @@ def write_plan(
     *,
     issuer: str = ISSUER,
     holders: Sequence[str] = (),
+    issuers: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write a plan and everybody's public key into a folder; services are (party, issuer, subject)."""
+    """Write a plan and everybody's public key into a folder; services are (party, issuer, subject).
+
+    `issuers` are names with the JWK set file of each.
+    """
     lines = ["people:"]
     for name, (party, duties) in people.items():
         public = key_of(name).public_key()
@@ -69,6 +73,10 @@ def write_plan(
     lines += [
         f'  - {{party: {party}, issuer: "{named}", subject: {subject}}}' for party, named, subject in (own, *services)
     ]
+    lines += ["issuers:"] if issuers else []
+    for number, (name, keys) in enumerate((issuers or {}).items(), start=1):
+        (folder / f"issuer-{number}.json").write_bytes(keys)
+        lines.append(f'  - {{name: "{name}", keys: issuer-{number}.json}}')
     if holders:
         lines.append(f"custody: {{holders: [{', '.join(f'hr-{name}' for name in holders)}], threshold: 2}}")
     path = folder / "plan.yaml"
@@ -84,11 +92,12 @@ def found(
     services: Sequence[tuple[str, str, str]] = (),
     issuer: str = ISSUER,
     holders: Sequence[str] = (),
+    issuers: Mapping[str, bytes] | None = None,
 ) -> None:
     """Found a ledger in a directory that is not there yet; any two of the `holders`, if there are, open its keys."""
     folder = directory.with_name(f"{directory.name}-table")
     folder.mkdir()
-    plan = write_plan(folder, people, services, issuer=issuer, holders=holders)
+    plan = write_plan(folder, people, services, issuer=issuer, holders=holders, issuers=issuers)
     asyncio.run(begin_ceremony(directory, ground, plan=plan))
     document = (directory / CEREMONY / DOCUMENT).read_bytes()
     if holders:

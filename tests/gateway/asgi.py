@@ -102,9 +102,12 @@ def open_stage(directory: Path) -> Iterator[Stage]:
         }
         application = Gateway(
             world.gate,
-            tokens=TokenChecker({DEVELOPMENT_ISSUER: issuer}, clock_seconds=lambda: world.gate.clock_ms() / 1000),
+            tokens=TokenChecker(
+                lambda: {DEVELOPMENT_ISSUER: issuer}, clock_seconds=lambda: world.gate.clock_ms() / 1000
+            ),
             countries=make_country_finder(deployment, mode=DEVELOPMENT),
             readiness=lambda: reasons,
+            notes=list,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(deployment.ledger),
             prove=prove,

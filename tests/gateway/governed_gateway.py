@@ -23,6 +23,7 @@ def make_gateway(world: GovernedWorld) -> Gateway:
         tokens=make_checker(),
         countries=make_country_finder(world.runtime.deployment, mode=e.DEVELOPMENT),
         readiness=list,
+        notes=list,
         documents={},
         tree_file=lambda path: None,
         prove=prove,

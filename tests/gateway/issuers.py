@@ -30,6 +30,13 @@ def public(*keys: Any) -> KeySet:
     return KeySet.import_key_set({"keys": [key.as_dict(private=False) for key in keys]})
 
 
+ISSUERS = {
+    FIRST: Issuer(FIRST, public(*KEYS.values())),
+    SECOND: Issuer(SECOND, public(SECOND_KEY), "custody"),
+}
+"""Two issuers, each with keys and an audience of its own."""
+
+
 class Clock:
     """A clock that stands still until it is set."""
 
@@ -41,12 +48,8 @@ class Clock:
 
 
 def make_checker(clock: Clock | None = None) -> TokenChecker:
-    """Make a checker that trusts two issuers, each with keys and an audience of its own."""
-    issuers = {
-        FIRST: Issuer(FIRST, public(*KEYS.values())),
-        SECOND: Issuer(SECOND, public(SECOND_KEY), "custody"),
-    }
-    return TokenChecker(issuers, clock_seconds=clock or Clock())
+    """Make a checker that takes the tokens of both issuers."""
+    return TokenChecker(lambda: ISSUERS, clock_seconds=clock or Clock())
 
 
 def claims(**changes: Any) -> dict[str, Any]:

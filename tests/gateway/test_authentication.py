@@ -20,11 +20,13 @@ from ringfence.gateway.authentication import (
     TOKEN_SIZE_BYTES_MAX,
     Issuer,
     TokenChecker,
+    check_claims,
     read_issuer,
 )
 from tests.gateway.issuers import (
     FIRST,
     HOUR,
+    ISSUERS,
     KEYS,
     NOW,
     OTHER_KEY,
@@ -46,7 +48,7 @@ HEAD, BODY, SIGNATURE = TOKEN.split(b".")
 
 
 def check(authorization: bytes) -> tuple[str, str]:
-    return make_checker().check(authorization)
+    return make_checker().check(authorization).identity
 
 
 def refused(authorization: bytes) -> str:
@@ -156,10 +158,10 @@ def test_public_key_is_never_taken_for_a_shared_secret(name: str, alg: str) -> N
 def test_shared_secret_is_no_key_even_where_one_is_configured() -> None:
     secret = b"a secret that two parties would share"
     keys = KeySet([OctKey.import_key(secret, {"kid": "shared"}), KEYS["Ed25519"]])
-    checker = TokenChecker({FIRST: Issuer(FIRST, keys)}, clock_seconds=Clock())
+    checker = TokenChecker(lambda: {FIRST: Issuer(FIRST, keys)}, clock_seconds=Clock())
     with pytest.raises(UnauthenticatedError):
         checker.check(sign_with_secret({"alg": "HS256", "kid": "shared"}, claims(), secret))
-    assert checker.check(sign(claims())) == (FIRST, "app")
+    assert checker.check(sign(claims())).identity == (FIRST, "app")
 
 
 @pytest.mark.parametrize(
@@ -281,10 +283,10 @@ def test_token_is_taken_between_its_times_alone(bad: dict[str, Any], good: dict[
 @pytest.mark.parametrize("value", ["tomorrow", str(NOW + 60), True, [NOW + 60], {"a": 1}, float("nan"), float("inf")])
 def test_time_that_is_no_number_is_refused(name: str, value: Any) -> None:
     body = json.dumps(claims(**{name: value})).encode()
-    checker = make_checker()
+    issuer = ISSUERS[FIRST]
     with pytest.raises(UnauthenticatedError):
-        checker._check_claims(json.loads(body), checker._issuers[FIRST], NOW)
-    assert checker._check_claims(claims(**{name: NOW + 1}), checker._issuers[FIRST], NOW)[0] == (FIRST, "app")
+        check_claims(json.loads(body), issuer, NOW)
+    assert check_claims(claims(**{name: NOW + 1}), issuer, NOW)[0].identity == (FIRST, "app")
 
 
 def test_token_that_was_checked_is_refused_from_its_end_on() -> None:
@@ -292,7 +294,7 @@ def test_token_that_was_checked_is_refused_from_its_end_on() -> None:
     checker = make_checker(clock)
     for seconds in (NOW, NOW + 1, NOW + HOUR - 0.001):
         clock.seconds = seconds
-        assert checker.check(GOOD) == (FIRST, "app")
+        assert checker.check(GOOD).identity == (FIRST, "app")
     for seconds in (NOW + HOUR, NOW + HOUR + 1, NOW + 10 * HOUR):
         clock.seconds = seconds
         with pytest.raises(UnauthenticatedError):
@@ -305,14 +307,14 @@ def test_refusal_is_not_remembered_and_a_token_becomes_valid_in_time() -> None:
     with pytest.raises(UnauthenticatedError):
         checker.check(token)
     clock.seconds += LEEWAY_SECONDS
-    assert checker.check(token) == (FIRST, "app")
+    assert checker.check(token).identity == (FIRST, "app")
 
 
 def test_tokens_that_are_remembered_have_a_limit_and_refused_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authentication, "TOKENS_CACHED_MAX", 5)
     checker = make_checker()
     for number in range(20):
-        assert checker.check(sign(claims(sub=f"app{number}"))) == (FIRST, f"app{number}")
+        assert checker.check(sign(claims(sub=f"app{number}"))).identity == (FIRST, f"app{number}")
         assert len(checker._checked) <= 5
     checker._checked.clear()
     for number in range(20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey
@@ -26,7 +28,7 @@ from ringfence.core.entry import PRODUCTION
 from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.synthetic.geography import write_geography
 from tests.faults.serving import Server, command
-from tests.founders import found, order, register_service
+from tests.founders import agree, found, order, register_service
 from tests.journeys.programs import run
 from tests.services.world import EXAMPLE, US_ADDRESS
 
@@ -57,6 +59,11 @@ class Issuers:
         return self.token(subject, issuer=STAFF_ISSUER, key=self.staff, audience="custody")
 
 
+def key_set(key: Any) -> bytes:
+    """Give the file with an issuer's public key."""
+    return json.dumps({"keys": [key.as_dict(private=False)]}).encode()
+
+
 @pytest.fixture(scope="module")
 def issuers() -> Issuers:
     return Issuers(
@@ -83,7 +90,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterat
         ("bytedance", STAFF_ISSUER, "web"),
         ("tiktok", DEVELOPMENT_ISSUER, "dev"),
     ]
-    found(directory, ground, services=services, holders=["fay", "gus", "kay"])
+    trusted = {APP_ISSUER: key_set(issuers.app), STAFF_ISSUER: key_set(issuers.staff)}
+    found(directory, ground, services=services, holders=["fay", "gus", "kay"], issuers=trusted)
     path, yaml = directory / "ringfence.yaml", YAML()
     settings = yaml.load(path.read_text("utf-8"))
     settings["trusted_proxies"] = {"edge": "127.0.0.1/32"}
@@ -95,7 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuers: Issuers) -> Iterat
         yaml.dump(settings, file)
     (directory / "issuers").mkdir()
     for name, key in (("app", issuers.app), ("staff", issuers.staff)):
-        (directory / "issuers" / f"{name}.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+        (directory / "issuers" / f"{name}.json").write_bytes(key_set(key))
     # A thief who brings a key of the development issuer along gains nothing, here or after a restart.
     create_token_key(open_deployment(directory))
     running = Server(directory)
@@ -180,6 +188,54 @@ def test_settings_that_name_an_issuer_of_our_own_are_refused(server: Server, tmp
     assert findings["issuers"]["state"] == "wrong"
 
 
+def test_issuer_is_taken_while_the_ledger_trusts_it_by_the_very_file(server: Server, issuers: Issuers) -> None:
+    """Its keys are rotated by a quorum, and it is withdrawn by an order; what is taken is so at the next request."""
+    deployment, file = server.deployment, server.deployment / "issuers" / "app.json"
+    newer = OKPKey.generate_key("Ed25519", parameters={"kid": "app-2"})
+    old = issuers.of_app("web")
+    new = issuers.token("web", issuer=APP_ISSUER, key=newer, audience="ringfence")
+    before = file.read_bytes()
+    with connect(server, old) as client:
+        client.write("profile", "liv", {"userName": "liv"}, purpose=PURPOSE)
+
+    def read(token: str) -> bool:
+        with connect(server, token) as client:
+            try:
+                return bool(client.read("profile", "liv", purpose=PURPOSE).fields)
+            except UnauthenticatedError:
+                return False
+
+    def agree_to(keys: bytes) -> None:
+        change = c.TrustIssuer(name=APP_ISSUER, keys=hashlib.sha256(keys).digest())
+        assert asyncio.run(agree(deployment, "eve", change, "ada", "ben")).is_carried
+
+    def look() -> tuple[list[str], str]:
+        notes = httpx.get(f"{server.url}/readyz").json()["notes"]
+        findings = run("doctor", "-d", str(deployment), "--json").facts()["findings"]
+        return notes, " ".join(found["detail"] for found in findings if found["state"] == "wrong")
+
+    assert (read(old), read(new)) == (True, False)
+    file.write_bytes(key_set(newer))  # whoever has the host changes the file alone: nothing changes but what is said
+    assert (read(old), read(new)) == (True, False)
+    assert f"the issuer {APP_ISSUER} is not used: the ledger trusts keys with SHA-256" in look()[1]
+
+    agree_to(key_set(newer))
+    assert (read(old), read(new)) == (False, True)
+    assert look() == ([], "")
+    asyncio.run(order(deployment, "ada", c.WithdrawIssuer(name=APP_ISSUER)))
+    assert not read(new)
+    (note,) = look()[0]
+    assert note.startswith(f"the issuer {APP_ISSUER} is not used: the ledger does not trust it")
+    with connect(server, issuers.of_staff("web")) as client, pytest.raises(DeniedError):
+        client.read("profile", "liv", purpose=PURPOSE)  # the other issuer's callers are known as ever
+
+    file.write_bytes(before)
+    agree_to(before)
+    with connect(server, old) as client:
+        _until_served(client, user="liv")
+    assert not read(new)
+
+
 def test_verify_says_that_the_ledger_is_of_production(server: Server, tmp_path: Path) -> None:
     bundle, trust = str(tmp_path / "bundle"), str(server.deployment / "trust.json")
     command("ledger", "export", bundle, "--detail", "-d", str(server.deployment))
@@ -192,14 +248,14 @@ def test_verify_says_that_the_ledger_is_of_production(server: Server, tmp_path: 
     assert run("verify", bundle, "--trust", trust, "--json").facts()["mode"] == "production"
 
 
-def _until_served(client: Client) -> None:
+def _until_served(client: Client, *, user: str = "ada") -> None:
     deadline = time.monotonic() + 10
     while True:
         try:
-            client.read("profile", "ada", purpose=PURPOSE)
+            client.read("profile", user, purpose=PURPOSE)
             return
         except UnauthenticatedError:
-            assert time.monotonic() < deadline, "registered ten seconds ago, and still unknown"
+            assert time.monotonic() < deadline, "ten seconds ago, and still unknown"
             time.sleep(0.1)
 
 

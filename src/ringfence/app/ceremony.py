@@ -81,6 +81,7 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
         nonce=os.urandom(16),
         people=founders.people,
         services=founders.services,
+        issuers=founders.issuers,
         holders=founders.holders,
         threshold=founders.threshold,
     )

@@ -14,6 +14,8 @@ people:
     team: security                    # manager, directed_by (references), paid_by: as they are
 services:
   - {party: usds, issuer: "ringfence:local", subject: ingest}
+issuers:
+  - {name: "https://login.example.org", keys: login.json}      # a JWK set: a file beside the plan
 custody: {holders: [hr-17, hr-18, hr-19], threshold: 2}    # who opens the custodian's keys; a must in production
 """
 
@@ -32,12 +34,16 @@ from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.founding import (
     FOUNDERS_MAX,
     FOUNDERS_MIN,
+    ISSUERS_MAX,
     SERVICES_MAX,
     FoundingPerson,
     FoundingService,
 )
+from ringfence.core.governed_entry import TrustedIssuer
+from ringfence.core.issuers import is_own
 from ringfence.core.register import PersonFacts
 from ringfence.core.signatures import parse_public_key
+from ringfence.gateway.authentication import read_issuer
 
 SIZE_BYTES_MAX: Final = 256 * 1024
 
@@ -73,6 +79,13 @@ class PlannedService(_Part):
     subject: str = Field(min_length=1, max_length=255)
 
 
+class PlannedIssuer(_Part):
+    """An issuer whose tokens are taken from the start: its JWK set is a file beside the plan."""
+
+    name: str = Field(min_length=1, max_length=255)
+    keys: str
+
+
 class PlannedCustody(_Part):
     """Among whom the secret of the custodian's keys is shared out, by reference, and how many open it."""
 
@@ -85,15 +98,17 @@ class Plan(_Part):
 
     people: list[PlannedPerson] = Field(min_length=FOUNDERS_MIN, max_length=FOUNDERS_MAX)
     services: list[PlannedService] = Field([], max_length=SERVICES_MAX)
+    issuers: list[PlannedIssuer] = Field([], max_length=ISSUERS_MAX)
     custody: PlannedCustody | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Founders:
-    """What a plan comes to: the founders in order, the first services, and who holds the custodian's keys."""
+    """What a plan comes to: founders in order, first services and issuers, and who holds the custodian's keys."""
 
     people: tuple[FoundingPerson, ...]
     services: tuple[FoundingService, ...]
+    issuers: tuple[TrustedIssuer, ...]
     holders: tuple[int, ...]
     threshold: int
 
@@ -122,7 +137,21 @@ def read_plan(path: Path) -> Founders:
         FoundingService(party=service.party, identity=Identity(service.issuer, service.subject))
         for service in plan.services
     )
-    return Founders(people, services, *_holders(plan, numbers, path))
+    return Founders(people, services, _issuers(plan, path), *_holders(plan, numbers, path))
+
+
+def _issuers(plan: Plan, path: Path) -> tuple[TrustedIssuer, ...]:
+    """Give the issuers with the digests of their files, in order of name."""
+    found: dict[str, TrustedIssuer] = {}
+    for planned in plan.issuers:
+        if planned.name in found or is_own(planned.name):
+            raise ConfigurationError(
+                f"{path}: the issuer {planned.name} is named twice, or stands for one of this program's own",
+                hint="name each issuer once; this program's own need no name",
+            )
+        issuer = read_issuer(planned.name, path.parent / planned.keys)
+        found[planned.name] = TrustedIssuer(name=planned.name, keys=issuer.digest)
+    return tuple(found[name] for name in sorted(found))
 
 
 def _holders(plan: Plan, numbers: dict[str, int], path: Path) -> tuple[tuple[int, ...], int]:

@@ -12,11 +12,13 @@ from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.ingesting import verify_geography
+from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import Runtime, open_runtime
-from ringfence.app.surroundings import make_country_finder, read_issuers, verify_certificate
+from ringfence.app.surroundings import make_country_finder, verify_certificate
 from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
+from ringfence.core.state import State
 from ringfence.ledger.tree_reader import TreeReader
 
 CHECKPOINT_AGE_SECONDS_MAX: Final = 120
@@ -87,19 +89,28 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _check_surroundings(deployment: Deployment, *, mode: str, rules: Charter) -> Iterator[Finding]:
+def _check_surroundings(deployment: Deployment, state: State) -> Iterator[Finding]:
+    rules = state.rules
     yield _check_region(deployment.configuration.region, rules)
+    yield from _check_issuers(deployment, state)
     try:
-        issuers = read_issuers(deployment, mode=mode)
-        yield Finding("issuers", "good", f"{len(issuers)} trusted: {', '.join(issuers) or 'nobody can call'}")
-    except ConfigurationError as error:
-        yield Finding("issuers", "wrong", error.message, error.hint)
-    try:
-        make_country_finder(deployment, mode=mode)
+        make_country_finder(deployment, mode=state.mode)
     except ConfigurationError as error:
         yield Finding("geography", "wrong", error.message, error.hint)
         return
     yield _check_geography(deployment.configuration.geography, rules)
+
+
+def _check_issuers(deployment: Deployment, state: State) -> Iterator[Finding]:
+    try:
+        issuers = IssuerBook(deployment, lambda: state)
+    except ConfigurationError as error:
+        yield Finding("issuers", "wrong", error.message, error.hint)
+        return
+    hint = "name the file that people agreed to under `issuers`, or let them agree to this one: `do: trust-issuer`"
+    yield from (Finding("issuers", "wrong", line, hint) for line in issuers.unused())
+    names = issuers.usable()
+    yield Finding("issuers", "good", f"{len(names)} trusted: {', '.join(names) or 'nobody can call'}")
 
 
 def _check_region(region: str, rules: Charter) -> Finding:
@@ -130,7 +141,7 @@ async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     state = runtime.keeper.state
     if state.mode == DEVELOPMENT:
         yield Finding("mode", "note", "development: anyone with the keys directory can make tokens")
-    for finding in _check_surroundings(runtime.deployment, mode=state.mode, rules=state.rules):
+    for finding in _check_surroundings(runtime.deployment, state):
         yield finding
     signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)
     head = await runtime.store.tree_head()

@@ -16,8 +16,9 @@ from typing import Final
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.garbage import settle_garbage
+from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
-from ringfence.app.surroundings import make_country_finder, make_guard, read_issuers
+from ringfence.app.surroundings import make_country_finder, make_guard
 from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
 from ringfence.core.receipt import parse_receipt
 from ringfence.core.tiles import parse_tile_path
@@ -85,12 +86,15 @@ class Service:
             return await prove_receipt(runtime.store, tree, parse_receipt(text), log_key=runtime.trust.log_key)
 
         mode = runtime.keeper.state.mode
-        issuers = read_issuers(self._deployment, mode=mode)
+        issuers = IssuerBook(self._deployment, lambda: runtime.keeper.state)
+        for line in issuers.unused():
+            log.warning("%s", line)
         self.gateway = Gateway(
             gate,
-            tokens=TokenChecker(issuers, clock_seconds=time.time),
+            tokens=TokenChecker(issuers.usable, clock_seconds=time.time),
             countries=make_country_finder(self._deployment, mode=mode),
             readiness=self.reasons,
+            notes=issuers.unused,
             documents={"/openapi.json": (b"application/json", openapi_document)},
             tree_file=_tree_files(self._deployment.ledger),
             prove=prove,

@@ -1,21 +1,16 @@
-"""What a gateway is given from outside: the issuers it trusts, where addresses are, and its certificate."""
+"""What a gateway is given from outside: limits of connections, where addresses are, and its certificate."""
 
 from __future__ import annotations
 
 import ipaddress
 import ssl
-from typing import Final
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
-from ringfence.app.tokens import PUBLIC_FILE
+from ringfence.app.deployment import Deployment
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
-from ringfence.gateway.authentication import Issuer, read_issuer
 from ringfence.gateway.connections import ConnectionGuard, ConnectionLimits
 from ringfence.gateway.country import CountryFinder
 from ringfence.legacy.evidence import AddressBook
-
-OWN_ISSUERS: Final = "ringfence:"
 
 
 def make_guard(deployment: Deployment) -> ConnectionGuard:
@@ -23,28 +18,6 @@ def make_guard(deployment: Deployment) -> ConnectionGuard:
     configuration = deployment.configuration
     limits = ConnectionLimits(per_address_max=configuration.listen.connections_per_address_max)
     return ConnectionGuard(limits, trusted=map(ipaddress.ip_network, configuration.trusted_proxies.values()))
-
-
-def read_issuers(deployment: Deployment, *, mode: str) -> dict[str, Issuer]:
-    """Read the public keys of every issuer that is trusted: those of the settings, and in development mode our own.
-
-    Raises:
-        ConfigurationError: a key set cannot be read, or the settings name an issuer of our own: who could sign as the
-            one that local tools are registered under would be one of them.
-    """
-    settings = deployment.configuration.issuers
-    for name in settings:
-        if name.strip().lower().startswith(OWN_ISSUERS):
-            raise ConfigurationError(
-                f"{name} cannot be configured as an issuer: `{OWN_ISSUERS}` stands for this program's own",
-                hint="remove it from ringfence.yaml",
-            )
-    issuers = {
-        name: read_issuer(name, deployment.path(item.keys), audience=item.audience) for name, item in settings.items()
-    }
-    if mode == DEVELOPMENT:
-        issuers[DEVELOPMENT_ISSUER] = read_issuer(DEVELOPMENT_ISSUER, deployment.keys / PUBLIC_FILE)
-    return issuers
 
 
 def make_country_finder(deployment: Deployment, *, mode: str) -> CountryFinder:

@@ -28,6 +28,7 @@ from ringfence.core.governed_entry import (
     PeopleRecorded,
     Proposed,
     Signed,
+    TrustedIssuer,
 )
 from ringfence.core.leaf import Leaf
 
@@ -157,7 +158,8 @@ class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     commits to the founding document with the signature of each of them, `charter` is the digest of the charter that is
     enacted next, `build` that of the custodian's build (32 bytes each), and `services` are the parties of the services
     that are known from the start, numbered on from the last founder. The custodian's keys open with the shares of
-    `threshold` of the `holders`; 0 where they lie open on the custodian's host.
+    `threshold` of the `holders`; 0 where they lie open on the custodian's host. `issuers` are those whose tokens are
+    taken from the start, in order of name.
     """
 
     origin: str
@@ -173,6 +175,7 @@ class Genesis(Leaf, frozen=True, kw_only=True, tag="rule.genesis"):
     build: bytes = b""
     holders: tuple[int, ...] = ()
     threshold: int = 0
+    issuers: tuple[TrustedIssuer, ...] = ()
 
 
 class CharterEnacted(Leaf, frozen=True, kw_only=True, tag="rule.charter"):

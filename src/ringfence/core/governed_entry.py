@@ -21,6 +21,13 @@ class Founder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     key: bytes
 
 
+class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An issuer whose tokens are taken from the start: its name, and SHA-256 of its JWK set's file."""
+
+    name: str
+    keys: bytes
+
+
 class PeopleRecorded(Leaf, frozen=True, kw_only=True, tag="rule.people"):
     """The register of people learned facts; what they take away from anyone is taken by this entry.
 

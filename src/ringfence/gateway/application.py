@@ -67,6 +67,7 @@ class Gateway:
         tokens: checks bearer tokens.
         countries: finds where a connection comes from.
         readiness: gives the reasons why this process should get no requests; empty when it should.
+        notes: gives what whoever looks after the process should know although it serves.
         documents: path to (content type, maker of the body) of what is served without a token.
         tree_file: gives the bytes of a file of the public tree by its path, or None.
         prove: gives the inclusion proof of a receipt, as text.
@@ -81,6 +82,7 @@ class Gateway:
         tokens: TokenChecker,
         countries: CountryFinder,
         readiness: Callable[[], list[str]],
+        notes: Callable[[], Sequence[str]],
         documents: Mapping[str, tuple[bytes, Callable[[], bytes]]],
         tree_file: Callable[[str], bytes | None],
         prove: Callable[[str], Awaitable[bytes]],
@@ -91,6 +93,7 @@ class Gateway:
         self._tokens = tokens
         self._countries = countries
         self._readiness = readiness
+        self._notes = notes
         self._documents = documents
         self._tree_file = tree_file
         self._prove = prove
@@ -130,11 +133,11 @@ class Gateway:
             elif name == GRANT:
                 named_grant = named_grant + b"," + value if named_grant else value or b"none"
         try:
-            identity = self._tokens.check(authorization)
+            bearer = self._tokens.check(authorization)
         except UnauthenticatedError:
             self.gate.refusals.count(STRANGER, "unauthenticated")
             raise
-        principal = self.gate.keeper.state.identities.get(identity)
+        principal = self.gate.keeper.state.identities.get(bearer.identity)
         if principal is None:
             self.gate.refusals.count(STRANGER, "unregistered")
             raise UnauthenticatedError(
@@ -145,7 +148,8 @@ class Gateway:
         reasons = self._readiness()
         if reasons:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
-        return Caller(principal, country, source, _parse_grant(named_grant) if named_grant else 0)
+        grant = _parse_grant(named_grant) if named_grant else 0
+        return Caller(principal, country, source, grant, issuer=bearer.issuer.name, issuer_keys=bearer.issuer.digest)
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -211,7 +215,8 @@ class Gateway:
         elif path == "/readyz":
             reasons = self._readiness()
             status = 503 if reasons else 200
-            await http.send(send, status, _encode({"status": "not ready" if reasons else "ready", "reasons": reasons}))
+            facts = {"status": "not ready" if reasons else "ready", "reasons": reasons, "notes": self._notes()}
+            await http.send(send, status, _encode(facts))
         elif path in self._documents:
             content_type, make = self._documents[path]
             await http.send(send, 200, make(), content_type=content_type)

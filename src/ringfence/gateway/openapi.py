@@ -111,7 +111,7 @@ def _paths() -> dict[str, Any]:
             "get": _call("An inclusion proof (tlog-proof)", _path_names("receipt"), media="text/plain", receipt=False)
         },
         "/healthz": {"get": _public("Whether the process lives")},
-        "/readyz": {"get": _public("Whether it should get requests", refusal="503")},
+        "/readyz": {"get": _public("Whether it should get requests", refusal="503", answer=_reference("Readiness"))},
         "/openapi.json": {"get": _public("This document")},
         "/checkpoint": {"get": _public("The newest signed checkpoint", media="text/plain", problem="404")},
         "/vkey": {"get": _public("The ledger's key: pin it from elsewhere", media="text/plain", problem="404")},
@@ -139,6 +139,11 @@ def _schemas() -> dict[str, Any]:
             "required": ["purpose", "items"],
         },
         "Find": _exact(purpose=_TEXT, dataset=_TEXT, field=_TEXT, value=_TEXT),
+        "Readiness": _exact(
+            status={"enum": ["ready", "not ready"]},
+            reasons={**_list(_TEXT), "description": "Why it should get no requests."},
+            notes={**_list(_TEXT), "description": "What its operator should know although it serves."},
+        ),
         "Problem": {
             "type": "object",
             "description": "Problem details, RFC 9457.",
@@ -179,9 +184,16 @@ def _problem(code: str) -> dict[str, Any]:
     return {"description": _PROBLEMS[code], "content": content}
 
 
-def _public(summary: str, *, media: str = "application/json", refusal: str = "", problem: str = "") -> dict[str, Any]:
+def _public(
+    summary: str,
+    *,
+    media: str = "application/json",
+    refusal: str = "",
+    problem: str = "",
+    answer: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Give a call that needs no token; `refusal` answers in the same form as 200 does, `problem` as a problem."""
-    schema: dict[str, Any] = {"type": "object"} if media == "application/json" else _TEXT
+    schema: dict[str, Any] = answer or ({"type": "object"} if media == "application/json" else _TEXT)
     done = {"description": "Done.", "content": {media: {"schema": schema}}}
     responses = {"200": done}
     if refusal:

@@ -23,6 +23,8 @@ from ringfence.core.governance.founding import (
     render_founding,
 )
 from ringfence.core.governance.founding_words import describe_founding
+from ringfence.core.governed_entry import TrustedIssuer
+from ringfence.core.issuers import is_trustable
 from ringfence.core.register import PersonFacts
 from tests.core.foundings import BYTES, FOUNDING, make_person
 from tests.core.mutation import mutated
@@ -59,6 +61,9 @@ OF_THE_DOCUMENT: dict[str, st.SearchStrategy[Any]] = {
     "at_ms": times,
     "nonce": st.binary(min_size=16, max_size=16),
     "holders": st.sets(st.integers(1, 3), min_size=2).map(sorted).map(tuple),
+    "issuers": st.dictionaries(titles.filter(is_trustable), digests, max_size=3).map(
+        lambda told: tuple(TrustedIssuer(name=name, keys=keys) for name, keys in sorted(told.items()))
+    ),
     "services": st.lists(st.builds(FoundingService, party=names, identity=identities), max_size=3).map(tuple),
 }
 OF_A_PERSON: dict[str, st.SearchStrategy[Any]] = {"duties": sets(names), "key": keys, "identity": identities}

@@ -14,6 +14,7 @@ from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
+from ringfence.core.issuers import is_trustable
 from ringfence.core.standing import Proposal, Standing
 from ringfence.core.state import State
 from ringfence.core.view import VERBS
@@ -69,8 +70,8 @@ def why_impossible(state: State, proposal: Proposal, *, at_ms: int) -> str:
             given = state.governed.grants.get(change.grant)
             waits = given is not None and given.review_until_ms and not given.reviewed
             return "" if waits else f"grant {change.grant} waits for no review"
-        case c.TrustIssuer():
-            return ""
+        case c.TrustIssuer() as change:
+            return "" if is_trustable(change.name) else f"{change.name} stands for one of this program's own tools"
         case change:
             return why_not_taken(state, change, at_ms=at_ms)
 

@@ -2,9 +2,10 @@
 
 Rules of this file:
 1. The founding document names the ledger, its keys, its charter, the custodian's build, the founders with their facts
-   and duties, and the first services. Every founder signs its exact bytes, in the namespace `found@ringfence`.
+   and duties, the first services, and the first issuers of tokens. Every founder signs its exact bytes, in the
+   namespace `found@ringfence`.
 2. The genesis entry says in the clear what the fold needs: founders' numbers (1, 2, ... in order), parties, duties and
-   public keys, and the services' parties. The document and the signatures are its opening.
+   public keys, the services' parties, and the issuers. The document and the signatures are its opening.
 3. What the founders may be is checked when the charter that the document names is enacted, as the very next rule.
 """
 
@@ -23,7 +24,8 @@ from ringfence.core.governance.change_shape import NUMBER_MAX, TIME_MS_MAX, TITL
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.statement import NONCE_SIZE_BYTES
 from ringfence.core.governance.wording import quote
-from ringfence.core.governed_entry import Founder
+from ringfence.core.governed_entry import Founder, TrustedIssuer
+from ringfence.core.issuers import is_trustable
 from ringfence.core.register import PersonFacts, Register, find_fault, record
 from ringfence.core.signatures import read_key, verify_signature
 from ringfence.core.signed_note import VKEY_SIZE_CHARACTERS_MAX
@@ -34,6 +36,7 @@ FOUNDERS_MIN: Final = 3
 FOUNDERS_MAX: Final = 32
 THRESHOLD_MIN: Final = 2
 SERVICES_MAX: Final = 32
+ISSUERS_MAX: Final = 8
 FOUNDING_SIZE_BYTES_MAX: Final = 64 * 1024
 BUILD_NAME: Final = "the build that the ledger was founded with"
 
@@ -58,7 +61,7 @@ class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The founding document. `charter` and `build` are SHA-256 digests; `nonce` is 16 random bytes.
 
     `holders` are the founders among whom the secret of the custodian's keys is shared out, `threshold` how many of them
-    open it; none and 0 where the keys are not sealed.
+    open it; none and 0 where the keys are not sealed. `issuers` are in order of name.
     """
 
     origin: str
@@ -74,6 +77,7 @@ class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     services: tuple[FoundingService, ...] = ()
     holders: tuple[int, ...] = ()
     threshold: int = 0
+    issuers: tuple[TrustedIssuer, ...] = ()
 
 
 class SignedFounding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +136,7 @@ def check_founding(founding: Founding, *, place: str = "") -> None:
         (FOUNDERS_MIN <= len(founding.people) <= FOUNDERS_MAX, "number of people"),
         (len(founding.services) <= SERVICES_MAX, "number of services"),
         (_are_holders(founding), "holders or threshold"),
+        (are_issuers(founding.issuers), "issuers"),
         (all(is_name(service.party) for service in founding.services), "services' parties"),
         (all(_is_identity(service.identity) for service in founding.services), "services' identities"),
     )
@@ -150,6 +155,17 @@ def _are_holders(founding: Founding) -> bool:
         return threshold == 0
     among = set(range(1, len(founding.people) + 1))
     return THRESHOLD_MIN <= threshold <= len(holders) and holders == tuple(sorted(among & set(holders)))
+
+
+def are_issuers(issuers: tuple[TrustedIssuer, ...]) -> bool:
+    """Tell whether issuers can be trusted from the start: few, in order and once each, none that is a tool of ours."""
+    names = [issuer.name for issuer in issuers]
+    return (
+        len(names) <= ISSUERS_MAX
+        and names == sorted(set(names))
+        and all(1 <= len(name) <= TITLE_CHARACTERS_MAX and is_trustable(name) for name in names)
+        and all(len(issuer.keys) == e.HASH_SIZE_BYTES for issuer in issuers)
+    )
 
 
 def _find_fault(person: FoundingPerson, number: int) -> str:
@@ -202,6 +218,7 @@ def genesis_of(founding: Founding, *, commitment: bytes) -> e.Genesis:
         build=founding.build,
         holders=founding.holders,
         threshold=founding.threshold,
+        issuers=founding.issuers,
     )
 
 
@@ -251,6 +268,8 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
     if not len(genesis.charter) == len(genesis.build) == len(genesis.founding) == e.HASH_SIZE_BYTES:
         raise ProofInvalidError("a governed genesis lacks its charter, its build or its founding document", place=place)
     _check_holders(genesis, place=place)
+    if not are_issuers(genesis.issuers):
+        raise ProofInvalidError("the issuers of a governed genesis cannot be", place=place)
     register, identities = None, []
     if opening is not None:
         founding = _open(genesis, opening, place=place)
@@ -268,6 +287,7 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
         founding_build=genesis.build,
         members=Map(members),
         keys=Map(keys),
+        issuers=Map({issuer.name: issuer.keys for issuer in genesis.issuers}),
         withheld=0 if opening is not None else 1,
     )
     return standing, identities

@@ -37,6 +37,12 @@ def describe_founding(founding: Founding) -> list[str]:
             f"  A service of {service.party}: the subject {quote(service.identity.subject)} of the issuer "
             f"{quote(service.identity.issuer)}."
         )
+    if not founding.issuers:
+        lines.append("Tokens of no issuer are taken until the quorum trusts one.")
+    for issuer in founding.issuers:
+        lines.append(
+            f"  Tokens of the issuer {quote(issuer.name)} are taken, by the keys with SHA-256 {issuer.keys.hex()}."
+        )
     return lines
 
 

@@ -107,6 +107,7 @@ class _Erasing:
             return Prepared(entries=[leaf], openings=[opening])
         opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
         caller = self._request.caller
+        self._gate.check_caller(caller)
         rule = e.SubjectErased(
             principal=caller.principal,
             country=caller.country,

@@ -15,8 +15,10 @@ from ringfence.core.errors import (
     InvalidInputError,
     LimitExceededError,
     RingfenceError,
+    UnauthenticatedError,
     UnavailableError,
 )
+from ringfence.core.issuers import is_trusted
 from ringfence.core.ports import KeyCustody, Store
 from ringfence.core.refusal_words import could_be_asked, why_refused
 from ringfence.core.ruling import Asked, Ruling, rule_access
@@ -143,6 +145,17 @@ class Gate:
             while len(self._erased) > ERASED_KEPT_MAX:
                 self._erased.popitem(last=False)
 
+    def check_caller(self, caller: Caller) -> None:
+        """Refuse a caller whose token is not taken any more by the newest rules. No entry is written for one.
+
+        Raises:
+            UnauthenticatedError: the ledger does not trust the issuer by these keys.
+        """
+        if caller.issuer_keys and not is_trusted(self.keeper.state, caller.issuer, caller.issuer_keys):
+            raise UnauthenticatedError(
+                f"tokens of the issuer {caller.issuer} are not taken any more", hint="get one from a trusted issuer"
+            )
+
     # -- step 2: decide ------------------------------------------------------------------------------------------
 
     def rule(self, state: State, request: Request, dataset: Dataset, *, at_ms: int) -> Ruling:
@@ -169,7 +182,12 @@ class Gate:
         counted: e.Count | None = None,
         granted: e.Count | None = None,
     ) -> tuple[bytes, bytes]:
-        """Give an access entry as a leaf, and its opening."""
+        """Give an access entry as a leaf, and its opening.
+
+        Raises:
+            UnauthenticatedError: as for `check_caller`.
+        """
+        self.check_caller(request.caller)
         opening = e.render_opening(self._salts.take(), about)
         caller = request.caller
         leaf = e.render_entry(

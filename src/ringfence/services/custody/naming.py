@@ -37,6 +37,7 @@ async def name_subjects(gate: Gate, caller: Caller, users: Sequence[str]) -> lis
     )
 
     def prepare(state: State, at_ms: int) -> Prepared:
+        gate.check_caller(caller)
         _require(state, caller, at_ms=at_ms)
         opening = e.render_opening(gate.salt(), about)
         entry = e.SubjectsNamed(principal=caller.principal, users=len(users), about=e.commit(opening))
