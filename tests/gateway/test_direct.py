@@ -226,7 +226,7 @@ def take(stage: Stage, path: bytes, name: str = "app") -> tuple[bool, Recorder]:
     async def work() -> tuple[bool, Recorder]:
         exchange = Recorder()
         headers = [(b"authorization", b"Bearer " + stage.tokens[name].encode()), (b"x-forwarded-for", b"192.0.2.10")]
-        taken = DirectReads(stage.application).take(exchange, path, headers, "127.0.0.1")
+        taken = DirectReads(stage.application).take(exchange, path, headers, "127.0.0.1", b"")
         if taken:
             await asyncio.wait_for(exchange.answered.wait(), WAIT_SECONDS)
         return taken, exchange

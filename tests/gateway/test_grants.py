@@ -142,14 +142,15 @@ def test_header_that_names_no_grant_is_refused(stage: Stage, value: bytes) -> No
     application = make_gateway(stage.world)
 
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        application.authenticate([TOKEN, (b"ringfence-grant", value)], "")
-    assert application.authenticate([TOKEN, (b"ringfence-grant", b"7")], "").grant == 7
-    assert application.authenticate([TOKEN], "").grant == 0
+        application.authenticate([TOKEN, (b"ringfence-grant", value)], "", b"")
+    assert application.authenticate([TOKEN, (b"ringfence-grant", b"7")], "", b"").grant == 7
+    assert application.authenticate([TOKEN], "", b"").grant == 0
 
 
 def test_header_that_is_there_twice_is_refused(stage: Stage) -> None:
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        make_gateway(stage.world).authenticate([TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")], "")
+        twice = [TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")]
+        make_gateway(stage.world).authenticate(twice, "", b"")
 
 
 def test_read_names_its_grant_by_the_header_and_counts(stage: Stage) -> None:

@@ -30,29 +30,37 @@ def make_authority(path: Path, name: str) -> tuple[x509.Certificate, ec.Elliptic
 
 
 def make_certificate(
-    directory: Path, authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey], *, address: str
-) -> None:
-    """Write `gateway.pem` and `gateway.key`, for a server at this address."""
+    directory: Path,
+    authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey],
+    *,
+    address: str,
+    name: str = "gateway",
+    days: int = 1,
+) -> bytes:
+    """Write `NAME.pem` and `NAME.key`, for whoever is at this address; give the certificate's SHA-256."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer, issuer_key = authority
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway.example")])
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{name}.example")])
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
     builder = (
-        _begin(subject, issuer.subject, key.public_key())
+        _begin(subject, issuer.subject, key.public_key(), days=days)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
     certificate = builder.sign(issuer_key, hashes.SHA256())
-    directory.mkdir()
-    (directory / "gateway.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (directory / "gateway.key").write_bytes(
+    directory.mkdir(exist_ok=True)
+    (directory / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (directory / f"{name}.key").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    (directory / "gateway.key").chmod(0o600)
+    (directory / f"{name}.key").chmod(0o600)
+    return certificate.fingerprint(hashes.SHA256())
 
 
-def _begin(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _begin(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int = 1
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -60,6 +68,6 @@ def _begin(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - DAY)
-        .not_valid_after(now + DAY)
+        .not_valid_before(now - 2 * DAY)
+        .not_valid_after(now + days * DAY)
     )

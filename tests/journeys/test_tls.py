@@ -20,6 +20,7 @@ from tests.journeys.programs import run
 from tests.services.world import US_ADDRESS, make_deployment
 
 PURPOSE = "serve_user"
+SET_UP = {"certificate": "tls/gateway.pem", "key": "tls/gateway.key"}
 
 
 def change_settings(directory: Path, **listen: str) -> None:
@@ -141,6 +142,11 @@ def test_command_line_trusts_what_it_is_told_to(served: Server) -> None:
         ({"certificate": "tls/gateway.pem", "key": "tls/absent.key"}, "wrong", "absent.key"),
         ({"certificate": "tls/gateway.key", "key": "tls/gateway.pem"}, "wrong", "cannot be used"),
         ({"certificate": "trust.json", "key": "tls/gateway.key"}, "wrong", "cannot be used"),
+        ({**SET_UP, "client_ca": "tls/clients.pem"}, "good", "with TLS and certificates of callers"),
+        ({"client_ca": "tls/clients.pem"}, "wrong", "over TLS alone"),
+        ({**SET_UP, "client_ca": "tls/absent.pem"}, "wrong", "absent.pem"),
+        ({**SET_UP, "client_ca": "tls/gateway.key"}, "wrong", "authorities of callers' certificates cannot be read"),
+        ({**SET_UP, "client_ca": "tls/gateway.pem"}, "wrong", "no certificate authority"),
     ],
 )
 def test_doctor_looks_at_how_the_gateway_listens(
@@ -151,7 +157,8 @@ def test_doctor_looks_at_how_the_gateway_listens(
         make_deployment(directory)
         authority = make_authority(directory.with_name("listening-ca.pem"), "Example Authority")
         make_certificate(directory / "tls", authority, address="192.0.2.10")
-    change_settings(directory, **({"host": "127.0.0.1", "certificate": "", "key": ""} | listen))
+        make_authority(directory / "tls" / "clients.pem", "Authority of Callers")
+    change_settings(directory, **({"host": "127.0.0.1", "certificate": "", "key": "", "client_ca": ""} | listen))
 
     done = run("doctor", "-d", str(directory), "--json")
 
@@ -161,5 +168,5 @@ def test_doctor_looks_at_how_the_gateway_listens(
     if state == "wrong":
         assert done.returncode == 3
         assert findings["listen"]["hint"]
-        refused = run("serve", "-d", str(directory)) if "certificate" in listen or "key" in listen else None
+        refused = None if listen.keys() == {"host"} else run("serve", "-d", str(directory))
         assert refused is None or (refused.returncode == 3 and "hint:" in refused.stderr)

@@ -79,7 +79,8 @@ def _check_listening(deployment: Deployment) -> list[Finding]:
         return [Finding("listen", "wrong", error.message, error.hint)]
     if not listen.certificate and not _is_loopback(listen.host):
         return [Finding("listen", "wrong", f"plain HTTP on {listen.host}", "set `listen.certificate` and `listen.key`")]
-    return [Finding("listen", "good", f"{listen.host}:{listen.port}{' with TLS' if listen.certificate else ''}")]
+    how = f"{' with TLS' if listen.certificate else ''}{' and certificates of callers' if listen.client_ca else ''}"
+    return [Finding("listen", "good", f"{listen.host}:{listen.port}{how}")]
 
 
 def _is_loopback(host: str) -> bool:

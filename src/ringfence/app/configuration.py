@@ -35,6 +35,7 @@ class IssuerSettings(Settings):
 class ListenSettings(Settings):
     """Where the gateway listens. Without certificate and key it speaks plain HTTP, for loopback or behind a proxy.
 
+    `client_ca` is a PEM file with the authorities whose certificates callers may show, for tokens bound to a key.
     `connections_per_address_max` holds for each process and for any address but those of `trusted_proxies`.
     """
 
@@ -42,6 +43,7 @@ class ListenSettings(Settings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8340
     certificate: str = ""
     key: str = ""
+    client_ca: str = ""
     connections_per_address_max: Annotated[int, Field(ge=1, le=4096)] = 256
 
 

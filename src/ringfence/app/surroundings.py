@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from pathlib import Path
 
 from ringfence.app.deployment import Deployment
 from ringfence.core.entry import DEVELOPMENT
@@ -40,7 +41,7 @@ def make_country_finder(deployment: Deployment, *, mode: str) -> CountryFinder:
 
 
 def verify_certificate(deployment: Deployment) -> None:
-    """Check that the settings name a certificate with its key, or neither.
+    """Check that the settings name a certificate with its key, or neither; and authorities of callers only with it.
 
     Raises:
         ConfigurationError: one is missing, cannot be read, or does not fit the other.
@@ -48,6 +49,10 @@ def verify_certificate(deployment: Deployment) -> None:
     listen = deployment.configuration.listen
     if bool(listen.certificate) != bool(listen.key):
         raise ConfigurationError("TLS needs both certificate and key", hint="set both under `listen`, or neither")
+    if listen.client_ca and not listen.certificate:
+        raise ConfigurationError(
+            "callers can show certificates over TLS alone", hint="set `certificate` and `key` beside `listen.client_ca`"
+        )
     if not listen.certificate:
         return
     certificate, key = deployment.path(listen.certificate), deployment.path(listen.key)
@@ -57,6 +62,22 @@ def verify_certificate(deployment: Deployment) -> None:
         raise ConfigurationError(
             f"the certificate {certificate} and its key {key} cannot be used: {error}",
             hint="name a PEM certificate chain, and its key without a password, under `listen`",
+        ) from None
+
+    if listen.client_ca:
+        _verify_authorities(deployment.path(listen.client_ca))
+
+
+def _verify_authorities(path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(path)
+        if not context.get_ca_certs():
+            raise ValueError("it holds no certificate authority")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the authorities of callers' certificates cannot be read from {path}: {error}",
+            hint="name a PEM file with them as `listen.client_ca`",
         ) from None
 
 

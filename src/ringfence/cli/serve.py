@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -113,6 +114,9 @@ def _run_gateway(deployment: Deployment, *, port: int | None, processes: int) ->
         ssl_certfile=str(deployment.path(listen.certificate)) if listen.certificate else None,
         ssl_keyfile=str(deployment.path(listen.key)) if listen.key else None,
         ssl_ciphers=TLS_CIPHERS,
+        ssl_ca_certs=str(deployment.path(listen.client_ca)) if listen.client_ca else None,
+        # Whoever shows a certificate proves its key; most callers need none, and a token that does is refused without.
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if listen.client_ca else ssl.CERT_NONE,
         access_log=False,
         log_level="warning",
         proxy_headers=False,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ringfence.client.tls import make_context
 from ringfence.core import errors
 from ringfence.core.errors import RingfenceError
 
@@ -62,6 +62,7 @@ class Client:
         token: the bearer token.
         grant: the grant that every call rests on; 0 for none.
         ca: a file with the certificate authority to trust; "" for the system's.
+        certificate, key: PEM files of the client's own certificate and its key, for a token bound to it; "" for none.
         timeout_seconds: for each attempt.
         sleep: waits between attempts.
         transport: how requests are sent; for tests.
@@ -69,7 +70,7 @@ class Client:
     Raises:
         InvalidInputError: the address is no HTTP address, the token could not stand in a header, or the grant's number
             is negative.
-        ConfigurationError: the file of the certificate authority cannot be read.
+        ConfigurationError: the file of the certificate authority, or one's own, cannot be read.
     """
 
     def __init__(
@@ -79,6 +80,8 @@ class Client:
         token: str,
         grant: int = 0,
         ca: str = "",
+        certificate: str = "",
+        key: str = "",
         timeout_seconds: float = 15.0,
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
@@ -93,7 +96,7 @@ class Client:
             base_url=base_url,
             headers={"authorization": f"Bearer {token}", **({GRANT: str(grant)} if grant else {})},
             timeout=timeout_seconds,
-            verify=_trust(ca) if ca else True,
+            verify=make_context(ca, certificate, key) if ca or certificate or key else True,
             transport=transport,
         )
 
@@ -254,15 +257,6 @@ def _check_address(base_url: str) -> None:
         raise errors.InvalidInputError(
             f"{base_url!r:.200} is no address of a gateway", place="url", hint="such as https://gateway.example.org"
         )
-
-
-def _trust(ca: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except (OSError, ValueError) as error:
-        raise errors.ConfigurationError(
-            f"the certificate authority's file {ca!r:.200} cannot be read: {error}", hint="name a PEM file"
-        ) from None
 
 
 def facts_of(answer: httpx.Response) -> dict[str, Any]:

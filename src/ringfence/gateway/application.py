@@ -112,12 +112,13 @@ class Gateway:
 
     # -- 1. authenticate -----------------------------------------------------------------------------------------
 
-    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer: str) -> Caller:
+    def authenticate(self, headers: Sequence[tuple[bytes, bytes]], peer: str, certificate: bytes) -> Caller:
         """Give the registered principal behind the token, and the country of this connection.
 
         Args:
             headers: of the request, their names in lower case.
             peer: the address that the connection comes from, or "".
+            certificate: SHA-256 of the certificate that the connection showed, or b"".
 
         Raises:
             UnauthenticatedError: there is none, which is counted.
@@ -133,7 +134,7 @@ class Gateway:
             elif name == GRANT:
                 named_grant = named_grant + b"," + value if named_grant else value or b"none"
         try:
-            bearer = self._tokens.check(authorization)
+            bearer = self._tokens.check(authorization, certificate)
         except UnauthenticatedError:
             self.gate.refusals.count(STRANGER, "unauthenticated")
             raise
@@ -149,7 +150,8 @@ class Gateway:
         if reasons:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
         grant = _parse_grant(named_grant) if named_grant else 0
-        return Caller(principal, country, source, grant, issuer=bearer.issuer.name, issuer_keys=bearer.issuer.digest)
+        issuer = bearer.issuer
+        return Caller(principal, country, source, grant, bearer.build, issuer=issuer.name, issuer_keys=issuer.digest)
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -189,7 +191,8 @@ class Gateway:
         await http.send(send, status, body, headers=((RECEIPT, receipt.encode()),))
 
     def _caller(self, scope: Scope) -> Caller:
-        return self.authenticate(scope["headers"], scope["client"][0] if scope.get("client") else "")
+        peer = scope["client"][0] if scope.get("client") else ""
+        return self.authenticate(scope["headers"], peer, scope.get(http.CERTIFICATE, b""))
 
     async def _answer_scim(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -3,12 +3,17 @@
 A token says who its bearer is (`iss` and `sub`), never which party that belongs to: that is looked up in the state on
 each request. Only the check of the signature is remembered: not beyond the token's own end, and no longer than tokens
 of its issuer are taken, by these very keys.
+
+A token that is bound to a key (RFC 8705) is taken only on connections that showed the certificate of that key. Which
+build a service runs is said by the issuer of credentials alone, in a bound token.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +32,9 @@ TOKENS_CACHED_MAX: Final = 10_000
 LEEWAY_SECONDS: Final = 30
 LIFETIME_SECONDS_MAX: Final = 86_400
 KEYS_SIZE_BYTES_MAX: Final = 256 * 1024
+THUMBPRINT: Final = "x5t#S256"
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_BUILD: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +42,27 @@ class Issuer:
     """An issuer whose tokens are taken: its name, its public keys, and the audience it must name.
 
     `digest` is SHA-256 of its JWK set's file, by which a governed ledger trusts it; b"" where none needs to.
+    `names_builds` holds for the issuer of credentials alone: its tokens are bound, and each names a build.
     """
 
     name: str
     keys: KeySet
     audience: str = AUDIENCE
     digest: bytes = b""
+    names_builds: bool = False
 
 
 class Bearer(NamedTuple):
-    """Whom a token names (issuer and subject), and the issuer that signed it."""
+    """What a token says: issuer and subject, and who signed it.
+
+    `certificate` is SHA-256 of the certificate that it is bound to, `build` the digest of the build that it names; b""
+    for none.
+    """
 
     identity: tuple[str, str]
     issuer: Issuer
+    certificate: bytes = b""
+    build: bytes = b""
 
 
 def read_issuer(name: str, path: Path, *, audience: str = AUDIENCE) -> Issuer:
@@ -84,8 +100,12 @@ class TokenChecker:
         self._clock_seconds = clock_seconds
         self._checked: dict[bytes, tuple[Bearer, float]] = {}
 
-    def check(self, authorization: bytes) -> Bearer:
-        """Give whom the bearer token in an Authorization header's value names.
+    def check(self, authorization: bytes, certificate: bytes = b"") -> Bearer:
+        """Give what the bearer token in an Authorization header's value says.
+
+        Args:
+            authorization: the header's value.
+            certificate: SHA-256 of the certificate that the connection showed, or b"".
 
         Raises:
             UnauthenticatedError: no token, or one that is not valid now.
@@ -94,12 +114,12 @@ class TokenChecker:
         now = self._clock_seconds()
         issuers = self._issuers()
         if known is not None and now < known[1] and issuers.get(known[0].issuer.name) is known[0].issuer:
-            return known[0]
+            return _hold_to_key(known[0], certificate)
         bearer, ends = self._verify(authorization, issuers, now)
         if len(self._checked) >= TOKENS_CACHED_MAX:
             self._checked.clear()
         self._checked[authorization] = (bearer, ends)
-        return bearer
+        return _hold_to_key(bearer, certificate)
 
     def _verify(self, authorization: bytes, issuers: Mapping[str, Issuer], now: float) -> tuple[Bearer, float]:
         scheme, _, token = authorization.partition(b" ")
@@ -144,7 +164,45 @@ def check_claims(claims: Mapping[str, Any], issuer: Issuer, now: float) -> tuple
         raise UnauthenticatedError("the token is not valid now", hint="get a new token")
     if ends - now > LIFETIME_SECONDS_MAX:
         raise UnauthenticatedError(f"the token is valid for more than {LIFETIME_SECONDS_MAX} seconds")
-    return Bearer((issuer.name, subject), issuer), float(ends)
+    bound = _certificate_of(claims)
+    return Bearer((issuer.name, subject), issuer, bound, _build_of(claims, issuer, bound)), float(ends)
+
+
+def _hold_to_key(bearer: Bearer, certificate: bytes) -> Bearer:
+    if bearer.certificate and bearer.certificate != certificate:
+        shown = "showed another" if certificate else "showed none"
+        raise UnauthenticatedError(
+            f"the token is bound to the key of a certificate, and this connection {shown}",
+            hint="connect to the gateway itself, with the certificate that the token was given for",
+        )
+    return bearer
+
+
+def _certificate_of(claims: Mapping[str, Any]) -> bytes:
+    """Give what a token is bound to; one that is bound in another way as well cannot be held to it, and is refused."""
+    if "cnf" not in claims:
+        return b""
+    bound = claims["cnf"]
+    text = bound.get(THUMBPRINT) if isinstance(bound, dict) and len(bound) == 1 else None
+    if isinstance(text, str) and _THUMBPRINT.fullmatch(text):
+        thumbprint = base64.urlsafe_b64decode(f"{text}=")
+        if render_thumbprint(thumbprint) == text:
+            return thumbprint
+    raise UnauthenticatedError(f"the token is bound to a key in another way than by `{THUMBPRINT}`")
+
+
+def render_thumbprint(thumbprint: bytes) -> str:
+    """Give the SHA-256 of a certificate (32 bytes) as a token's `cnf` says it: RFC 8705, section 3.1."""
+    return base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode("ascii")
+
+
+def _build_of(claims: Mapping[str, Any], issuer: Issuer, bound: bytes) -> bytes:
+    if not issuer.names_builds:
+        return b""
+    build = claims.get("build")
+    if not bound or not isinstance(build, str) or not _BUILD.fullmatch(build):
+        raise UnauthenticatedError("the credential names no build, or is bound to no key")
+    return bytes.fromhex(build)
 
 
 def _is_time(value: object) -> bool:

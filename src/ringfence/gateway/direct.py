@@ -64,7 +64,9 @@ class DirectReads:
         self._loop = asyncio.get_running_loop()
         self._due: list[_Waiting] = []
 
-    def take(self, exchange: Exchange, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str) -> bool:
+    def take(
+        self, exchange: Exchange, url: bytes, headers: Sequence[tuple[bytes, bytes]], peer: str, certificate: bytes
+    ) -> bool:
         """Answer a GET without a body, now or after its commit; False when it is left to `Gateway`: rule 1.
 
         Args:
@@ -72,11 +74,12 @@ class DirectReads:
             url: begins with `PREFIX`, and is in ASCII.
             headers: of the request, their names in lower case.
             peer: the address that the connection comes from, or "".
+            certificate: SHA-256 of the certificate that the connection showed, or b"".
         """
         path, _, query = url.partition(b"?")
         gateway = self._gateway
         try:
-            caller = gateway.authenticate(headers, peer)
+            caller = gateway.authenticate(headers, peer, certificate)
             parts = http.segments(path)
             if len(parts) != 5:
                 return False

@@ -22,6 +22,8 @@ QUERY_SIZE_BYTES_MAX: Final = 4_096
 PATH_SIZE_BYTES_MAX: Final = 4_096
 QUERIES_CACHED_MAX: Final = 4_096
 JSON: Final = b"application/json"
+CERTIFICATE: Final = "ringfence.client_certificate"
+"""Where a request's scope has the SHA-256 of the certificate that its connection showed; b"" for none."""
 _STATUS_LINES: Final[dict[int, bytes]] = {
     int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }

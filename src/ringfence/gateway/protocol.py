@@ -13,12 +13,14 @@ Rules of this file:
 6. A plain GET of one record is given to `DirectReads` and answered without ASGI, a task and an event of its own: about
    a third of what a read costs. Whatever is unusual about a request (a body, an upgrade, HTTP/1.0, a peer that sends
    its next request early or does not read) leaves it to the server.
-7. One timer of a connection serves for its whole life between requests.
+7. What a connection's client proved by its certificate is looked up once, and goes with each request of it.
+8. One timer of a connection serves for its whole life between requests.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Any, Final
@@ -110,6 +112,7 @@ class GatheringProtocol(HttpToolsProtocol):
         self._idle_until = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._host = ""
+        self._certificate = b""
         self._peer: str | None = None
         self._is_over = False
         self._in_head = True
@@ -124,6 +127,7 @@ class GatheringProtocol(HttpToolsProtocol):
         """Take a new connection, or refuse it: rule 3."""
         remote = transport.get_extra_info("peername")
         self._host = str(remote[0]) if isinstance(remote, tuple) else ""
+        self._certificate = _thumbprint(transport)
         self._peer = None
         status = HTTPStatus.SERVICE_UNAVAILABLE
         if len(self.connections) < self._limits.connections_max:
@@ -192,6 +196,7 @@ class GatheringProtocol(HttpToolsProtocol):
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
+        self.scope[http.CERTIFICATE] = self._certificate  # type: ignore[typeddict-unknown-key]
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
@@ -242,13 +247,13 @@ class GatheringProtocol(HttpToolsProtocol):
             return False
         before, cycle = self.cycle, DirectCycle(self, self._gathering)
         self.cycle = cycle  # type: ignore[assignment]
-        if self._direct.take(cycle, self.url, self.headers, self._host):
+        if self._direct.take(cycle, self.url, self.headers, self._host, self._certificate):
             return True
         self.cycle = before
         return False
 
     def on_response_complete(self) -> None:
-        """An answer is whole: take the next request that is here, or wait for one: rule 7."""
+        """An answer is whole: take the next request that is here, or wait for one: rule 8."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -308,6 +313,13 @@ class GatheringProtocol(HttpToolsProtocol):
         if self._unanswered if self._in_head else _is_unanswered(self.cycle) and not self.cycle.response_started:
             self.transport.write(_refusal(status))
         self.transport.close()
+
+
+def _thumbprint(transport: asyncio.Transport) -> bytes:
+    """Give the SHA-256 of the certificate that the peer showed and proved the key of; b"" when it showed none."""
+    connection = transport.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    return hashlib.sha256(certificate).digest() if certificate else b""
 
 
 def _is_unanswered(cycle: RequestResponseCycle | None) -> bool:
