@@ -148,8 +148,8 @@ def test_header_that_names_no_grant_is_refused(stage: Stage, value: bytes) -> No
 
 
 def test_header_that_is_there_twice_is_refused(stage: Stage) -> None:
+    twice = [TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")]
     with pytest.raises(InvalidInputError, match="not the number of one grant"):
-        twice = [TOKEN, (b"ringfence-grant", b"1"), (b"ringfence-grant", b"1")]
         make_gateway(stage.world).authenticate(twice, "", b"")
 
 
