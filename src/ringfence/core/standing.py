@@ -16,7 +16,7 @@ from immutables import Map
 
 from ringfence.core.changes import AnyChange, Grant
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter_governance import Duty, Operation
 from ringfence.core.register import Register
 
 
@@ -51,7 +51,15 @@ class Member:
 
     def is_active(self, at_ms: int) -> bool:
         """Tell whether the person has any authority at this time."""
-        return not (self.suspended or self.dismissed) and (self.until_ms == 0 or at_ms < self.until_ms)
+        return not (self.suspended or self.dismissed or self.has_left(at_ms))
+
+    def has_left(self, at_ms: int) -> bool:
+        """Tell whether the person's time is over, by the facts."""
+        return 0 < self.until_ms <= at_ms
+
+    def duties_kept(self, party: str, *, at_ms: int) -> Mapping[str, Appointment]:
+        """Give the duties that an admission for a party leaves to the person: none to who left or was of another."""
+        return {} if self.dismissed or self.has_left(at_ms) or self.party != party else self.duties
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class Proposal:
         identity: (issuer, subject) that the statement names; None where it names none or is withheld.
         statement: the exact bytes that were signed; b"" where they are withheld.
         charter: the charter to enact, with its file's text.
+        duty: what the charter in force when it was proposed says of the duty of an appointment.
     """
 
     number: int
@@ -101,6 +110,7 @@ class Proposal:
     identity: tuple[str, str] | None = None
     statement: bytes = b""
     charter: Charter | None = None
+    duty: Duty | None = None
 
 
 @dataclass(frozen=True, slots=True)

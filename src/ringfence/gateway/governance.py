@@ -25,7 +25,7 @@ import msgspec
 from ringfence.core.changes import operation_of
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
-from ringfence.core.governance.proposals import asked_duties, veto_holders, why_not_carried
+from ringfence.core.governance.proposals import declining_duties, why_not_carried
 from ringfence.core.governance.statement import STATEMENT_SIZE_BYTES_MAX
 from ringfence.core.standing import GivenGrant, Proposal
 from ringfence.core.state import State
@@ -144,7 +144,7 @@ class GovernanceCalls:
         state = self._governed()
         proposal = require_open(state, number)
         member = state.governed.members.get(caller.principal)
-        may = asked_duties(proposal.operation) | set(veto_holders(state, proposal))
+        may = declining_duties(state, proposal)
         if caller.principal != proposal.by and (member is None or member.duties.keys().isdisjoint(may)):
             raise DeniedError(
                 f"proposal {number} is shown to its author and to those who may approve or decline it",

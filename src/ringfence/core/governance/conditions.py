@@ -11,11 +11,13 @@ from __future__ import annotations
 from typing import Final
 
 from ringfence.core import changes as c
+from ringfence.core.charter import Charter
+from ringfence.core.charter_governance import Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
 from ringfence.core.issuers import is_trustable
-from ringfence.core.standing import Proposal, Standing
+from ringfence.core.standing import Member, Proposal, Standing
 from ringfence.core.state import State
 from ringfence.core.view import VERBS
 
@@ -36,7 +38,7 @@ def why_impossible(state: State, proposal: Proposal, *, at_ms: int) -> str:
     """Say why a change could not take effect now; "" when it could."""
     match proposal.change:
         case c.EnactCharter() as change:
-            return _why_not_enact(state, proposal, change)
+            return _why_not_enact(state, proposal, change, at_ms=at_ms)
         case c.Admit() as change:
             return _why_not_admit(state, change, at_ms=at_ms)
         case c.Appoint() as change:
@@ -134,7 +136,8 @@ def _why_not_admit(state: State, change: c.Admit, *, at_ms: int) -> str:
     if change.until_ms != known.ends_ms:
         return f"{change.person} is there until {known.ends_ms}, not until {change.until_ms}"
     member = standing.members.get(change.person)
-    return _conflict(state, change.person, tuple(member.duties) if member else (), at_ms=at_ms)
+    kept = member.duties_kept(change.party, at_ms=at_ms) if member else ()
+    return _conflict(state, state.rules, change.person, tuple(kept), at_ms=at_ms)
 
 
 def _why_not_appoint(state: State, change: c.Appoint, *, at_ms: int) -> str:
@@ -148,15 +151,15 @@ def _why_not_appoint(state: State, change: c.Appoint, *, at_ms: int) -> str:
         return f"{change.person} holds the duty {change.duty} already"
     if others := state.governance.separated_from(change.duty) & member.duties.keys():
         return f"nobody holds {change.duty} together with {min(others)}, which {change.person} holds"
-    return _conflict(state, change.person, (*member.duties, change.duty), at_ms=at_ms)
+    return _conflict(state, state.rules, change.person, (*member.duties, change.duty), at_ms=at_ms)
 
 
-def _conflict(state: State, person: int, duties: tuple[str, ...], *, at_ms: int) -> str:
-    """Give the first rule of independence that stands against a person, in words; "" where facts are withheld."""
+def _conflict(state: State, charter: Charter, person: int, duties: tuple[str, ...], *, at_ms: int) -> str:
+    """Give a charter's first rule of independence against a person, in words; "" where facts are withheld."""
     register = state.governed.register
     if register is None:
         return ""
-    conflicts = find_conflicts(register, state.rules, person, duties=duties, at_ms=at_ms)
+    conflicts = find_conflicts(register, charter, person, duties=duties, at_ms=at_ms)
     return f"{conflicts[0].rule}: {conflicts[0].words}" if conflicts else ""
 
 
@@ -169,7 +172,7 @@ def _why_not_enrol(state: State, change: c.EnrolKey, *, at_ms: int) -> str:
     return ""
 
 
-def _why_not_enact(state: State, proposal: Proposal, change: c.EnactCharter) -> str:
+def _why_not_enact(state: State, proposal: Proposal, change: c.EnactCharter, *, at_ms: int) -> str:
     charter = proposal.charter
     if charter is None or charter.digest != change.digest:
         return "the charter's file is missing or is another one"
@@ -180,14 +183,27 @@ def _why_not_enact(state: State, proposal: Proposal, change: c.EnactCharter) -> 
     if charter.version <= state.rules.version or charter.jurisdiction.country != state.rules.jurisdiction.country:
         return "its version must grow, and it may not move to another jurisdiction"
     for number, member in state.governed.members.items():
-        if not member.dismissed and member.party not in charter.parties:
-            return f"{number} is a member of {member.party}, which the new charter does not name: dismiss them first"
-        for duty in member.duties:
-            if charter.governance.separated_from(duty) & member.duties.keys():
-                return f"{number} would hold duties that the new charter separates: end an appointment first"
-            known = charter.governance.duties.get(duty)
-            if known is not None and known.party != member.party:
-                return f"{number} would hold {duty}, which is another party's there: end the appointment first"
+        if not (member.dismissed or member.has_left(at_ms)) and (
+            reason := _why_not_under(state, charter, charter.governance, member, at_ms=at_ms)
+        ):
+            return f"{number} {reason}"
+    return ""
+
+
+def _why_not_under(state: State, charter: Charter, governance: Governance, member: Member, *, at_ms: int) -> str:
+    """Say what of a member could not be under a new charter; "" when all of it could."""
+    if member.party not in charter.parties:
+        return f"is a member of {member.party}, which the new charter does not name: dismiss them first"
+    held = member.duties.keys() & governance.duties.keys()
+    for duty in sorted(held):
+        if governance.separated_from(duty) & held:
+            return "would hold duties that the new charter separates: end an appointment first"
+        if governance.duties[duty].party != member.party:
+            return f"would hold {duty}, which is another party's there: end the appointment first"
+    if member.is_active(at_ms) and (
+        conflict := _conflict(state, charter, member.number, tuple(sorted(held)), at_ms=at_ms)
+    ):
+        return f"would not be independent ({conflict}): end an appointment first"
     return ""
 
 

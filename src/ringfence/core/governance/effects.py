@@ -43,7 +43,7 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
             )
             return _drop_unknown_duties(enact(state, rule, proposal.charter, place=place)), 0
         case c.Admit() as change:
-            return _admit(state, proposal, change), 0
+            return _admit(state, proposal, change, at_ms=at_ms), 0
         case c.Appoint() as change:
             member = standing.members[change.person]
             held = {**member.duties, change.duty: Appointment(change.duty, epoch, proposal.by)}
@@ -108,10 +108,13 @@ def take(state: State, change: c.AnyChange, *, by: int, at_ms: int) -> tuple[Sta
             raise ProofInvalidError("a change gives, and was ordered")
 
 
-def _admit(state: State, proposal: Proposal, change: c.Admit) -> State:
-    standing = state.governed
-    before = standing.members.get(change.person)
-    duties = before.duties if before is not None and not before.dismissed and before.party == change.party else {}
+def _admit(state: State, proposal: Proposal, change: c.Admit, *, at_ms: int) -> State:
+    before = state.governed.members.get(change.person)
+    duties = before.duties_kept(change.party, at_ms=at_ms) if before is not None else {}
+    if before is not None and not before.is_active(at_ms):
+        # What was lost meanwhile is given now: it counts for nothing that was asked for before, nor for whoever asks.
+        duties = {name: Appointment(name, state.epoch + 1, proposal.by) for name in duties}
+        state = _strip(state, change.person) if before.has_left(at_ms) else state
     member = Member(change.person, change.party, duties, until_ms=change.until_ms)
     identities = without_identity(state.identities, change.person)
     if proposal.identity is not None:
@@ -125,6 +128,13 @@ def _admit(state: State, proposal: Proposal, change: c.Admit) -> State:
 
 
 def _dismiss(state: State, person: int) -> State:
+    following = _strip(state, person)
+    member = replace(following.governed.members[person], duties={}, dismissed=True)
+    return _without_principal(_with_member(following, member), person)
+
+
+def _strip(state: State, person: int) -> State:
+    """Take keys and grants from a person."""
     standing, epoch = state.governed, state.epoch + 1
     keys, grants = standing.keys, standing.grants
     for number, key in standing.keys.items():
@@ -133,9 +143,7 @@ def _dismiss(state: State, person: int) -> State:
     for number, given in standing.grants.items():
         if given.grant.person == person and not given.ended:
             grants = grants.set(number, replace(given, ended=epoch))
-    member = replace(standing.members[person], duties={}, dismissed=True)
-    standing = replace(standing, keys=keys, grants=grants, members=standing.members.set(person, member))
-    return _without_principal(_with(state, standing), person)
+    return _with(state, replace(standing, keys=keys, grants=grants))
 
 
 def _register_service(state: State, proposal: Proposal, change: c.RegisterService) -> tuple[State, int]:

@@ -1,13 +1,15 @@
 """Proposals: from a signed request, by signed approvals, to a change that is carried.
 
 Rules of this file:
-1. Who proposes holds a duty that may ask for it. A proposal expires, and is carried, declined or forgotten once.
+1. Who proposes holds a duty that may ask for it. A proposal expires, and is carried, declined or forgotten once. That
+   of somebody who has no authority any more is not carried.
 2. An approval counts when its person has authority, holds one of the duties that are asked for since before the
    proposal, signed with an own key, and neither asked for the change nor gains from it nor is bound to whoever does in
    a way that the charter names.
 3. Approvals are looked at again when the change is carried: one whose person or key has lost its authority since, or
-   has become conflicted, counts no more.
-4. They must be enough by the charter that was in force when it was proposed and by the one in force now.
+   has become conflicted, counts no more, and the person may approve again.
+4. They must be enough by the charter that was in force when it was proposed and by the one in force now. What keeps
+   from approving by one of the two, and a veto of one of the two, holds.
 5. While fewer people than the charter's minimum hold a duty, only admissions, appointments and keys are carried.
 6. A duty's veto holders may decline an appointment to it until their time is over; before that it is not carried.
 """
@@ -22,7 +24,7 @@ from immutables import Map
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter_governance import Duty, Operation
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import check_possible
 from ringfence.core.governance.effects import apply
@@ -91,6 +93,7 @@ def propose(
         identity=(identity.issuer, identity.subject) if identity else None,
         statement=signed.statement if signed else b"",
         charter=charter,
+        duty=governance.duties.get(rule.change.duty) if isinstance(rule.change, c.Appoint) else None,
     )
     check_possible(state, proposal, at_ms=at_ms, place=place)
     standing = replace(
@@ -134,9 +137,10 @@ def approve(state: State, rule: Approved, signed: Signed | None, *, at_ms: int, 
     standing = state.governed
     proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
     require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
-    if any(rule.by == approval.person for approval in proposal.approvals):
+    kept = _without_lost(state, proposal, rule.by, at_ms=at_ms)
+    if any(rule.by == approval.person for approval in kept):
         raise ProofInvalidError(f"{rule.by} approved proposal {rule.proposal} already", place=place)
-    if len(proposal.approvals) >= APPROVALS_MAX:
+    if len(kept) >= APPROVALS_MAX:
         raise ProofInvalidError(f"proposal {rule.proposal} has {APPROVALS_MAX} approvals already", place=place)
     approval = Approval(rule.by, rule.key, state.epoch + 1)
     duties, reason = counting_duties(state, proposal, approval, at_ms=at_ms)
@@ -144,13 +148,22 @@ def approve(state: State, rule: Approved, signed: Signed | None, *, at_ms: int, 
         raise ProofInvalidError(f"the approval of {rule.by} does not count: {reason}", place=place)
     if signed is not None and proposal.statement:
         verify_by_key(standing, signed, proposal.statement, key=rule.key, namespace=APPROVE, place=place)
-    proposal = replace(proposal, approvals=(*proposal.approvals, approval))
+    proposal = replace(proposal, approvals=(*kept, approval))
     standing = replace(
         standing,
         proposals=standing.proposals.set(proposal.number, proposal),
         withheld=standing.withheld + (signed is None or not proposal.statement),
     )
     return replace(state, standing=standing)
+
+
+def _without_lost(state: State, proposal: Proposal, person: int, *, at_ms: int) -> tuple[Approval, ...]:
+    """Give the approvals without one of this person that counts no more, as after a change of the key."""
+    return tuple(
+        approval
+        for approval in proposal.approvals
+        if approval.person != person or counting_duties(state, proposal, approval, at_ms=at_ms)[0]
+    )
 
 
 def decline(state: State, rule: Declined, signed: Signed | None, *, at_ms: int, place: str) -> State:
@@ -162,7 +175,7 @@ def decline(state: State, rule: Declined, signed: Signed | None, *, at_ms: int, 
     standing = state.governed
     proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
     member = require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
-    may = asked_duties(proposal.operation) | set(veto_holders(state, proposal))
+    may = declining_duties(state, proposal)
     if member.duties.keys().isdisjoint(may) and rule.by != proposal.by:
         raise ProofInvalidError(
             f"{rule.by} declines proposal {rule.proposal} and holds no duty that may",
@@ -202,7 +215,9 @@ def carry(state: State, rule: Carried, *, at_ms: int, place: str) -> State:
 
 def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
     """Say what a proposal still lacks; "" when it can be carried now."""
-    governance = state.governance
+    author = state.governed.members.get(proposal.by)
+    if author is None or not author.is_active(at_ms):
+        return f"{proposal.by}, who asked for it, has no authority any more"
     approvals: dict[int, AbstractSet[str]] = {}
     lost = []
     for approval in proposal.approvals:
@@ -211,19 +226,22 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
             approvals[approval.person] = duties
         else:
             lost.append(f"the approval of {approval.person} does not count any more: {reason}")
-    now = governance.operations.get(proposal.operation.name)
-    for operation in (proposal.operation, now):
-        if operation is None or not is_enough(operation, approvals):
-            asked = render_requirement(operation) if operation else "something that the charter does not know any more"
-            return "; ".join([f"it needs {asked}, and {len(approvals)} agreed", *lost])
+    for operation in _operations(state, proposal):
+        if not is_enough(operation, approvals):
+            return "; ".join([f"it needs {render_requirement(operation)}, and {len(approvals)} agreed", *lost])
     if not isinstance(proposal.change, _STAFFING) and (short := understaffed(state, at_ms=at_ms)):
         name, there, wanted = short[0]
         return f"{there} people hold the duty {name}, and the charter wants {wanted}"
-    duty = governance.duties.get(proposal.change.duty) if isinstance(proposal.change, c.Appoint) else None
-    if duty is not None and at_ms < proposal.at_ms + duty.veto_ms:
-        seconds = (proposal.at_ms + duty.veto_ms - at_ms) // 1000
-        return f"{', '.join(duty.veto_by)} may still decline it, for {seconds} s"
+    for duty in vetoes(state, proposal):
+        if at_ms < proposal.at_ms + duty.veto_ms:
+            seconds = (proposal.at_ms + duty.veto_ms - at_ms) // 1000
+            return f"{', '.join(duty.veto_by)} may still decline it, for {seconds} s"
     return ""
+
+
+def _operations(state: State, proposal: Proposal) -> tuple[Operation, Operation]:
+    """Give what the charter asked for when a change was proposed, and what the one in force asks for (rule 4)."""
+    return proposal.operation, state.governance.operations[proposal.operation.name]
 
 
 def counting_duties(
@@ -239,14 +257,14 @@ def counting_duties(
     beneficiary = beneficiary_of(standing, proposal.change)
     if approval.person in (proposal.by, beneficiary):
         return frozenset(), "self: nobody approves what they ask for or gain from"
-    held = _held_before(member, proposal)
-    duties = held & asked_duties(proposal.operation)
+    asked = asked_duties(state, proposal)
+    duties = _held_before(member, proposal) & asked
     if not duties:
-        late = member.duties.keys() & asked_duties(proposal.operation)
+        late = member.duties.keys() & asked
         return frozenset(), (
             "appointed-since-request: appointed after the request" if late else "duty: none of those asked for"
         )
-    never = proposal.operation.never
+    never = tuple(dict.fromkeys(name for operation in _operations(state, proposal) for name in operation.never))
     if "appointed-by-requester" in never:
         duties = frozenset(
             duty for duty in duties if member.duties[duty].proposer not in (proposal.by, beneficiary or proposal.by)
@@ -272,9 +290,10 @@ def _held_before(member: Member, proposal: Proposal) -> frozenset[str]:
     return frozenset(name for name, held in member.duties.items() if held.epoch < proposal.epoch)
 
 
-def asked_duties(operation: Operation) -> frozenset[str]:
-    """Give every duty that an approval of an operation can be given with."""
-    return frozenset(duty for groups in operation.alternatives for group in groups for duty in group.duties)
+def asked_duties(state: State, proposal: Proposal) -> frozenset[str]:
+    """Give every duty that an approval of a proposal can be given with."""
+    alternatives = (groups for operation in _operations(state, proposal) for groups in operation.alternatives)
+    return frozenset(duty for groups in alternatives for group in groups for duty in group.duties)
 
 
 def beneficiary_of(standing: Standing, change: c.AnyChange) -> int | None:
@@ -287,12 +306,16 @@ def beneficiary_of(standing: Standing, change: c.AnyChange) -> int | None:
     return None
 
 
-def veto_holders(state: State, proposal: Proposal) -> tuple[str, ...]:
-    """Give the duties of which any holder may stop this proposal."""
-    if isinstance(proposal.change, c.Appoint):
-        duty = state.governance.duties.get(proposal.change.duty)
-        return duty.veto_by if duty else ()
-    return ()
+def declining_duties(state: State, proposal: Proposal) -> frozenset[str]:
+    """Give every duty of which any holder may decline a proposal: those that approve it, and those with a veto."""
+    return asked_duties(state, proposal).union(*(duty.veto_by for duty in vetoes(state, proposal)))
+
+
+def vetoes(state: State, proposal: Proposal) -> list[Duty]:
+    """Give the duty that a proposal appoints to, as the charter had it when it was proposed and as it has it now."""
+    if not isinstance(proposal.change, c.Appoint):
+        return []
+    return [duty for duty in (proposal.duty, state.governance.duties.get(proposal.change.duty)) if duty is not None]
 
 
 def understaffed(state: State, *, at_ms: int) -> list[tuple[str, int, int]]:
