@@ -71,6 +71,7 @@ def conclude(
         asserted={kind: dict(sorted(labels.items())) for kind, labels in sorted(tally.asserted.items())},
         withheld=_withheld(tally, rules, detail=detail),
         recovered=tuple(rules.recovered),
+        revocations=tuple(rules.revocations),
     )
 
 

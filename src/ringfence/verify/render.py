@@ -8,12 +8,13 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Final
 
 from ringfence.core.entry import DEVELOPMENT
+from ringfence.verify.revocations import Revocation, percentile_ms
 from ringfence.verify.verdict import REFUTED, SELF_CONSISTENT, UNREADABLE, VERIFIED, Refutation, Verdict
 
 FORMAT: Final = "ringfence-verdict/1"
@@ -80,6 +81,7 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         number = verdict.counts.get(name, 0)
         if number or name in ("leaves", "decisions"):
             yield f"  {number:>10,}  {words.format(**verdict.counts)}"
+    yield from _revocations(verdict.revocations)
     if any(verdict.asserted.values()):
         yield ""
         yield "Asserted, not derived from the ledger: how many rest on whose word:"
@@ -95,6 +97,21 @@ def _lines(verdict: Verdict) -> Iterator[str]:
             f"!! RECOVERED: at leaf {item.leaf} the custodian went on without what lane {item.lane} wrote after batch "
             f"{item.n}: {_clean(item.reason)}"
         )
+
+
+def _revocations(revocations: Sequence[Revocation]) -> Iterator[str]:
+    """Say how many there were, how long 99 of 100 took at most, and which took longest."""
+    if not revocations:
+        return
+    yield ""
+    yield "Revocations, from the time in the signed statement to that of the entry:"
+    known = [item for item in revocations if item.took_ms is not None]
+    if len(known) < len(revocations):
+        yield f"  {len(revocations) - len(known):>10,}  of which the statement is withheld"
+    if known:
+        worst = max(known, key=lambda item: item.took_ms or 0)
+        yield f"  {len(known):>10,}  in {percentile_ms(known):,} ms or less (99 of 100)"
+        yield f"  {worst.took_ms:>10,}  ms, the longest: {_clean(worst.change)} by {worst.by}, leaf {worst.leaf}"
 
 
 def _refutation(number: int, refutation: Refutation) -> Iterator[str]:

@@ -32,6 +32,7 @@ from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
+from ringfence.verify.revocations import Revocation, revocation_of
 from ringfence.verify.verdict import Findings, Recovery
 
 TILES_PER_PART: Final = 32
@@ -61,6 +62,7 @@ class RuleBook:
         recovered: lanes that the custodian went on without.
         blobs: digests of the charters that were enacted or proposed.
         facts: commitments of the facts about people that were recorded.
+        revocations: orders that took authority away, with how long each took.
     """
 
     starts: list[PartStart] = field(default_factory=list)
@@ -69,6 +71,7 @@ class RuleBook:
     recovered: list[Recovery] = field(default_factory=list)
     blobs: set[bytes] = field(default_factory=set)
     facts: set[bytes] = field(default_factory=set)
+    revocations: list[Revocation] = field(default_factory=list)
 
 
 def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -> RuleBook:
@@ -201,6 +204,8 @@ def _take(
     if isinstance(rule, PeopleRecorded):
         book.facts.add(rule.facts)
     book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=opening if openings else None)
+    if revocation := revocation_of(rule, batch, leaf=leaf, opening=opening, place=place):
+        book.revocations.append(revocation)
     if opening and isinstance(rule, SubjectErased):
         subjects = parse_about(opening, place=place).subjects
         if not subjects:

@@ -17,6 +17,7 @@ from typing import Final
 
 from ringfence.core.errors import ProofInvalidError
 from ringfence.verify.bundle import place_of_leaf
+from ringfence.verify.revocations import Revocation
 
 VERIFIED: Final = "verified"
 REFUTED: Final = "refuted"
@@ -114,6 +115,7 @@ class Verdict:
         asserted: for each kind of input that no one can re-derive, how many entries rest on it, by source.
         withheld: what was not checked.
         recovered: lanes that the custodian went on without.
+        revocations: every order that took authority away, with the time that it took.
     """
 
     outcome: str
@@ -138,6 +140,7 @@ class Verdict:
     asserted: dict[str, dict[str, int]] = field(default_factory=dict)
     withheld: tuple[Withheld, ...] = ()
     recovered: tuple[Recovery, ...] = ()
+    revocations: tuple[Revocation, ...] = ()
 
 
 class Findings:
