@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
-from tests.governed import BUILD, NUMBERS, ORIGIN, Ground, a_grant
+from tests.governed import BUILD, CHARTER, NUMBERS, ORIGIN, Ground, a_grant
 from tests.ledgers import GATEWAY, Ledger, key_of
 
 
@@ -42,9 +42,9 @@ class GovernedLedger(Ledger):
         return self.access(*subjects, records=records, grant=grant, **{**usual, **told})  # type: ignore[arg-type]
 
 
-def governed(*grants: c.Grant, subjects: tuple[bytes, ...] = ()) -> GovernedLedger:
+def governed(*grants: c.Grant, subjects: tuple[bytes, ...] = (), charter: str = CHARTER) -> GovernedLedger:
     """Give a ledger that was founded, with a gateway's lane and these grants to eve (one for any user if none)."""
-    ground = Ground.founded()
+    ground = Ground.founded(charter)
     ledger = GovernedLedger(origin=ORIGIN, mode=e.DEVELOPMENT, now_ms=ground.entries[0][1].at_ms)
     ledger.ground = ground
     lane_key = key_of(f"lane {GATEWAY}").public_key().public_bytes_raw()

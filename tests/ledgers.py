@@ -229,6 +229,7 @@ class Ledger:
         counted: e.Count | None = None,
         grant: int = 0,
         granted: e.Count | None = None,
+        build: bytes = b"",
         told: e.About | None = None,
     ) -> tuple[e.Access, bytes]:
         """Give an access entry with its opening, decided as the state has it unless told otherwise.
@@ -239,7 +240,7 @@ class Ledger:
             named = self.state.rules.datasets.get(dataset)
             classes = ("public",) if verb == "find" else classes_of(named) if named else ("protected",)
         if decided is None:
-            asked = Asked(principal, country, purpose, verb, dataset, shape, records, grant)
+            asked = Asked(principal, country, purpose, verb, dataset, shape, records, grant, build)
             decided = rule_access(self.state, asked, classes, at_ms=self.now_ms).decided
         opening = opening_of(told or told_by(verb, subjects or (ALICE,), decided))
         access = e.Access(
@@ -255,6 +256,7 @@ class Ledger:
             counted=counted,
             grant=grant,
             granted=granted,
+            build=build,
         )
         return access, opening
 
@@ -300,12 +302,28 @@ class Ledger:
         )
         return downgrade, opening
 
-    def erase(self, subject: bytes, *, lane: int = GATEWAY, principal: int = APP, opening: bool = True) -> int:
-        """Add the rule that erases a subject."""
-        ruling = rule_erasure(self.state, principal=principal, country="US", purpose="serve", at_ms=self.now_ms)
+    def erase(
+        self,
+        subject: bytes,
+        *,
+        lane: int = GATEWAY,
+        principal: int = APP,
+        opening: bool = True,
+        build: bytes = b"",
+        decided: Mapping[str, str] | None = None,
+    ) -> int:
+        """Add the rule that erases a subject, decided as the state has it unless told otherwise."""
+        if decided is None:
+            asked = {"principal": principal, "country": "US", "purpose": "serve", "build": build}
+            decided = rule_erasure(self.state, at_ms=self.now_ms, **asked).decided  # type: ignore[arg-type]
         opened = about(subject)
         erased = e.SubjectErased(
-            principal=principal, country="US", purpose="serve", decided=dict(ruling.decided), about=e.commit(opened)
+            principal=principal,
+            country="US",
+            purpose="serve",
+            decided=dict(decided),
+            about=e.commit(opened),
+            build=build,
         )
         return self.rule(erased, lane=lane, opening=opened if opening else b"")
 

@@ -11,6 +11,7 @@ from ringfence.core.entry import Identity, commit, render_opening
 from ringfence.core.governance.change_shape import LASTS_MS_MAX, NUMBER_MAX, RECORDS_MAX, VERSION_MAX
 from ringfence.core.governance.statement import LIFETIME_MS_MAX, LIFETIME_MS_MIN, TIME_MS_MAX, Statement
 from ringfence.core.view import VERBS
+from tests.core.attestor_keys import attestor_key
 from tests.core.ssh_keys import file_key, hardware_key
 
 AT_MS: Final = 1_767_225_600_000  # 2026-01-01
@@ -38,7 +39,7 @@ EACH_CHANGE: Final[tuple[c.AnyChange, ...]] = (
     c.Appoint(person=9, duty="engineer"),
     c.EnrolKey(person=9, key=file_key(1)),
     GRANT,
-    c.ApproveBuild(name="app 7.3", party="tiktok", digest=bytes(32)),
+    c.ApproveBuild(name="app 7.3", party="tiktok", digest=bytes(32), attestor=attestor_key(1)),
     c.RegisterService(party="tiktok", identity=commit(render_opening(SALT, IDENTITY))),
     c.TrustIssuer(name="https://idp.example.com", keys=bytes(32)),
     c.OpenKeyEpoch(data_class="protected", key_epoch=2),
@@ -98,6 +99,9 @@ keys = st.one_of(
 )
 
 
+attestors = st.sampled_from([b"", *(attestor_key(number) for number in (1, 2, -1))])
+
+
 def sets(items: st.SearchStrategy[str], least: int = 1) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(items, min_size=least, max_size=4, unique=True).map(sorted).map(tuple)
 
@@ -120,7 +124,7 @@ FIELDS: Final[dict[type[c.Change], dict[str, st.SearchStrategy[Any]]]] = {
         "bulk": st.booleans(),
         "withhold": sets(st.builds("{}.{}".format, names, titles), least=0),
     },
-    c.ApproveBuild: {"name": titles, "party": names, "digest": digests},
+    c.ApproveBuild: {"name": titles, "party": names, "digest": digests, "attestor": attestors},
     c.RegisterService: {"party": names, "feeds": st.booleans()},
     c.TrustIssuer: {"name": titles, "keys": digests},
     c.OpenKeyEpoch: {"data_class": names, "key_epoch": numbers},

@@ -32,6 +32,7 @@ from ringfence.core.governance.statement import (
     render_statement,
 )
 from ringfence.core.governance.wording import quote, show_duration, show_time
+from tests.core.attestor_keys import attestor_key
 from tests.core.mutation import mutated
 from tests.core.ssh_keys import file_key, wire
 from tests.core.statements import (
@@ -227,7 +228,12 @@ BAD_FIELDS: dict[type[c.Change], dict[str, list[Any]]] = {
         "bulk": [1, "yes"],
         "withhold": [("phone",), (".phone",), ("profile.",), ("b.x", "a.x"), ("a.x",) * 2],
     },
-    c.ApproveBuild: {"name": TOO_MUCH["title"], "party": TOO_MUCH["name"], "digest": TOO_MUCH["digest"]},
+    c.ApproveBuild: {
+        "name": TOO_MUCH["title"],
+        "party": TOO_MUCH["name"],
+        "digest": TOO_MUCH["digest"],
+        "attestor": [bytes(32), attestor_key(1)[:-1], attestor_key(-1) + b"x"],
+    },
     c.RegisterService: {"party": TOO_MUCH["name"], "identity": [*TOO_MUCH["digest"], bytes(32)], "feeds": [1, "yes"]},
     c.TrustIssuer: {"name": TOO_MUCH["title"], "keys": TOO_MUCH["digest"]},
     c.OpenKeyEpoch: {"data_class": TOO_MUCH["name"], "key_epoch": TOO_MUCH["number"]},

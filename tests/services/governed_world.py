@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,14 @@ PERSON = {"userName": "ann", "Email": "ann@example.org", "Country": "US"}
 POSTS = 25
 
 
-def found_deployment(directory: Path, *, store: str = "sqlite", charter: str = WIDER) -> Deployment:
-    """Found a governed ledger and give its deployment, with the app's service."""
+def found_deployment(
+    directory: Path,
+    *,
+    store: str = "sqlite",
+    charter: str = WIDER,
+    services: Sequence[tuple[str, str, str]] = (),
+) -> Deployment:
+    """Found a governed ledger and give its deployment, with the app's service and others (party, issuer, subject)."""
     if store == POSTGRES:
         store = asyncio.run(make_postgres_database(shared_server())).dsn
     ground = Ground(
@@ -60,7 +66,7 @@ def found_deployment(directory: Path, *, store: str = "sqlite", charter: str = W
         configuration=Configuration(store=store, region="home", development_country="US"),
         mode=e.DEVELOPMENT,
     )
-    found(directory, ground, people=FOUNDERS, services=[("app", ISSUER, "service")])
+    found(directory, ground, people=FOUNDERS, services=[("app", ISSUER, "service"), *services])
     return open_deployment(directory)
 
 

@@ -9,9 +9,9 @@
     lasts_hours: 2
     users: [alice]                   # or `subjects_any: true`
 
-`key: FILE.pub` stands for a public key, `digest: FILE` and `keys: FILE` for the SHA-256 of a file, `lasts_hours` for
-`lasts_ms`, `issuer` and `subject` for the identity that a commitment opens to. The person is the author where a grant
-names none.
+`key: FILE.pub` stands for a public key, `attestor: FILE.pem` for one that attests builds, `digest: FILE` and
+`keys: FILE` for the SHA-256 of a file, `lasts_hours` for `lasts_ms`, `issuer` and `subject` for the identity that a
+commitment opens to. The person is the author where a grant names none.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import AnyChange
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
@@ -114,6 +115,8 @@ def _read_files(values: dict[str, Any], path: Path) -> None:
     if values["do"] == "enrol-key" and isinstance(values.get("key"), str):
         line = _read(path.parent / values["key"]).decode("utf-8", "replace")
         values["key"] = parse_public_key(line, place=values["key"])
+    if values["do"] == "approve-build" and isinstance(values.get("attestor"), str):
+        values["attestor"] = parse_attestor(_read(path.parent / values["attestor"]), place=values["attestor"])
     for name in ("digest", "keys"):
         if isinstance(values.get(name), str):
             text = values[name]

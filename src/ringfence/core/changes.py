@@ -83,11 +83,16 @@ class Grant(Change, frozen=True, kw_only=True, tag="grant"):
 
 
 class ApproveBuild(Change, frozen=True, kw_only=True, tag="approve-build"):
-    """Let a build of a party's service get credentials; `digest` is SHA-256 of what is built, `name` in words."""
+    """Let a build of a party run; `digest` is SHA-256 of what is built, `name` in words.
+
+    `attestor` is the public key (see `attestors`) with whose attestation services get credentials for it; b"" where no
+    service does.
+    """
 
     name: str
     party: str
     digest: bytes
+    attestor: bytes = b""
 
 
 class RegisterService(Change, frozen=True, kw_only=True, tag="register-service"):

@@ -233,7 +233,7 @@ class KeyEpochOpened(Leaf, frozen=True, kw_only=True, tag="rule.key-epoch"):
 
 
 class SubjectErased(Leaf, frozen=True, kw_only=True, tag="rule.subject-erased"):
-    """A subject is gone: no later access may list it. Decided like an access of verb `erase`."""
+    """A subject is gone: no later access may list it. Decided like an access of verb `erase`, by its `build` too."""
 
     principal: int
     country: str
@@ -241,6 +241,7 @@ class SubjectErased(Leaf, frozen=True, kw_only=True, tag="rule.subject-erased"):
     decided: dict[str, str]
     about: bytes
     country_from: str = "connection"
+    build: bytes = b""
 
 
 class Snapshot(Leaf, frozen=True, kw_only=True, tag="rule.snapshot"):

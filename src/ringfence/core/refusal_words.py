@@ -18,6 +18,7 @@ from ringfence.core.ruling import (
     GRANT_OTHER_USER,
     GRANT_UNUSABLE,
     GRANT_USED_UP,
+    STOPPED_BUILD,
     STOPPED_EVERYTHING,
     STOPPED_PARTY,
     STOPPED_PERSON,
@@ -79,6 +80,8 @@ def _why_governed(state: State, asked: Asked, said: str, *, at_ms: int) -> str:
             return f"the party {party} is suspended{_by_suspension(standing, PARTY, party)}"
         case _ if said == STOPPED_PERSON:
             return why_inactive(state, asked.principal, at_ms=at_ms)
+        case _ if said == STOPPED_BUILD:
+            return why_not_approved(standing, party, asked.build)
         case _ if said == GRANT_OTHER_USER:
             return f"grant {asked.grant} is for other users"
         case _ if said == GRANT_USED_UP:
@@ -108,6 +111,18 @@ def why_inactive(state: State, person: int, *, at_ms: int) -> str:
         return f"person {person} is suspended until a new admission"
     rules = "; ".join(f"{conflict.rule}: {conflict.words}" for conflict in conflicts)
     return f"person {person} is suspended, because the charter says {rules}"
+
+
+def why_not_approved(standing: Standing, party: str, digest: bytes) -> str:
+    """Say why a party's services may not run a build; "" where they may."""
+    build = standing.builds.get(digest)
+    if build is None:
+        return f"the build {digest.hex()} is not approved"
+    if build.withdrawn:
+        return f"the build {digest.hex()} was withdrawn by rule {build.withdrawn}"
+    if build.party != party:
+        return f"the build {digest.hex()} is approved for {build.party}, not for {party}"
+    return ""
 
 
 def why_unusable(standing: Standing, asked: Asked, *, at_ms: int) -> str:
@@ -141,6 +156,10 @@ def could_be_asked(
         return ["the same once the suspension is lifted: a proposal to lift it needs the quorum of the charter"]
     if STOPPED_PERSON in said:
         return ["a new admission: a proposal to admit the person needs the quorum of the charter"]
+    if STOPPED_BUILD in said:
+        return [
+            "the same with a credential for an approved build: a proposal to approve one needs the charter's quorum"
+        ]
     standing, party = state.standing, _party(state, asked)
     duties: tuple[str, ...] = ()
     duty = kind = build = NONE
@@ -148,8 +167,7 @@ def could_be_asked(
     if standing is not None:
         member, given = standing.members.get(asked.principal), standing.grants.get(asked.grant)
         duty, duties = (OTHER, tuple(member.duties)) if member else (NONE, ())
-        known = standing.builds.get(asked.build)
-        build = APPROVED if known and not known.withdrawn and known.party == party else NONE
+        build = APPROVED if asked.build else NONE
         stopped = frozenset(name for scope, name in standing.stopped if scope == FLOW)
         covers = given is not None and not said & {GRANT_UNUSABLE, GRANT_OTHER_USER, GRANT_USED_UP}
         if given is not None and covers and given.grant.person == asked.principal and given.is_live(at_ms):

@@ -19,6 +19,7 @@ from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
 STOPPED_EVERYTHING: Final = "!@everything"
 STOPPED_PARTY: Final = "!@party"
 STOPPED_PERSON: Final = "!@person"
+STOPPED_BUILD: Final = "!@build"
 GRANT_UNUSABLE: Final = "!@grant"
 GRANT_USED_UP: Final = "!@grant-limit"
 GRANT_OTHER_USER: Final = "!@grant-user"
@@ -95,7 +96,7 @@ def rule_access(state: State, asked: Asked, classes: Iterable[str], *, at_ms: in
     if standing is None:
         return _rule_classes(state, asked, classes, _Caller(party))
     member = standing.members.get(asked.principal)
-    if stop := _stop(standing, party, member, at_ms=at_ms):
+    if stop := _stop(standing, party, member, asked.build, at_ms=at_ms):
         return Ruling(decided=dict.fromkeys(sorted(classes), stop), permitted={})
     return _rule_classes(state, asked, classes, _caller(standing, party, member, asked, at_ms=at_ms))
 
@@ -111,28 +112,34 @@ class _Caller(NamedTuple):
     holds_until_ms: int = 0
 
 
-def _stop(standing: Standing, party: str, member: Member | None, *, at_ms: int) -> str:
+def _stop(standing: Standing, party: str, member: Member | None, build: bytes, *, at_ms: int) -> str:
     """Give what stops a caller whatever is asked for, "" when nothing does."""
     if standing.stopped:
         if (EVERYTHING, "") in standing.stopped:
             return STOPPED_EVERYTHING
         if (PARTY, party) in standing.stopped:
             return STOPPED_PARTY
-    return STOPPED_PERSON if member is not None and not member.is_active(at_ms) else ""
+    if member is not None and not member.is_active(at_ms):
+        return STOPPED_PERSON
+    return STOPPED_BUILD if build and not is_approved(standing, party, build) else ""
+
+
+def is_approved(standing: Standing, party: str, build: bytes) -> bool:
+    """Tell whether a party's services may run a build, by its digest (32 bytes)."""
+    known = standing.builds.get(build)
+    return known is not None and not known.withdrawn and known.party == party
 
 
 def _caller(standing: Standing, party: str, member: Member | None, asked: Asked, *, at_ms: int) -> _Caller:
     grant = standing.grants.get(asked.grant) if asked.grant else None
     if grant is not None and (grant.grant.person != asked.principal or not grant.is_live(at_ms)):
         grant = None
-    build = standing.builds.get(asked.build) if asked.build else None
-    approved = build is not None and not build.withdrawn and build.party == party
     ends = [member.until_ms if member else 0, grant.until_ms if grant else 0]
     return _Caller(
         party=party,
         duties=(tuple(sorted(member.duties)) or (OTHER,)) if member else (NONE,),
         grant=grant,
-        build=APPROVED if approved else NONE,
+        build=APPROVED if asked.build else NONE,  # one that is not stops its caller
         stopped=frozenset(name for scope, name in standing.stopped if scope == FLOW)
         if standing.stopped
         else frozenset(),
@@ -253,7 +260,7 @@ def grant_counter(number: int) -> str:
     return f"{GRANT_COUNTER_PREFIX}{number}"
 
 
-def rule_erasure(state: State, *, principal: int, country: str, purpose: str, at_ms: int) -> Ruling:
+def rule_erasure(state: State, *, principal: int, country: str, purpose: str, at_ms: int, build: bytes = b"") -> Ruling:
     """Decide on erasing one subject: every class of every dataset must be permitted.
 
     A class is recorded with the clause that permits it in every dataset, or with "" if one dataset refuses it.
@@ -265,7 +272,10 @@ def rule_erasure(state: State, *, principal: int, country: str, purpose: str, at
     for data_class in sorted(charter.classes):
         rulings = [
             rule_access(
-                state, Asked(principal, country, purpose, "erase", dataset, "single", 1), (data_class,), at_ms=at_ms
+                state,
+                Asked(principal, country, purpose, "erase", dataset, "single", 1, build=build),
+                (data_class,),
+                at_ms=at_ms,
             )
             for dataset in charter.datasets
         ]

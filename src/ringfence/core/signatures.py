@@ -237,14 +237,19 @@ def read_key(key: bytes, *, place: str = "key") -> PersonKey:
     if not isinstance(point, Ed25519PublicKey):
         raise _invalid("this is no Ed25519 key", place)
     raw = point.public_bytes_raw()
-    y = int.from_bytes(raw, "little") & (2**255 - 1)
-    if y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
+    if not is_sound_point(raw):
         raise _invalid("this key could be signed with by anyone, or has a second spelling", place)
     start = len(_string(algorithm.encode()) + _string(raw)) + _LENGTH_BYTES
     try:
         return PersonKey(algorithm, point, key[start:].decode("ascii"))
     except UnicodeDecodeError:
         raise _invalid("the key is for an application that is not named in ASCII", place) from None
+
+
+def is_sound_point(raw: bytes) -> bool:
+    """Tell whether an Ed25519 public key (32 bytes) is one that its holder alone can sign with, in its one spelling."""
+    y = int.from_bytes(raw, "little") & (2**255 - 1)
+    return y < _FIELD_PRIME and y not in _SMALL_ORDER_Y
 
 
 def _split(inner: bytes, key: PersonKey, place: str) -> tuple[bytes, bytes]:

@@ -145,13 +145,14 @@ class GivenGrant:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build that may have credentials. `withdrawn` is the epoch of its end, or 0."""
+    """A build that may run: see `changes.ApproveBuild`. `withdrawn` is the epoch of its end, or 0."""
 
     digest: bytes
     name: str
     party: str
     epoch: int
     withdrawn: int = 0
+    attestor: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,10 @@ def digest_standing(standing: Standing) -> bytes:
             for _, item in sorted(standing.grants.items())
         ],
         "builds": [
-            [build.digest.hex(), build.name, build.party, build.epoch, build.withdrawn]
+            [
+                *(build.digest.hex(), build.name, build.party, build.epoch, build.withdrawn),
+                *([build.attestor.hex()] if build.attestor else []),  # one without is told as it was told before
+            ]
             for _, build in sorted(standing.builds.items())
         ],
         "issuers": [[name, keys.hex()] for name, keys in sorted(standing.issuers.items())],

@@ -51,7 +51,7 @@ class Decider:
         self._state = state
         self._classes: dict[str, frozenset[str]] = {}
         self._agreed: dict[tuple[object, ...], Checked] = {}
-        self._erasures: dict[tuple[int, str, str], Ruling] = {}
+        self._erasures: dict[tuple[int, str, str, bytes], Ruling] = {}
 
     def move(self, state: State) -> None:
         """Go on with another state; forget the kept answers if what they depend on changed (rule 5)."""
@@ -158,7 +158,7 @@ class Decider:
         Raises:
             ProofInvalidError: the charter in force does not permit it, or says so by other clauses.
         """
-        ruling = self._rule_erasure(entry.principal, entry.country, entry.purpose, at_ms=at_ms)
+        ruling = self._rule_erasure(entry, at_ms=at_ms)
         _require_equal(ruling.decided, entry.decided, "the charter decides otherwise on this erasure")
         if set(ruling.permitted) != set(ruling.decided):
             raise ProofInvalidError("a subject was erased although the charter refuses it", found=_show(entry.decided))
@@ -170,13 +170,20 @@ class Decider:
             return rule_access(self._state, asked_by(entry), entry.decided.keys(), at_ms=at_ms)
         if entry.verb != "erase":
             raise ProofInvalidError("an access names no dataset")
-        return self._rule_erasure(entry.principal, entry.country, entry.purpose, at_ms=at_ms)
+        return self._rule_erasure(entry, at_ms=at_ms)
 
-    def _rule_erasure(self, principal: int, country: str, purpose: str, *, at_ms: int) -> Ruling:
-        key = (principal, country, purpose)
+    def _rule_erasure(self, entry: Access | SubjectErased, *, at_ms: int) -> Ruling:
+        key = (entry.principal, entry.country, entry.purpose, entry.build)
         ruling = self._erasures.get(key)
         if ruling is None or 0 < ruling.holds_until_ms <= at_ms:
-            ruling = rule_erasure(self._state, principal=principal, country=country, purpose=purpose, at_ms=at_ms)
+            ruling = rule_erasure(
+                self._state,
+                principal=entry.principal,
+                country=entry.country,
+                purpose=entry.purpose,
+                at_ms=at_ms,
+                build=entry.build,
+            )
             if len(self._erasures) >= KEPT_MAX:
                 self._erasures.clear()
             self._erasures[key] = ruling

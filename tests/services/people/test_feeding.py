@@ -11,6 +11,7 @@ from ringfence.core.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.services.people.feeding import FedPerson, require_feed
 from ringfence.services.people.recording import plan_recording
+from tests.builds import BUILT, OTHER_BUILT, approve
 from tests.governed import NUMBERS, Ground
 
 EVE = NUMBERS["eve"]
@@ -40,3 +41,20 @@ def test_service_that_was_withdrawn_meanwhile_is_denied_before_anything_is_looke
 
     with pytest.raises(DeniedError, match="it is not registered"):
         source.compare(ground.state, at_ms=ground.now_ms)
+
+
+def test_service_whose_build_was_withdrawn_meanwhile_is_denied() -> None:
+    ground = Ground.founded()
+    feed = ground.register_service("hr", feeds=True)
+    ground.agree("hal", approve(party="trust"), "gus")
+    ground.agree("hal", approve(OTHER_BUILT, party="app"), "gus")
+    source = FedPerson(feed, tell, BUILT)
+    assert source.compare(ground.state, at_ms=ground.now_ms)
+    with pytest.raises(DeniedError, match="is approved for app, not for trust"):
+        require_feed(ground.state, feed, build=OTHER_BUILT)
+
+    ground.order("gus", c.WithdrawBuild(digest=BUILT))
+
+    with pytest.raises(DeniedError, match=f"the build {BUILT.hex()} was withdrawn by rule"):
+        source.compare(ground.state, at_ms=ground.now_ms)
+    require_feed(ground.state, feed)

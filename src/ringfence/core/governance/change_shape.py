@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from ringfence.core import changes as c
+from ringfence.core.attestors import read_attestor
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.signatures import read_key
 from ringfence.core.view import VERBS
@@ -86,6 +87,15 @@ def _public_key(value: bytes) -> str:
     return ""
 
 
+def _attestor(value: bytes) -> str:
+    try:
+        if value:
+            read_attestor(value)
+    except InvalidInputError as error:
+        return f"a key that is taken, or none: {error.message}"
+    return ""
+
+
 def _any(value: bool) -> str:
     del value
     return ""
@@ -127,7 +137,7 @@ SHAPES: Final[Mapping[type[c.Change], Mapping[str, Check]]] = MappingProxyType(
             "bulk": _any,
             "withhold": _set_of(_field, least=0, most=FIELDS_MAX),
         },
-        c.ApproveBuild: {"name": _TITLE, "party": _name, "digest": _digest},
+        c.ApproveBuild: {"name": _TITLE, "party": _name, "digest": _digest, "attestor": _attestor},
         c.RegisterService: {"party": _name, "identity": _digest, "feeds": _any},
         c.TrustIssuer: {"name": _TITLE, "keys": _digest},
         c.OpenKeyEpoch: {"data_class": _name, "key_epoch": _NUMBER},

@@ -55,7 +55,7 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
         case c.Grant() as change:
             return give_grant(state, proposal, change, at_ms=at_ms)
         case c.ApproveBuild() as change:
-            build = Build(change.digest, change.name, change.party, epoch)
+            build = Build(change.digest, change.name, change.party, epoch, attestor=change.attestor)
             return _with(state, replace(standing, builds=standing.builds.set(change.digest, build))), 0
         case c.RegisterService() as change:
             return _register_service(state, proposal, change)

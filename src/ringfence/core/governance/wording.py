@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from ringfence.core import changes as c
+from ringfence.core.attestors import name_attestor, read_attestor
 from ringfence.core.signatures import fingerprint, read_key
 
 # Letters and marks that show nothing, though `str.isprintable` takes them; the marks would sit on what is before them.
@@ -106,8 +107,9 @@ def _describe_giving(change: c.Giving) -> list[str]:
             return _describe_grant(change)
         case c.ApproveBuild():
             return [
-                f"Let the build {quote(change.name)} of the party {change.party} get credentials.",
+                f"Let the build {quote(change.name)} of the party {change.party} run.",
                 f"The SHA-256 of what is built is {change.digest.hex()}.",
+                _describe_attestor(change.attestor),
             ]
         case c.RegisterService():
             return [
@@ -133,6 +135,13 @@ def _describe_giving(change: c.Giving) -> list[str]:
             verdict = "used rightly" if change.justified else "NOT used rightly"
             return [f"Find that break-glass grant {change.grant} was {verdict}, and end the wait for its review."]
     assert_never(change)
+
+
+def _describe_attestor(attestor: bytes) -> str:
+    if not attestor:
+        return "No service gets a credential for it, since nobody is to attest it."
+    known = f"{read_attestor(attestor).algorithm} key with the SHA-256 {name_attestor(attestor)}"
+    return f"Services of the party get credentials for it with an attestation that is signed by the {known}."
 
 
 def _describe_grant(grant: c.Grant) -> list[str]:

@@ -82,7 +82,9 @@ class ScimCalls:
             RingfenceError: it is refused; `errors.render_refusal` says how.
         """
         try:
-            require_feed(await self._gate.keeper.refresh(), caller.principal)
+            state = await self._gate.keeper.refresh()
+            self._gate.check_caller(caller)  # the rules may be newer than those that the token was taken by
+            require_feed(state, caller.principal, build=caller.build)
         except DeniedError:
             self._gate.refusals.count(caller.principal, REFUSAL)
             raise
@@ -148,7 +150,7 @@ class ScimCalls:
         self._waiting += 1
         try:  # one after the other, in order: the authority's lane is one, and who asks for it anew may never get it
             async with self._writing, self._open() as rules:
-                source = FedPerson(caller.principal, tell)
+                source = FedPerson(caller.principal, tell, caller.build)
                 plan, state = await record_people(rules, source, at_ms=self._gate.clock_ms())
         finally:
             self._waiting -= 1

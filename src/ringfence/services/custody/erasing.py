@@ -14,7 +14,8 @@ from typing import Final
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
 from ringfence.core.ports import ItemConflictError, SubjectErasure
-from ringfence.core.ruling import Ruling, rule_erasure
+from ringfence.core.refusal_words import why_refused
+from ringfence.core.ruling import Ruling, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.request import Caller, Request
@@ -45,14 +46,21 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
     request = Request(caller, purpose, "erase", "single", 1)
 
     def rule(state: State, at_ms: int) -> Ruling:
-        return rule_erasure(state, principal=caller.principal, country=caller.country, purpose=purpose, at_ms=at_ms)
+        return rule_erasure(
+            state,
+            principal=caller.principal,
+            country=caller.country,
+            purpose=purpose,
+            at_ms=at_ms,
+            build=caller.build,
+        )
 
     unresolved = e.About(unknown=[gate.subjects.index(user)])
     if not _is_permitted(rule(gate.keeper.state, gate.clock_ms())):
         receipt = await gate.record_refusal(request, "", unresolved, rule=rule)
         raise DeniedError(
             f"{gate.party(caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
-            "no clause of the charter permits it for every class and dataset",
+            f"{_why_refused(gate, request)}",
             receipt=receipt,
         )
     for _ in range(ATTEMPTS_MAX):
@@ -81,6 +89,15 @@ async def _record_miss(gate: Gate, request: Request, about: e.About, rule: Calla
         return Prepared(entries=[leaf], openings=[opening])
 
     return (await gate.singles.submit(prepare)).receipt_text
+
+
+def _why_refused(gate: Gate, request: Request) -> str:
+    """Say what stops the caller whatever is erased, else that some class is permitted by no clause."""
+    state, at_ms = gate.keeper.state, gate.clock_ms()
+    asked = request.asked(next(iter(state.rules.datasets)))._replace(grant=0)  # no grant lets anybody erase
+    ruling = rule_access(state, asked, state.rules.classes, at_ms=at_ms)
+    reason = why_refused(state, asked, ruling.decided, at_ms=at_ms)
+    return reason.words if reason.governed else "no clause of the charter permits it for every class and dataset"
 
 
 def _is_permitted(ruling: Ruling) -> bool:
@@ -115,6 +132,7 @@ class _Erasing:
             decided=decided,
             about=e.commit(opening),
             country_from=caller.country_from,
+            build=caller.build,
         )
         return Prepared(
             entries=[e.render_entry(rule)],

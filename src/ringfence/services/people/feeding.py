@@ -12,6 +12,7 @@ import msgspec
 
 from ringfence.core.errors import DeniedError
 from ringfence.core.governance.recording import why_not_feed
+from ringfence.core.refusal_words import why_not_approved
 from ringfence.core.register import PersonFacts, Register
 from ringfence.core.standing import Standing
 from ringfence.core.state import State
@@ -22,14 +23,23 @@ Tell = Callable[[State, Register, int], PersonFacts]
 """Gives what is told of a person, on a state with its register at a time; raises what refuses the request."""
 
 
-def require_feed(state: State, principal: int) -> tuple[Standing, Register]:
+def require_feed(state: State, principal: int, *, build: bytes = b"") -> tuple[Standing, Register]:
     """Give the standing and the register of people to a caller who may feed it.
+
+    Args:
+        state: the newest.
+        principal: the caller's number.
+        build: digest of the build that the caller's credential names, or b"".
 
     Raises:
         DeniedError: the caller may not.
         ConflictError: there is no register here.
     """
-    if reason := why_not_feed(state.principals.get(principal), state.rules):
+    caller = state.principals.get(principal)
+    reason = why_not_feed(caller, state.rules)
+    if not reason and caller is not None and build:
+        reason = why_not_approved(state.governed, caller.party, build)
+    if reason:
         raise DeniedError(
             f"caller {principal} may not read or feed the register of people: {reason}",
             could_ask=["a service may once it is registered for that: propose `register-service` with `feeds: true`"],
@@ -43,6 +53,7 @@ class FedPerson:
 
     by: int
     tell: Tell
+    build: bytes = b""
     kind: str = "scim"
     name: str = "the request"
 
@@ -53,7 +64,7 @@ class FedPerson:
             DeniedError: who tells it may not, in this state.
             RingfenceError: what `tell` raises.
         """
-        _, register = require_feed(state, self.by)
+        _, register = require_feed(state, self.by, build=self.build)
         return compare_facts([self.tell(state, register, at_ms)], register)
 
 
