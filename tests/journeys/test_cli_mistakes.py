@@ -31,6 +31,8 @@ NEEDS_DEPLOYMENT = {
     "principal withdraw": ["x"],
     "principal list": [],
     "token": ["app"],
+    "credential issue": ["app", "--attestation", CHARTER, "--certificate", CHARTER],
+    "credential key": [],
     "people import": [CHARTER],
     "people list": [],
     "people show": ["x"],
@@ -458,6 +460,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
     for words, arguments in alone.items():
         _check_object(words, run(*words.split(), *arguments, "--json"))
     elsewhere = {"get", "erase", "ledger recover", "share", "people import", "people list", "people show"}
+    elsewhere |= {"credential issue", "credential key"}
     assert set(ALL) - set(runs) - set(alone) - without - set(AGREED) == elsewhere
 
 

@@ -6,82 +6,19 @@ ceremony, with keys that never leave their owners' machines.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER
 from ringfence.app.initialise import Ground
 from ringfence.core.entry import DEVELOPMENT
 from tests.faults.serving import Server, command
-from tests.founders import EXAMPLE_PEOPLE, found, number_of
-from tests.governed import key_of
+from tests.founders import found
+from tests.journeys.desks import Desk, make_desks
 from tests.services.world import EXAMPLE
-
-
-@dataclass
-class Desk:
-    """Somebody's own machine: a key, a token, and a directory to work in."""
-
-    name: str
-    folder: Path
-    server: Server
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Type a command."""
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "RINGFENCE_URL": self.server.url,
-            "RINGFENCE_TOKEN": command("token", self.name, "-d", str(self.server.deployment))["token"],
-        }
-        return subprocess.run(
-            [sys.executable, "-m", "ringfence", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env=environment,
-        )
-
-    def do(self, *arguments: str) -> Any:
-        """Type a command that works; give what it says."""
-        done = self.run(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def sign(self, file: str, meaning: str) -> str:
-        """Sign a file; give the signature's file."""
-        self.do("sign", file, "--as", meaning, "--key", "key", "--yes")
-        return f"{file}.{meaning}.sig"
-
-    def ask(self, change: str, *, name: str) -> int:
-        """Propose a change; give the proposal's number."""
-        (self.folder / f"{name}.yaml").write_text(change, "utf-8")
-        by = str(number_of(self.name))
-        self.do("statement", "new", f"{name}.yaml", "--by", by, "--reason", "a user asks", "--out", name)
-        number: int = self.do("propose", name, self.sign(name, "propose"))["proposal"]
-        return number
-
-    def agree(self, proposal: int) -> Any:
-        """Read a proposal's bytes, sign them and hand the signature in."""
-        file = f"proposal-{proposal}"
-        self.do("statement", "get", str(proposal), "--out", file)
-        return self.do("approve", str(proposal), self.sign(file, "approve"))
-
-    def order(self, change: str, *, name: str) -> Any:
-        """Order a change."""
-        (self.folder / f"{name}.yaml").write_text(change, "utf-8")
-        by = str(number_of(self.name))
-        self.do("statement", "new", f"{name}.yaml", "--by", by, "--reason", "at once", "--out", name)
-        return self.do("order", name, self.sign(name, "order"))
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +36,7 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Desk]]
     found(directory, ground, services=services, issuer=DEVELOPMENT_ISSUER)
     server = Server(directory)
     server.start()
-    desks = {}
-    for name in EXAMPLE_PEOPLE:
-        desk = folder / name
-        desk.mkdir()
-        private = key_of(name).private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        (desk / "key").write_bytes(private)
-        (desk / "key").chmod(0o600)
-        desks[name] = Desk(name, desk, server)
-    yield desks
+    yield make_desks(folder, server)
     assert server.stop() == 0
 
 

@@ -19,6 +19,7 @@ import msgspec
 
 from ringfence.app.build import build_digest
 from ringfence.app.ceremony_plan import read_plan
+from ringfence.app.credential_keys import create_credentials_key
 from ringfence.app.deployment import TRUST_FILE, Deployment
 from ringfence.app.initialise import (
     Ground,
@@ -45,6 +46,8 @@ from ringfence.core.governance.founding import (
     render_founding_opening,
     verify_founding,
 )
+from ringfence.core.governed_entry import TrustedIssuer
+from ringfence.core.issuers import CREDENTIALS_ISSUER
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.register import EMPTY_REGISTER, record
 from ringfence.core.signatures import read_signature
@@ -81,13 +84,18 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
         nonce=os.urandom(16),
         people=founders.people,
         services=founders.services,
-        issuers=founders.issuers,
+        issuers=_with_credentials(founders.issuers, bytes(32)),
         holders=founders.holders,
         threshold=founders.threshold,
     )
     _check(founding, charter_text)
     deployment, log_key = await make_deployment(directory, ground, charter, shared=_shared(founding))
-    founding = msgspec.structs.replace(founding, authority=authority_key(deployment), log_key=log_key)
+    founding = msgspec.structs.replace(
+        founding,
+        authority=authority_key(deployment),
+        log_key=log_key,
+        issuers=_with_credentials(founders.issuers, create_credentials_key(deployment)),
+    )
     (directory / CEREMONY).mkdir(mode=0o700)
     write_file(directory / CEREMONY / CHARTER, charter_text)
     write_file(directory / CEREMONY / DOCUMENT, render_founding(founding))
@@ -141,6 +149,12 @@ async def _require_no_ledger(deployment: Deployment) -> None:
         raise ConfigurationError(
             f"the ledger of {deployment.directory} is begun already", hint="what follows is proposed and agreed to"
         )
+
+
+def _with_credentials(issuers: Sequence[TrustedIssuer], keys: bytes) -> tuple[TrustedIssuer, ...]:
+    """Give the issuers with our own of credentials among them, in order of name."""
+    own = TrustedIssuer(name=CREDENTIALS_ISSUER, keys=keys)
+    return tuple(sorted([*issuers, own], key=lambda issuer: issuer.name))
 
 
 def _shared(founding: Founding) -> Shared | None:

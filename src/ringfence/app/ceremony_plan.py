@@ -98,7 +98,7 @@ class Plan(_Part):
 
     people: list[PlannedPerson] = Field(min_length=FOUNDERS_MIN, max_length=FOUNDERS_MAX)
     services: list[PlannedService] = Field([], max_length=SERVICES_MAX)
-    issuers: list[PlannedIssuer] = Field([], max_length=ISSUERS_MAX)
+    issuers: list[PlannedIssuer] = Field([], max_length=ISSUERS_MAX - 1)  # and our own, of credentials
     custody: PlannedCustody | None = None
 
 

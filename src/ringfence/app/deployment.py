@@ -8,6 +8,7 @@ keys/authority.key, authority.head                                  (who changes
 keys/checkpoint.key                                                 (the sequencer alone)
 keys/shown-checkpoint   the newest checkpoint that was seen         (all of these)
 keys/token.jwk, token-keys.json   development tokens                (only in development mode)
+keys/credentials.jwk, credentials-keys.json   sign credentials of services   (only in a governed ledger)
 vault.db          the embedded database
 ledger/           the static tree, for anyone to read and copy
 ledger-work/      what the sequencer keeps beside it

@@ -5,7 +5,8 @@ Rules of this file:
    One that it does not trust, or whose file is another, is left out, and everything else goes on.
 2. The files are read at start, and again whenever the ledger's trust changes: put a new file in place, then let it be
    agreed to, and it is used from that rule on.
-3. The development issuer is used in development mode, governed or not: the ledger's mode trusts it.
+3. Our own issuer of credentials is one of those that the ledger trusts, with its file among the deployment's keys.
+4. The development issuer is used in development mode, governed or not: the ledger's mode trusts it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from ringfence.app.credential_keys import PUBLIC_FILE as CREDENTIALS_FILE
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
 from ringfence.app.tokens import PUBLIC_FILE
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
-from ringfence.core.issuers import OWN_PREFIX, is_own
+from ringfence.core.issuers import CREDENTIALS_ISSUER, OWN_PREFIX, is_own
 from ringfence.core.state import State
-from ringfence.gateway.authentication import Issuer, read_issuer
+from ringfence.gateway.authentication import AUDIENCE, Issuer, read_issuer
 
 _NOTHING: Final[Mapping[str, bytes]] = {}
 
@@ -74,7 +76,7 @@ class IssuerBook:
             if issuer is None:
                 unused.append(f"the issuer {name} is not used: {reason}")
             else:
-                usable[name] = issuer
+                usable[name] = replace(issuer, names_builds=name == CREDENTIALS_ISSUER)
         unused += [f"the issuer {name} is not used: no setting names its keys" for name in trusted if name not in files]
         if state.mode == DEVELOPMENT:
             own = read_issuer(DEVELOPMENT_ISSUER, self._deployment.keys / PUBLIC_FILE)
@@ -84,7 +86,10 @@ class IssuerBook:
     def _files(self) -> dict[str, tuple[Path, str]]:
         """Give where each issuer's keys are, and the audience that it names."""
         settings = self._deployment.configuration.issuers
-        return {name: (self._deployment.path(item.keys), item.audience) for name, item in settings.items()}
+        files = {name: (self._deployment.path(item.keys), item.audience) for name, item in settings.items()}
+        if self._state().standing is not None and CREDENTIALS_ISSUER in self._trust():
+            files[CREDENTIALS_ISSUER] = (self._deployment.keys / CREDENTIALS_FILE, AUDIENCE)
+        return files
 
 
 def _check_names(deployment: Deployment) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Final
 
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
@@ -22,10 +24,36 @@ LIFETIME_SECONDS_MAX: Final = 86_400
 
 def create_token_key(deployment: Deployment) -> None:
     """Make the key that signs development tokens."""
-    key = OKPKey.generate_key("Ed25519", parameters={"kid": "development"})
-    write_key_file(deployment.keys / KEY_FILE, json.dumps(key.as_dict(private=True)).encode())
+    create_signing_key(deployment, "development", key_file=KEY_FILE, public_file=PUBLIC_FILE)
+
+
+def create_signing_key(deployment: Deployment, name: str, *, key_file: str, public_file: str) -> None:
+    """Make a key that signs tokens, and beside it the JWK set with its public half.
+
+    Args:
+        deployment: where both lie, among its keys.
+        name: what tokens call the key.
+        key_file, public_file: names of files that are not there yet.
+    """
+    key = OKPKey.generate_key("Ed25519", parameters={"kid": name})
+    write_key_file(deployment.keys / key_file, json.dumps(key.as_dict(private=True)).encode())
     public = {"keys": [key.as_dict(private=False)]}
-    write_key_file(deployment.keys / PUBLIC_FILE, json.dumps(public).encode())
+    write_key_file(deployment.keys / public_file, json.dumps(public).encode())
+
+
+def read_signing_key(path: Path) -> OKPKey:
+    """Read a key that signs tokens.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is none.
+    """
+    try:
+        return OKPKey.import_key(json.loads(path.read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
+        raise ConfigurationError(
+            f"the key that signs tokens cannot be read from {path}: {type(error).__name__}",
+            hint="restore it from the custodian's key backup",
+        ) from None
 
 
 def check_development(state: State) -> None:
@@ -64,5 +92,5 @@ def mint_token(deployment: Deployment, state: State, *, subject: str, lifetime_s
         "iat": now,
         "exp": now + lifetime_seconds,
     }
-    key = OKPKey.import_key(json.loads((deployment.keys / KEY_FILE).read_bytes()))
+    key = read_signing_key(deployment.keys / KEY_FILE)
     return jwt.encode({"alg": "Ed25519", "kid": "development"}, claims, key, algorithms=["Ed25519"])

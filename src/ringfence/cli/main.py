@@ -22,6 +22,7 @@ _SECTIONS: Final = {
         "found": "founding",
         "principal": "deployment",
         "token": "deployment",
+        "credential": "credential",
         "people": "people",
         "ingest": "ingest",
         "serve": "serve",
