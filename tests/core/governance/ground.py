@@ -22,11 +22,19 @@ from tests.governed import BUILD, CHARTER, FOUNDERS, ORIGIN, Ground, facts, publ
 from tests.governed_ledgers import GovernedLedger
 from tests.ledgers import ALICE, GATEWAY, key_of
 
-TERMS: Plain = YAML(typ="safe", pure=True).load(CHARTER)
-"""The charter that the ledger is founded on."""
-
 STAFFING = ("admit", "appoint", "enrol-key")
 OFFICERS = ["officer"]
+
+
+def _terms() -> Plain:
+    terms: Plain = YAML(typ="safe", pure=True).load(CHARTER)
+    for name in STAFFING:
+        terms["governance"]["operations"][name]["never"] = ["appointed-by-requester"]
+    return terms
+
+
+TERMS = _terms()
+"""The charter that the ledger is founded on: that of the other tests, in which who staffs may not choose who agrees."""
 
 
 class Signer:
@@ -119,7 +127,9 @@ _VETO = {"by": ["monitor"], "hours": 72}
 
 CHANGES_OF_CHARTER: Sequence[Callable[[Plain], Plain]] = (
     _change(grant=_count(1)),
+    _change(grant=_count(1)),
     _change(grant=_count(2)),
+    _change(grant=_count(3)),
     _change(grant=_count(3)),
     _change(grant={"approve": _MONITORED}),
     _change(grant={"never": []}),
@@ -127,6 +137,7 @@ CHANGES_OF_CHARTER: Sequence[Callable[[Plain], Plain]] = (
     _change(**{name.replace("-", "_"): _count(1) for name in STAFFING}),
     _change(**{name.replace("-", "_"): _count(2) for name in STAFFING}),
     _change(**{name.replace("-", "_"): {"never": ["same-team", "appointed-by-requester"]} for name in STAFFING}),
+    _change(**{name.replace("-", "_"): {"never": []} for name in STAFFING}),
     _set("duties", "keeper", value={**TERMS["duties"]["keeper"], "veto": _VETO}),
     _set("duties", "keeper", value={key: value for key, value in TERMS["duties"]["keeper"].items() if key != "veto"}),
     _set("duties", "officer", value={**TERMS["duties"]["officer"], "veto": _VETO}),

@@ -20,10 +20,11 @@ from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from tests.attacks.bundles import judge, require_verified
 from tests.core.governance.ground import Signer, begin, charter_text, ledger_of, plain_facts, write_statement
+from tests.core.governance.model import operation_of
 from tests.core.governance.model_people import HOUR, Plain, Refused
 from tests.governed import APP, SALT
 
-OPEN_TRIED_MAX = 3
+OPEN_TRIED_MAX = 8
 SOMETIMES = st.sampled_from([True, True, True, True, True, True, False])
 """Whether somebody who may is chosen, or anybody."""
 
@@ -78,11 +79,16 @@ class LedgerAndModel(RuleBasedStateMachine):
         )
 
     def ask(self, data: st.DataObject, by: int, change: c.AnyChange, **told: Any) -> None:
-        """Ask for a change, open until some time; now and then everybody agrees to it at once."""
-        hours = data.draw(st.sampled_from([4, 4, 20, 20, 200, 300, 1]), label="hours")
+        """Ask for a change, open until some time; now and then everybody agrees to it at once, or it is carried too."""
+        operation = self.model.terms["governance"]["operations"].get(operation_of(self.plain(change)), {})
+        most = operation.get("expires_hours_max", 4)
+        hours = data.draw(st.sampled_from([most, most, most, most, 4, 1, most + 1]), label="hours")
         taken = self.propose(by, change, expires_ms=self.ground.now_ms + int(hours) * HOUR, **told)
-        if taken and data.draw(st.booleans(), label="at once"):
-            self.settle(self.model.asked_last)
+        follows = (
+            data.draw(st.sampled_from(["nothing", "agreed", "carried", "carried"]), label="follows") if taken else ""
+        )
+        if follows in ("agreed", "carried"):
+            self.settle(self.model.asked_last, carried=follows == "carried")
 
     def statement(self, by: int, change: c.AnyChange, told: Plain) -> tuple[Plain, bytes]:
         """Give a statement as the model has it, and its bytes."""
@@ -151,15 +157,15 @@ class LedgerAndModel(RuleBasedStateMachine):
 
         assert self.both(lambda: self.ground.record(*told), model)
 
-    def settle(self, number: int) -> None:
-        """Let everybody whose approval counts agree until it is enough, and carry it."""
+    def settle(self, number: int, *, carried: bool = True) -> None:
+        """Let everybody whose approval counts agree until it is enough, and carry it unless told otherwise."""
         request = self.model.asked[number]
         for person in sorted(self.model.members):
             if self.is_ready(number):
                 break
             if person not in request["approvals"] and self.model.counts(request, person, self.key_of(person)):
                 self.answer("approve", number, person)
-        if number in self.model.pending():
+        if carried and number in self.model.pending():
             self.carry(number)
 
     def is_ready(self, number: int) -> bool:
@@ -266,7 +272,8 @@ class LedgerAndModel(RuleBasedStateMachine):
     def every_member_would_be_heard_alike(self) -> None:
         """Whose approval would count, and what would be carried, for the requests that were asked for last."""
         source = RuleSource(lane=0, at_ms=self.ground.now_ms)
-        for number in sorted(self.model.asked)[-OPEN_TRIED_MAX:]:
+        gone = [number for number in self.model.asked if number not in self.model.pending()]
+        for number in [*gone[-1:], *sorted(self.model.pending())[-OPEN_TRIED_MAX:]]:
             request = self.model.asked[number]
             for person in self.model.members:
                 key = self.key_of(person)

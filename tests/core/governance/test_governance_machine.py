@@ -15,21 +15,26 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
+from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import GRANT_USED_UP, Asked, rule_access, without_grant
 from tests.core.governance.ground import CHANGES_OF_CHARTER, charter_text
 from tests.core.governance.machine import SOMETIMES, LedgerAndModel
 from tests.core.governance.model_people import HOUR
-from tests.governed import ISSUER, SALT, facts
+from tests.governed import APP, ISSUER, SALT, facts
 
 PEOPLE_MAX = 16
+STEPS = 80
 MINUTE = 60_000
-WAITS = [MINUTE, MINUTE, HOUR, HOUR, 5 * HOUR, 25 * HOUR, 73 * HOUR, 73 * HOUR, 40 * 24 * HOUR, 366 * 24 * HOUR]
+WAITS = [*[MINUTE, HOUR] * 4, 5 * HOUR, 25 * HOUR, *[73 * HOUR] * 3, 40 * 24 * HOUR, 366 * 24 * HOUR]
+PARENTS = APP + 1
+"""Somebody of the parent's, whom everybody knows from the start."""
 ANYTHING = st.data()
 
 
@@ -63,7 +68,7 @@ class GovernedMachine(LedgerAndModel):
     @rule(data=ANYTHING)
     def facts_change(self, data: st.DataObject) -> None:
         number = self.anybody(data)
-        old = self.ground.state.governed.register.people[number]  # type: ignore[union-attr]
+        old = self.facts_of(number)
         people = [0, 0, 99, *sorted(self.model.people)]
         choices: dict[str, list[Any]] = {
             "manager": people,
@@ -83,7 +88,7 @@ class GovernedMachine(LedgerAndModel):
     @rule(data=ANYTHING)
     def facts_become_good_again(self, data: st.DataObject) -> None:
         number = self.anybody(data)
-        old = self.ground.state.governed.register.people[number]  # type: ignore[union-attr]
+        old = self.facts_of(number)
         party = self.model.members[number]["party"] if number in self.model.members else old.party
         self.tell(facts(number, old.name, party=party))
 
@@ -132,7 +137,9 @@ class GovernedMachine(LedgerAndModel):
     @rule(data=ANYTHING)
     def appointment_is_asked_for(self, data: st.DataObject) -> None:
         person = self.a_member(data)
-        duty = data.draw(st.sampled_from(["officer", "officer", "engineer", "manager", "keeper", "people", "monitor"]))
+        duty = data.draw(
+            st.sampled_from(["officer", "officer", "engineer", "manager", "keeper", "keeper", "people", "monitor"])
+        )
         self.ask(data, self.asker(data, "appoint"), c.Appoint(person=person, duty=duty))
 
     @rule(data=ANYTHING)
@@ -252,6 +259,35 @@ class GovernedMachine(LedgerAndModel):
             signature = (self.public_of(self.key_of(by)), purpose, self.model.asked[number]["bytes"])
             self.answer("decline", number, by, signature=signature)
 
+    @rule(data=ANYTHING)
+    def somebody_who_agreed_loses_something(self, data: st.DataObject) -> None:
+        """An approver of what is open loses the key, the duty or the job, or is in the team of who asked."""
+        agreed = [(number, who) for number, request in self.model.pending().items() for who in request["approvals"]]
+        if not agreed:
+            return
+        number, person = data.draw(st.sampled_from(agreed), label="request and person")
+        asker = self.model.asked[number]["by"]
+        known = self.facts_of(person)
+        loss = data.draw(st.sampled_from(["key", "duty", "job", "team", "authority"]), label="loss")
+        duties = sorted(self.model.duties(person))
+        if loss == "key":
+            self.order(self.somebody(data, with_duties={"officer"}), c.RevokeKey(key=self.key_of(person)))
+        elif loss == "duty" and duties:
+            end = c.EndAppointment(person=person, duty=data.draw(st.sampled_from(duties)))
+            self.order(self.somebody(data, with_duties={"officer", "people"}), end)
+        elif loss == "authority":
+            self.tell(msgspec.structs.replace(known, directed_by=(PARENTS,)))
+        elif loss == "team":
+            self.tell(msgspec.structs.replace(known, team=self.facts_of(asker).team))
+        else:
+            self.tell(msgspec.structs.replace(known, ends_ms=self.ground.now_ms))
+
+    def facts_of(self, person: int) -> PersonFacts:
+        """Give what the program knows of somebody."""
+        register = self.ground.state.governed.register
+        assert register is not None
+        return register.people[person]
+
     # -- ordering ----------------------------------------------------------------------------------------------------
 
     @rule(data=ANYTHING)
@@ -319,3 +355,4 @@ class GovernedMachine(LedgerAndModel):
 
 
 TestGovernance = GovernedMachine.TestCase
+TestGovernance.settings = settings(stateful_step_count=STEPS)
