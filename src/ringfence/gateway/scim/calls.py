@@ -22,6 +22,7 @@ import msgspec
 import scim2_models as scim
 
 from ringfence.core.errors import DeniedError, NotFoundError, UnavailableError
+from ringfence.core.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.http import Receive, Scope
@@ -145,12 +146,17 @@ class ScimCalls:
 
     async def _record(self, caller: Caller, tell: Tell) -> tuple[int, State]:
         """Record what is told; give the number of whom it changed (0 for nobody), and the state that has it."""
+
+        def tell_if_trusted(state: State, register: Register, at_ms: int) -> PersonFacts:
+            self._gate.check_caller(caller)  # whose issuer may have been withdrawn while this waited
+            return tell(state, register, at_ms)
+
         if self._waiting >= WRITES_WAITING_MAX:
             raise UnavailableError(f"{self._waiting} requests wait to be recorded", hint="tell of fewer people at once")
         self._waiting += 1
         try:  # one after the other, in order: the authority's lane is one, and who asks for it anew may never get it
             async with self._writing, self._open() as rules:
-                source = FedPerson(caller.principal, tell, caller.build)
+                source = FedPerson(caller.principal, tell_if_trusted, caller.build)
                 plan, state = await record_people(rules, source, at_ms=self._gate.clock_ms())
         finally:
             self._waiting -= 1
