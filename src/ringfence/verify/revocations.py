@@ -3,8 +3,8 @@
 Rules of this file:
 1. A revocation is an order that takes authority away: every order but break-glass.
 2. It begins when its author's program wrote the statement that was signed, by the author's clock, and ends when the
-   authority's lane wrote the entry, by that lane's clock: the entry holds from its commit on, which follows within the
-   same transaction. Both times are under a signature and neither is anything that a third party measured.
+   authority's lane began the transaction that commits the entry, by that lane's clock. How long the commit itself took
+   is in no entry. Both times are under a signature and neither is anything that a third party measured.
 3. The time in a statement is in its opening. Without openings it is withheld.
 """
 

@@ -125,15 +125,18 @@ _MONITORED = {"all": [{"from": OFFICERS, "count": 2}, {"from": ["monitor"], "cou
 _RELATIONS = ["same-team", "same-manager", "directed-by-requester", "appointed-by-requester"]
 _VETO = {"by": ["monitor"], "hours": 72}
 
-CHANGES_OF_CHARTER: Sequence[Callable[[Plain], Plain]] = (
-    _change(grant=_count(1)),
+CHANGES_OF_GRANTS: Sequence[Callable[[Plain], Plain]] = (
     _change(grant=_count(1)),
     _change(grant=_count(2)),
-    _change(grant=_count(3)),
     _change(grant=_count(3)),
     _change(grant={"approve": _MONITORED}),
     _change(grant={"never": []}),
     _change(grant={"never": _RELATIONS}),
+)
+"""What a new charter changes of what grants take."""
+
+CHANGES_OF_CHARTER: Sequence[Callable[[Plain], Plain]] = (
+    *CHANGES_OF_GRANTS,
     _change(**{name.replace("-", "_"): _count(1) for name in STAFFING}),
     _change(**{name.replace("-", "_"): _count(2) for name in STAFFING}),
     _change(**{name.replace("-", "_"): {"never": ["same-team", "appointed-by-requester"]} for name in STAFFING}),
@@ -236,6 +239,3 @@ def ledger_of(ground: Ground, uses: Sequence[tuple[int, int, Asked, Ruling]]) ->
         ledger.batch(GATEWAY, read)
     ledger.now_ms = max(ledger.now_ms, ground.now_ms)
     return ledger
-
-
-__all__ = ["CHANGES_OF_CHARTER", "Signer", "begin", "charter_text", "ledger_of", "plain_facts", "write_statement"]

@@ -84,11 +84,11 @@ class LedgerAndModel(RuleBasedStateMachine):
         most = operation.get("expires_hours_max", 4)
         hours = data.draw(st.sampled_from([most, most, most, most, 4, 1, most + 1]), label="hours")
         taken = self.propose(by, change, expires_ms=self.ground.now_ms + int(hours) * HOUR, **told)
-        follows = (
-            data.draw(st.sampled_from(["nothing", "agreed", "carried", "carried"]), label="follows") if taken else ""
-        )
-        if follows in ("agreed", "carried"):
-            self.settle(self.model.asked_last, carried=follows == "carried")
+        if not taken:
+            return
+        follows = data.draw(st.sampled_from(["nothing", "begun", "agreed", "carried", "carried"]), label="follows")
+        if follows in ("begun", "agreed", "carried"):
+            self.settle(self.model.asked_last, approvals_max=int(follows == "begun") or 9, carried=follows == "carried")
 
     def statement(self, by: int, change: c.AnyChange, told: Plain) -> tuple[Plain, bytes]:
         """Give a statement as the model has it, and its bytes."""
@@ -157,11 +157,11 @@ class LedgerAndModel(RuleBasedStateMachine):
 
         assert self.both(lambda: self.ground.record(*told), model)
 
-    def settle(self, number: int, *, carried: bool = True) -> None:
+    def settle(self, number: int, *, approvals_max: int = 9, carried: bool = True) -> None:
         """Let everybody whose approval counts agree until it is enough, and carry it unless told otherwise."""
         request = self.model.asked[number]
         for person in sorted(self.model.members):
-            if self.is_ready(number):
+            if self.is_ready(number) or len(request["approvals"]) >= approvals_max:
                 break
             if person not in request["approvals"] and self.model.counts(request, person, self.key_of(person)):
                 self.answer("approve", number, person)

@@ -9,7 +9,7 @@ what people read under their grants, and `verify` finds it true.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -24,13 +24,13 @@ from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import GRANT_USED_UP, Asked, rule_access, without_grant
-from tests.core.governance.ground import CHANGES_OF_CHARTER, charter_text
+from tests.core.governance.ground import CHANGES_OF_CHARTER, CHANGES_OF_GRANTS, charter_text
 from tests.core.governance.machine import SOMETIMES, LedgerAndModel
-from tests.core.governance.model_people import HOUR
+from tests.core.governance.model_people import HOUR, Plain
 from tests.governed import APP, ISSUER, SALT, facts
 
 PEOPLE_MAX = 16
-STEPS = 80
+STEPS = 60
 MINUTE = 60_000
 WAITS = [*[MINUTE, HOUR] * 4, 5 * HOUR, 25 * HOUR, *[73 * HOUR] * 3, 40 * 24 * HOUR, 366 * 24 * HOUR]
 PARENTS = APP + 1
@@ -67,7 +67,7 @@ class GovernedMachine(LedgerAndModel):
 
     @rule(data=ANYTHING)
     def facts_change(self, data: st.DataObject) -> None:
-        number = self.anybody(data)
+        number = self.a_member(data)
         old = self.facts_of(number)
         people = [0, 0, 99, *sorted(self.model.people)]
         choices: dict[str, list[Any]] = {
@@ -87,7 +87,8 @@ class GovernedMachine(LedgerAndModel):
 
     @rule(data=ANYTHING)
     def facts_become_good_again(self, data: st.DataObject) -> None:
-        number = self.anybody(data)
+        suspended = [one for one, member in sorted(self.model.members.items()) if member["suspended"]]
+        number = data.draw(st.sampled_from(suspended), label="person") if suspended else self.anybody(data)
         old = self.facts_of(number)
         party = self.model.members[number]["party"] if number in self.model.members else old.party
         self.tell(facts(number, old.name, party=party))
@@ -155,6 +156,26 @@ class GovernedMachine(LedgerAndModel):
         digest = e.commit(charter_text(charter))
         enact = c.EnactCharter(name="small", version=charter["version"], digest=digest, engine="v2")
         self.ask(data, self.asker(data, "enact-charter"), enact, charter=charter)
+
+    @rule(data=ANYTHING, change=st.sampled_from(CHANGES_OF_GRANTS))
+    def what_grants_take_changes(self, data: st.DataObject, change: Callable[[Plain], Plain]) -> None:
+        """Another number, duty or relation for what is open and half agreed to, by everybody who must, at once."""
+        engineers = [number for number in sorted(self.model.members) if "engineer" in self.model.duties(number)]
+        if engineers and self.propose(engineers[0], self.draw_grant(data, "access", engineers[0])):
+            self.settle(self.model.asked_last, approvals_max=data.draw(st.integers(1, 3)), carried=False)
+        charter = change(self.model.terms)
+        digest = e.commit(charter_text(charter))
+        enact = c.EnactCharter(name="small", version=charter["version"], digest=digest, engine="v2")
+        officers = [number for number in sorted(self.model.members) if "officer" in self.model.duties(number)]
+        if officers and self.propose(officers[-1], enact, charter=charter):
+            self.settle(self.model.asked_last)
+
+    @rule(data=ANYTHING)
+    def keeper_is_asked_for(self, data: st.DataObject) -> None:
+        """An appointment that may be vetoed, agreed to by everybody who must."""
+        person = self.somebody(data, with_duties={"inspector", "manager", "officer"})
+        if self.propose(self.asker(data, "appoint"), c.Appoint(person=person, duty="keeper")):
+            self.settle(self.model.asked_last)
 
     @rule(data=ANYTHING)
     def end_of_something_is_asked_for(self, data: st.DataObject) -> None:
