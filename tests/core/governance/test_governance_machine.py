@@ -171,10 +171,14 @@ class GovernedMachine(LedgerAndModel):
             self.settle(self.model.asked_last)
 
     @rule(data=ANYTHING)
-    def keeper_is_asked_for(self, data: st.DataObject) -> None:
-        """An appointment that may be vetoed, agreed to by everybody who must."""
+    def officer_or_keeper_is_asked_for(self, data: st.DataObject) -> None:
+        """An appointment that may be vetoed, or of who may agree to what is open, agreed to by everybody who must."""
+        duty = data.draw(st.sampled_from(["keeper", "officer"]), label="duty")
+        engineers = [number for number in sorted(self.model.members) if "engineer" in self.model.duties(number)]
+        if duty == "officer" and engineers:
+            self.propose(engineers[0], self.draw_grant(data, "access", engineers[0]))
         person = self.somebody(data, with_duties={"inspector", "manager", "officer"})
-        if self.propose(self.asker(data, "appoint"), c.Appoint(person=person, duty="keeper")):
+        if self.propose(self.asker(data, "appoint"), c.Appoint(person=person, duty=duty)):
             self.settle(self.model.asked_last)
 
     @rule(data=ANYTHING)
