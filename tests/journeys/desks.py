@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 
+from ringfence.app.configuration import Configuration
+from ringfence.app.deployment import DEVELOPMENT_ISSUER
+from ringfence.app.initialise import Ground
+from ringfence.core.entry import DEVELOPMENT
 from tests.faults.serving import Server, command
-from tests.founders import EXAMPLE_PEOPLE, number_of
+from tests.founders import EXAMPLE_PEOPLE, found, number_of
 from tests.governed import key_of
+from tests.services.world import EXAMPLE
 
 
 @dataclass
@@ -25,22 +32,29 @@ class Desk:
     server: Server
     ca: str = ""
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Type a command."""
+    def start(self, *arguments: str, stdin: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Type a command, and give the program as it runs."""
         environment = {
             "PATH": "/usr/bin:/bin",
             "RINGFENCE_URL": self.server.url,
             "RINGFENCE_TOKEN": command("token", self.name, "-d", str(self.server.deployment))["token"],
             "RINGFENCE_CA": self.ca,
         }
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "ringfence", *arguments],
-            capture_output=True,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             cwd=self.folder,
             env=environment,
         )
+
+    def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """Type a command, and what it reads from standard input."""
+        with self.start(*arguments) as program:
+            stdout, stderr = program.communicate(typed)
+        return subprocess.CompletedProcess(arguments, program.returncode, stdout, stderr)
 
     def do(self, *arguments: str) -> Any:
         """Type a command that works; give what it says."""
@@ -73,6 +87,40 @@ class Desk:
         by = str(number_of(self.name))
         self.do("statement", "new", f"{name}.yaml", "--by", by, "--reason", "at once", "--out", name)
         return self.do("order", name, self.sign(name, "order"))
+
+
+GRANT = """
+do: grant
+purpose: support_user
+verbs: [read]
+datasets: [profile]
+classes: [protected, public]
+records_max: 5
+lasts_hours: 1
+subjects_any: true
+"""
+"""What an engineer asks for: to read some profiles."""
+
+
+@contextmanager
+def open_desks(folder: Path) -> Iterator[dict[str, Desk]]:
+    """Found the worked example in a folder and serve it; give everybody's machine by name."""
+    directory = folder / "deployment"
+    ground = Ground(
+        charter_text=EXAMPLE.read_bytes(),
+        charter_file=str(EXAMPLE),
+        origin="ledger.example.org/journey",
+        configuration=Configuration(region="virginia", development_country="US"),
+        mode=DEVELOPMENT,
+    )
+    found(directory, ground, services=[("tiktok", DEVELOPMENT_ISSUER, "app")], issuer=DEVELOPMENT_ISSUER)
+    server = Server(directory)
+    server.start()
+    try:
+        yield make_desks(folder, server)
+    finally:
+        code = server.stop()
+    assert code == 0
 
 
 def make_desks(folder: Path, server: Server, *, ca: str = "") -> dict[str, Desk]:

@@ -407,7 +407,7 @@ def _wait_until_it_reads(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Path) -> None:
-    without = {"serve", "ledger sequence", "demo"}
+    without = {"serve", "ledger sequence", "demo", "session"}
     assert {
         words for words, found in ALL.items() if "--json" not in {o for p in found.params for o in p.opts}
     } == without

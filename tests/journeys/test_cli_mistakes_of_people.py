@@ -21,6 +21,7 @@ AGREED = {
     "carry": ["1"],
     "order": ["bytes", "none.sig"],
     "grants": [],
+    "session": ["1"],
 }
 """What needs a governed deployment; what they do when all is well is in test_governance and test_ceremony."""
 

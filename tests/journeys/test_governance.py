@@ -11,45 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.app.configuration import Configuration
-from ringfence.app.deployment import DEVELOPMENT_ISSUER
-from ringfence.app.initialise import Ground
-from ringfence.core.entry import DEVELOPMENT
-from tests.faults.serving import Server, command
-from tests.founders import found
-from tests.journeys.desks import Desk, make_desks
-from tests.services.world import EXAMPLE
+from tests.faults.serving import command
+from tests.journeys.desks import GRANT, Desk, open_desks
 
 
 @pytest.fixture(scope="module")
 def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Desk]]:
-    folder = tmp_path_factory.mktemp("governance")
-    directory = folder / "deployment"
-    ground = Ground(
-        charter_text=EXAMPLE.read_bytes(),
-        charter_file=str(EXAMPLE),
-        origin="ledger.example.org/journey",
-        configuration=Configuration(region="virginia", development_country="US"),
-        mode=DEVELOPMENT,
-    )
-    services = [("tiktok", DEVELOPMENT_ISSUER, "app")]
-    found(directory, ground, services=services, issuer=DEVELOPMENT_ISSUER)
-    server = Server(directory)
-    server.start()
-    yield make_desks(folder, server)
-    assert server.stop() == 0
-
-
-GRANT = """
-do: grant
-purpose: support_user
-verbs: [read]
-datasets: [profile]
-classes: [protected, public]
-records_max: 5
-lasts_hours: 1
-subjects_any: true
-"""
+    with open_desks(tmp_path_factory.mktemp("governance")) as desks:
+        yield desks
 
 
 def test_engineer_asks_two_officers_sign_and_the_grant_is_given_and_revoked(desks: dict[str, Desk]) -> None:

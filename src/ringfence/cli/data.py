@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from ringfence.cli.gateway_options import gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.client import Client
 from ringfence.core.errors import InvalidInputError
@@ -32,31 +33,9 @@ def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
             default=None,
             help="Number of the grant that this rests on.",
         ),
-        click.option(
-            "--ca",
-            envvar="RINGFENCE_CA",
-            show_envvar=True,
-            default="",
-            help="File of the certificate authority to trust.",
-        ),
-        click.option(
-            "--token",
-            envvar="RINGFENCE_TOKEN",
-            show_envvar=True,
-            required=True,
-            help="Bearer token, such as `ringfence token` prints.",
-        ),
-        click.option(
-            "--url",
-            envvar="RINGFENCE_URL",
-            show_envvar=True,
-            default="http://127.0.0.1:8340",
-            show_default=True,
-            help="The gateway's address.",
-        ),
     ):
         command = option(command)
-    return command
+    return gateway_options(command)
 
 
 @click.command()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from ringfence.cli.change_file import read_change
+from ringfence.cli.gateway_options import gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.errors import ConfigurationError, InvalidInputError
@@ -25,24 +26,6 @@ from ringfence.core.signatures import remove_armour
 _FILE: Final = click.Path(path_type=Path)
 HOURS_MAX: Final = 720
 NONCE_SIZE_BYTES: Final = 16
-
-
-def _gateway(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which gateway, and as whom."""
-    for option in (
-        click.option("--ca", envvar="RINGFENCE_CA", show_envvar=True, default="", help="Certificate authority's file."),
-        click.option("--token", envvar="RINGFENCE_TOKEN", show_envvar=True, required=True, help="Bearer token."),
-        click.option(
-            "--url",
-            envvar="RINGFENCE_URL",
-            show_envvar=True,
-            default="http://127.0.0.1:8340",
-            show_default=True,
-            help="The gateway's address.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group(short_help="Make the bytes that you sign, or get those of a proposal.")
@@ -57,7 +40,7 @@ def statement() -> None:
 @click.option("--ticket", default="", help="The ticket that it belongs to.")
 @click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=24, show_default=True, help="Until it expires.")
 @click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
-@_gateway
+@gateway_options
 @json_option
 def new(
     change: Path,
@@ -103,7 +86,7 @@ def new(
 @statement.command(short_help="Get the exact bytes of a proposal.")
 @click.argument("proposal", type=click.IntRange(min=1))
 @click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
-@_gateway
+@gateway_options
 @json_option
 def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: bool) -> None:
     """Get the exact bytes that whoever agrees to PROPOSAL signs."""
@@ -118,7 +101,7 @@ def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: boo
 @click.argument("statement_file", metavar="STATEMENT", type=_FILE)
 @click.argument("signature", type=_FILE)
 @click.option("--file", "charter", type=_FILE, help="The charter, when the statement asks to enact one.")
-@_gateway
+@gateway_options
 @json_option
 def propose(
     statement_file: Path, signature: Path, *, charter: Path | None, url: str, token: str, ca: str, as_json: bool
@@ -131,7 +114,7 @@ def propose(
 
 
 @click.command(short_help="List the open proposals.")
-@_gateway
+@gateway_options
 @json_option
 def proposals(*, url: str, token: str, ca: str, as_json: bool) -> None:
     """List the open proposals, and what each still lacks."""
@@ -151,7 +134,7 @@ def _agreement(name: str, what: str) -> click.Command:
     @click.command(name=name, short_help=what)
     @click.argument("proposal", type=click.IntRange(min=1))
     @click.argument("signature", type=_FILE)
-    @_gateway
+    @gateway_options
     @json_option
     def command(proposal: int, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
         with GovernanceClient(url, token=token, ca=ca) as client:
@@ -169,7 +152,7 @@ decline = _agreement("decline", "Refuse a proposal, which ends it.")
 
 @click.command(short_help="Put an agreed proposal in effect.")
 @click.argument("proposal", type=click.IntRange(min=1))
-@_gateway
+@gateway_options
 @json_option
 def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> None:
     """Put PROPOSAL in effect, once enough people agreed and nobody may veto it any more."""
@@ -181,7 +164,7 @@ def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> Non
 @click.command(short_help="Order what takes authority away, or break the glass.")
 @click.argument("statement_file", metavar="STATEMENT", type=_FILE)
 @click.argument("signature", type=_FILE)
-@_gateway
+@gateway_options
 @json_option
 def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
     """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as order`): it holds at once."""
@@ -191,7 +174,7 @@ def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: st
 
 
 @click.command(short_help="List your own grants.")
-@_gateway
+@gateway_options
 @json_option
 def grants(*, url: str, token: str, ca: str, as_json: bool) -> None:
     """List the caller's own grants, those that ended too."""
@@ -200,7 +183,7 @@ def grants(*, url: str, token: str, ca: str, as_json: bool) -> None:
     lines = [
         f"{item['number']:>5}  {item['grant']['kind']:<12} {item['grant']['purpose']}: "
         f"{', '.join(item['grant']['verbs'])} {', '.join(item['grant']['datasets'])}, "
-        f"{'ended' if item['ended'] else 'until ' + show_time(item['until_ms'])}"
+        f"{'until ' + show_time(item['until_ms']) if item['live'] else 'ended'}"
         for item in found
     ]
     say("\n".join(lines) or "no grant", {"grants": found}, as_json=as_json)

@@ -39,7 +39,14 @@ _SECTIONS: Final = {
         "order": "governance",
         "grants": "governance",
     },
-    "Calls to a gateway": {"get": "data", "put": "data", "find": "data", "export": "data", "erase": "data"},
+    "Calls to a gateway": {
+        "get": "data",
+        "put": "data",
+        "find": "data",
+        "export": "data",
+        "erase": "data",
+        "session": "session",
+    },
     "Evidence": {"ledger": "ledger", "verify": "verify", "why": "why", "review": "review", "vault": "vault"},
 }
 """The commands as `--help` lists them, in the order in which they are met, each with the file that holds it."""

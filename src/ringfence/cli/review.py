@@ -94,7 +94,7 @@ def stale(directory: Path, *, since: datetime | None, to: datetime | None, as_cs
 
 def _read(directory: Path, since: datetime | None, to: datetime | None) -> tuple[Evidence, History, Period]:
     evidence = open_evidence(directory)
-    end_ms = _ms(to) if to else evidence.signed_at_ms + 1
+    end_ms = _ms(to) if to else evidence.signed_at_ms + 1_000  # a checkpoint's time is in whole seconds
     start_ms = _ms(since) if since else max(end_ms - PERIOD_DAYS * DAY_MS, 0)
     if start_ms >= end_ms:
         raise InvalidInputError("the period ends before it begins", place="--from")

@@ -153,8 +153,14 @@ class GovernanceCalls:
         return statement_of(state, number)[0]
 
     def _grants(self, caller: Caller) -> list[dict[str, Any]]:
-        grants = self._governed().governed.grants
-        return [_grant(given) for _, given in sorted(grants.items()) if given.grant.person == caller.principal]
+        standing, now = self._governed().governed, self._gate.clock_ms()
+        member = standing.members.get(caller.principal)
+        is_active = member is not None and member.is_active(now)
+        return [
+            _grant(given, is_live=is_active and given.is_live(now))
+            for _, given in sorted(standing.grants.items())
+            if given.grant.person == caller.principal
+        ]
 
 
 def _ground(state: State) -> dict[str, Any]:
@@ -174,13 +180,14 @@ def _proposal(state: State, proposal: Proposal, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _grant(given: GivenGrant) -> dict[str, Any]:
+def _grant(given: GivenGrant, *, is_live: bool) -> dict[str, Any]:
     return {
         "number": given.number,
         "grant": msgspec.to_builtins(given.grant),
         "given_ms": given.given_ms,
         "until_ms": given.until_ms,
         "ended": bool(given.ended),
+        "live": is_live,
         "review_until_ms": given.review_until_ms,
         "reviewed": bool(given.reviewed),
     }

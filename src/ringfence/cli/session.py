@@ -1,0 +1,207 @@
+"""`ringfence session`: a shell in which somebody looks at data under one grant, and which ends with that grant.
+
+Rules of this file:
+1. A line is one of the commands that `ringfence` has for it, and one call: so the ledger has an entry for each.
+2. A line never changes whose data is looked at by which right: gateway, token, grant and purpose are the session's.
+3. Whether the grant holds is asked every `WATCH_SECONDS`, by the gateway's clock. When it does not, the session is
+   over, also while it waits for a line. A gateway that cannot be asked for some seconds ends it too.
+
+Exit codes: 0 left by `exit` or at the end of the input; 1 the grant ended, or a line of a script was refused; 2 used
+wrongly; 3 the gateway does not answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from ringfence.cli import data
+from ringfence.cli.gateway_options import gateway_options
+from ringfence.cli.output import EXIT_REFUSED, EXIT_USAGE, complain, exit_code, tell_error
+from ringfence.client.governance import GovernanceClient
+from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
+from ringfence.core.governance.wording import show_time
+
+WATCH_SECONDS: Final = 1.0
+UNANSWERED_MAX: Final = 5
+"""How often in a row the gateway may fail to say whether the grant holds."""
+
+_COMMANDS: Final[Mapping[str, click.Command]] = {"read": data.get, "find": data.find, "export": data.export}
+_LEAVING: Final = ("exit", "quit")
+_FIXED: Final = ("--url", "--token", "--ca", "--grant", "--purpose")
+
+
+@click.command(short_help="Look at data under one grant, in a shell that ends with it.")
+@click.argument("grant", type=click.IntRange(min=1))
+@gateway_options
+def session(grant: int, *, url: str, token: str, ca: str) -> int:
+    """Open a shell under your grant number GRANT: `get`, `find`, `export` as far as it goes, `help`, `exit`.
+
+    Each line is one request with an entry of its own in the ledger. The session ends when the grant does: when its time
+    is over, when it is revoked, or when you are suspended. Lines may come from a file: `ringfence session 3 < lines`.
+    """
+    with GovernanceClient(url, token=token, ca=ca) as client:
+        given = _find(client, grant)
+    if not given["live"]:
+        raise DeniedError(f"grant {grant} is not live", could_ask=["`ringfence grants` lists yours"])
+    shell = _Shell(given, ["--url", url, "--token", token, *(["--ca", ca] if ca else [])])
+    shell.greet()
+    with _Watch(grant, url=url, token=token, ca=ca) as watch:
+        return shell.run(watch)
+
+
+def _find(client: GovernanceClient, grant: int) -> Mapping[str, Any]:
+    for given in client.grants():
+        if given["number"] == grant:
+            return given
+    raise NotFoundError(f"you have no grant {grant}", hint="`ringfence grants` lists yours")
+
+
+class _Watch:
+    """Asks whether a grant still holds, on a thread; when it does not, whatever the main thread does is interrupted."""
+
+    def __init__(self, grant: int, *, url: str, token: str, ca: str) -> None:
+        self._grant = grant
+        self._open = functools.partial(GovernanceClient, url, token=token, ca=ca)
+        self._left = threading.Event()
+        self._leaving = threading.Lock()
+        self._why = ""
+
+    def why_ended(self) -> str:
+        """Why the session is over; "" while it is not."""
+        return self._why
+
+    def __enter__(self) -> _Watch:
+        threading.Thread(target=self._look, name="watch the grant", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._leaving:  # from here on nothing is interrupted
+            self._left.set()
+
+    def _look(self) -> None:
+        failures = 0
+        with self._open() as client:
+            while not self._left.wait(WATCH_SECONDS):
+                try:
+                    ended = "" if _find(client, self._grant)["live"] else f"grant {self._grant} has ended"
+                    failures = 0
+                except (NotFoundError, DeniedError) as error:
+                    ended = error.message
+                except RingfenceError as error:
+                    failures += 1
+                    ended = f"nobody says whether grant {self._grant} holds: {error.message}"
+                    ended = ended if failures >= UNANSWERED_MAX else ""
+                if ended:
+                    self._end(ended)
+                    return
+
+    def _end(self, why: str) -> None:
+        with self._leaving:
+            if not self._left.is_set():
+                self._why = why
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+class _Shell:
+    """Reads lines and runs them."""
+
+    def __init__(self, given: Mapping[str, Any], connection: list[str]) -> None:
+        self._number = given["number"]
+        self._grant = given["grant"]
+        self._until_ms = given["until_ms"]
+        purpose = self._grant["purpose"]
+        self._options = [*connection, "--grant", str(self._number), "--purpose", purpose]
+        self._commands = {
+            str(command.name): command for verb, command in _COMMANDS.items() if verb in self._grant["verbs"]
+        }
+        self._is_terminal = sys.stdin.isatty()
+        self._worst = 0
+
+    def greet(self) -> None:
+        """Say what the session is for, on standard error."""
+        what = ", ".join(self._grant["datasets"])
+        users = "any user" if self._grant["subjects_any"] else "the users that it names"
+        complain(
+            f"grant {self._number}: {self._grant['purpose']}; {what}, classes {', '.join(self._grant['classes'])}; "
+            f"{users}; up to {self._grant['records_max']} records; until {show_time(self._until_ms)}"
+        )
+        complain(f"commands: {', '.join([*self._commands, 'help', 'exit'])}; every line is recorded in the ledger")
+
+    def run(self, watch: _Watch) -> int:
+        """Run lines until they or the grant end."""
+        if self._is_terminal:
+            with contextlib.suppress(ImportError):
+                importlib.import_module("readline")  # which lets a line be edited
+        try:
+            for line in self._lines(watch):
+                self._run_line(line, watch)
+        except KeyboardInterrupt:
+            if not watch.why_ended():
+                raise
+        if not watch.why_ended():
+            return 0 if self._is_terminal else self._worst
+        complain(f"{watch.why_ended()}: the session is over")
+        return EXIT_REFUSED
+
+    def _lines(self, watch: _Watch) -> Iterator[str]:
+        while not watch.why_ended():
+            try:
+                line = input(f"grant {self._number}> " if self._is_terminal else "").strip()
+            except EOFError:
+                return
+            except KeyboardInterrupt:  # of the watch, or of somebody who thinks better of a line
+                if watch.why_ended() or not self._is_terminal:
+                    raise
+                complain("")
+                continue
+            if line in _LEAVING:
+                return
+            if line and not line.startswith("#"):
+                yield line
+
+    def _run_line(self, line: str, watch: _Watch) -> None:
+        try:
+            self._worst = max(self._worst, self._run_words(shlex.split(line)))
+        except ValueError as error:  # a quotation that does not end
+            self._complain_of_use(str(error))
+        except RingfenceError as error:
+            tell_error(error)
+            self._worst = max(self._worst, exit_code(error))
+        except (KeyboardInterrupt, click.Abort):
+            if watch.why_ended() or not self._is_terminal:
+                raise KeyboardInterrupt from None
+            complain("interrupted")
+
+    def _run_words(self, words: list[str]) -> int:
+        name, *arguments = words
+        command = self._commands.get(name)
+        if name == "help":
+            for known in self._commands.values():
+                complain(known.get_usage(click.Context(known, info_name=known.name)).removeprefix("Usage: "))
+            return 0
+        if command is None:
+            return self._complain_of_use(
+                f"{name!r} is none of this session's commands: {', '.join([*self._commands, 'help', 'exit'])}"
+            )
+        if taken := [word for word in arguments if word.partition("=")[0] in _FIXED]:
+            return self._complain_of_use(f"{taken[0].partition('=')[0]} is the session's: open another one")
+        try:
+            command.main([*self._options, *arguments], prog_name=name, standalone_mode=False)
+        except click.ClickException as error:
+            return self._complain_of_use(error.format_message())
+        return 0
+
+    def _complain_of_use(self, what: str) -> int:
+        complain(f"error: {what}")
+        self._worst = max(self._worst, EXIT_USAGE)
+        return EXIT_USAGE
