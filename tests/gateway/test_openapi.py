@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
+from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -12,12 +14,19 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
+from ringfence.core import changes as c
+from ringfence.core.governance.statement import APPROVE, DECLINE, ORDER, PROPOSE
 from ringfence.gateway import application
 from ringfence.gateway.bodies import Find, ReadMany, WriteMany
 from ringfence.gateway.openapi import openapi_document
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.writing import WriteItem
 from tests.gateway.asgi import Stage, open_stage
+from tests.gateway.governed_gateway import make_gateway
+from tests.gateway.issuers import claims, sign
+from tests.governed import a_grant
+from tests.governed import sign as sign_as
+from tests.services.governed_world import GovernedWorld, found_deployment, in_governed_world
 
 DOCUMENT: dict[str, Any] = json.loads(openapi_document())
 SERVE = {"purpose": "serve_user"}
@@ -142,6 +151,62 @@ def test_process_that_should_not_serve_answers_as_the_document_says(stage: Stage
         stage.reasons.clear()
 
 
+# -- governance --------------------------------------------------------------------------------------------------------
+
+STEP = "/v1/proposals/{number}"
+GOVERNANCE_CALLS = [
+    Call("/v1/governance", "get", {}, 200),
+    Call("/v1/proposals", "post", {}, 201, {"json": "a proposal"}),
+    Call("/v1/proposals", "post", {}, 400, {"json": {"statement": "x"}}),
+    Call("/v1/proposals", "get", {}, 200),
+    Call(f"{STEP}/statement", "get", {"number": "1"}, 200),
+    Call(f"{STEP}/statement", "get", {"number": "99"}, 404),
+    Call(f"{STEP}/approvals", "post", {"number": "1"}, 201, {"json": "ada"}),
+    Call(f"{STEP}/approvals", "post", {"number": "1"}, 409, {"json": "eve"}),
+    Call(f"{STEP}/carry", "post", {"number": "1"}, 409),
+    Call(f"{STEP}/declines", "post", {"number": "1"}, 201, {"json": "ben"}),
+    Call("/v1/orders", "post", {}, 201, {"json": "an order"}),
+    Call("/v1/orders", "post", {}, 403, {"json": "a stranger's order"}),
+    Call("/v1/subjects", "post", {}, 200, {"json": {"users": ["ann"]}}),
+    Call("/v1/subjects", "post", {}, 413, {"json": {"users": ["ann"] * 101}}),
+    Call("/v1/grants", "get", {}, 200),
+]
+
+
+def test_calls_of_governance_are_as_the_document_says(tmp_path: Path) -> None:
+    deployment = found_deployment(tmp_path / "deployment")
+
+    async def call_all(world: GovernedWorld) -> None:
+        await world.store_user("ann")
+        grant = await world.give()
+        proposal = world.statement("eve", a_grant())
+        order = world.statement("ada", c.RevokeGrant(grant=grant))
+        bodies = {
+            "a proposal": signed(proposal, "eve", PROPOSE),
+            "ada": {"signature": signed(proposal, "ada", APPROVE)["signature"]},
+            "eve": {"signature": signed(proposal, "eve", APPROVE)["signature"]},
+            "ben": {"signature": signed(proposal, "ben", DECLINE)["signature"]},
+            "an order": signed(order, "ada", ORDER),
+            "a stranger's order": signed(world.statement("ada", c.RevokeKey(key=1)), "nobody", ORDER),
+        }
+        transport = httpx.ASGITransport(app=make_gateway(world), client=("127.0.0.1", 9))  # type: ignore[arg-type]
+        headers = {"authorization": sign(claims(sub="eve")).decode()}
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example", headers=headers) as client:
+            for one in GOVERNANCE_CALLS:
+                sent = one.options.get("json")
+                path = one.path.format(number=2) if one.names.get("number") == "1" else one.path.format(**one.names)
+                options = {"json": bodies[sent] if isinstance(sent, str) else sent} if sent else {}
+                check_answer(await client.request(one.method.upper(), path, **options), one)
+
+    in_governed_world(deployment, call_all)
+
+
+def signed(statement: bytes, name: str, namespace: str) -> dict[str, str]:
+    """Give a body with a statement and somebody's signature over it."""
+    signature = sign_as(name, statement, namespace)
+    return {"statement": b64encode(statement).decode(), "signature": b64encode(signature).decode()}
+
+
 def test_answer_that_is_not_as_the_document_says_would_be_noticed() -> None:
     request = httpx.Request("GET", "http://gateway.example")
     good = {"record": "self", "classes": [], "fields": {}}
@@ -159,7 +224,7 @@ def test_answer_that_is_not_as_the_document_says_would_be_noticed() -> None:
 
 
 def test_every_call_of_the_document_is_tried_here() -> None:
-    tried = {(call.path, call.method) for call in CALLS}
+    tried = {(call.path, call.method) for call in (*CALLS, *GOVERNANCE_CALLS)}
     assert tried == {(path, method) for path, calls in DOCUMENT["paths"].items() for method in calls}
 
 

@@ -109,7 +109,7 @@ class GovernedWorld:
     ) -> int:
         """Propose a change and let others approve it; give the number of what it made."""
         async with self.runtime.signed_governance() as governance:
-            data = self._statement(by, change, subjects, identity)
+            data = self.statement(by, change, subjects, identity)
             done = await governance.propose(data, sign(by, data, PROPOSE))
             for name in approvers:
                 done = await governance.approve(done.proposal, sign(name, data, APPROVE))
@@ -150,7 +150,7 @@ class GovernedWorld:
     async def order(self, by: str, change: c.AnyChange) -> int:
         """Order a change; give the number of what it made."""
         async with self.runtime.signed_governance() as governance:
-            data = self._statement(by, change)
+            data = self.statement(by, change)
             return (await governance.order(data, sign(by, data, ORDER))).number
 
     async def record(self, *told: PersonFacts) -> None:
@@ -176,13 +176,14 @@ class GovernedWorld:
         async with self.runtime.governance() as governance:
             await governance.write(make)
 
-    def _statement(
+    def statement(
         self,
         by: str,
         change: c.AnyChange,
         subjects: tuple[bytes, ...] = (),
         identity: e.Identity | None = None,
     ) -> bytes:
+        """Give the bytes that ask for a change."""
         state, now_ms = self.state, self.gate.clock_ms()
         return render_statement(
             Statement(
