@@ -191,7 +191,13 @@ def test_files_that_a_deployment_is_said_to_have_are_there_and_no_others(deploym
     text = DEPLOYMENT.read_text("utf-8")
     rows = re.findall(r"^\| (`[^|]+) \|", text[: text.index("## ringfence.yaml")], re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    governed = {"keys/credentials.jwk", "keys/credentials-keys.json"}  # test_credentials holds these to be there
+    governed = {
+        "keys/credentials.jwk",
+        "keys/credentials-keys.json",
+        "keys/custody/sealed",
+        "keys/custody/shares/",
+        "ceremony/",
+    }  # held in test_credentials, test_ceremony
     for name in named - {"keys/lanes/N.key", "keys/lanes/N.head"} - governed:
         assert (deployment / name).exists(), name
     there = {str(path.relative_to(deployment)) for path in deployment.rglob("*") if path.is_file()}

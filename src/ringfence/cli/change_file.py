@@ -26,6 +26,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from ringfence.cli.files import read_file
 from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import AnyChange
 from ringfence.core.charter import parse_charter
@@ -35,6 +36,7 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.core.signatures import parse_public_key
 
 SIZE_BYTES_MAX: Final = 64 * 1024
+NAMED_SIZE_BYTES_MAX: Final = 16 * SIZE_BYTES_MAX
 HOUR_MS: Final = 3_600_000
 _SORTED: Final = ("verbs", "datasets", "classes", "withhold")
 _NAMES_IDENTITY: Final = ("admit", "register-service")
@@ -69,7 +71,7 @@ def read_change(path: Path, *, author: int) -> WrittenChange:
     users = _users(values, path)
     file = b""
     if operation == "enact-charter" and "file" in values:
-        file = _read(path.parent / str(values.pop("file")))
+        file = read_file(path.parent / str(values.pop("file")), size_bytes_max=NAMED_SIZE_BYTES_MAX)
         charter = parse_charter(file, file=str(path))
         digest = hashlib.sha256(file).digest()
         values |= {"name": charter.name, "version": charter.version, "digest": digest, "engine": NEWEST_ENGINE}
@@ -95,7 +97,7 @@ def read_change(path: Path, *, author: int) -> WrittenChange:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        values = YAML(typ="safe", pure=True).load(_read(path))
+        values = YAML(typ="safe", pure=True).load(read_file(path, size_bytes_max=SIZE_BYTES_MAX))
     except (YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError(f"this is not YAML: {str(error).splitlines()[0]}", place=str(path)) from None
     if not isinstance(values, dict) or not isinstance(values.get("do"), str):
@@ -113,29 +115,24 @@ def _users(values: dict[str, Any], path: Path) -> tuple[str, ...]:
 def _read_files(values: dict[str, Any], path: Path) -> None:
     """Put what files hold in the place of their names."""
     if values["do"] == "enrol-key" and isinstance(values.get("key"), str):
-        line = _read(path.parent / values["key"]).decode("utf-8", "replace")
+        line = read_file(path.parent / values["key"], size_bytes_max=NAMED_SIZE_BYTES_MAX).decode("utf-8", "replace")
         values["key"] = parse_public_key(line, place=values["key"])
     if values["do"] == "approve-build" and isinstance(values.get("attestor"), str):
-        values["attestor"] = parse_attestor(_read(path.parent / values["attestor"]), place=values["attestor"])
+        values["attestor"] = parse_attestor(
+            read_file(path.parent / values["attestor"], size_bytes_max=NAMED_SIZE_BYTES_MAX), place=values["attestor"]
+        )
     for name in ("digest", "keys"):
         if isinstance(values.get(name), str):
             text = values[name]
             is_hex = len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
-            values[name] = bytes.fromhex(text) if is_hex else hashlib.sha256(_read(path.parent / text)).digest()
+            values[name] = (
+                bytes.fromhex(text)
+                if is_hex
+                else hashlib.sha256(read_file(path.parent / text, size_bytes_max=NAMED_SIZE_BYTES_MAX)).digest()
+            )
 
 
 def _whole(value: object, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidInputError("`lasts_hours` is a whole number", place=str(path))
     return value
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(16 * SIZE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > 16 * SIZE_BYTES_MAX:
-        raise InvalidInputError(f"{path} is too large")
-    return data

@@ -14,9 +14,9 @@ from ringfence.app.credential_keys import credentials_digest, replace_credential
 from ringfence.app.credentials import LIFETIME_SECONDS_MAX, Credential, issue_credential
 from ringfence.app.deployment import open_deployment
 from ringfence.app.runtime import open_runtime
+from ringfence.cli.files import read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
 from ringfence.core.attestors import name_attestor
-from ringfence.core.errors import InvalidInputError
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
 
 FILE: Final = click.Path(path_type=Path)
@@ -42,7 +42,7 @@ def issue(*, subject: str, attestation: Path, certificate: Path, minutes: int, d
 
     It counts only on connections that show the very certificate, and only while the build is approved.
     """
-    statement, own = _read(attestation), _read(certificate)
+    statement, own = (read_file(path, size_bytes_max=SIZE_BYTES_MAX) for path in (attestation, certificate))
 
     async def work() -> Credential:
         deployment = open_deployment(directory)
@@ -86,11 +86,3 @@ def key(*, is_new: bool, directory: Path, as_json: bool) -> None:
     digest, trusted = run(work())
     how = "trusted by the ledger" if trusted else "not trusted by the ledger; a proposal does: trust-issuer"
     say(f"{digest.hex()}  {how}", {"keys": digest.hex(), "trusted": trusted}, as_json=as_json)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(SIZE_BYTES_MAX + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from None

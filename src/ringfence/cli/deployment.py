@@ -10,17 +10,11 @@ from ringfence.app.checkup import check_deployment
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
+from ringfence.cli.files import read_file
 from ringfence.cli.output import EXIT_DEVICE, deployment_option, json_option, run, say
-from ringfence.core.errors import ConfigurationError
+from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 
 _FILE = click.Path(path_type=Path)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint="name a charter's file") from None
 
 
 @click.command(short_help="Put a newer charter in force.")
@@ -32,7 +26,9 @@ def enact(file: Path, *, directory: Path, as_json: bool) -> None:
 
     async def work() -> int:
         async with open_runtime(open_deployment(directory)) as runtime, runtime.governance() as governance:
-            state = await governance.enact(_read(file), file=str(file))
+            state = await governance.enact(
+                read_file(file, size_bytes_max=TEXT_SIZE_BYTES_MAX, hint="name a charter's file"), file=str(file)
+            )
             return state.epoch
 
     epoch = run(work())

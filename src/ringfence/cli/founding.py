@@ -10,21 +10,16 @@ from ringfence.app.ceremony import CEREMONY, DOCUMENT, begin_ceremony, finish_ce
 from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import open_deployment
 from ringfence.app.initialise import Ground, initialise
+from ringfence.cli.files import read_file
 from ringfence.cli.output import deployment_option, json_option, run, say
 from ringfence.core.charter import Charter
+from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import DEVELOPMENT, PRODUCTION
-from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.founding import Founding
-from ringfence.core.signatures import remove_armour
+from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
 _FILE = click.Path(path_type=Path)
-
-
-def _read(path: Path, hint: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", hint=hint) from None
 
 
 def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -84,7 +79,7 @@ def init(
         trusted_proxies=proxies,
     )
     ground = Ground(
-        charter_text=_read(charter_file, "name a charter's file"),
+        charter_text=read_file(charter_file, size_bytes_max=TEXT_SIZE_BYTES_MAX, hint="name a charter's file"),
         charter_file=str(charter_file),
         origin=origin,
         configuration=configuration,
@@ -106,7 +101,12 @@ def init(
 @json_option
 def found(signatures: tuple[Path, ...], *, directory: Path, as_json: bool) -> None:
     """Begin the ledger that `ringfence init --ceremony` prepared: every founder's SIGNATURE over founding.json."""
-    given = [remove_armour(_read(path, "name a signature's file"), place=str(path)) for path in signatures]
+    given = [
+        remove_armour(
+            read_file(path, size_bytes_max=ARMOUR_SIZE_BYTES_MAX, hint="name a signature's file"), place=str(path)
+        )
+        for path in signatures
+    ]
     charter = run(finish_ceremony(open_deployment(directory), given))
     _say_in_force(directory, charter, as_json=as_json)
 

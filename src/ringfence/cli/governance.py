@@ -15,13 +15,21 @@ from typing import Any, Final
 import click
 
 from ringfence.cli.change_file import read_change
+from ringfence.cli.files import read_file
 from ringfence.cli.gateway_options import gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.governance import GovernanceClient
-from ringfence.core.errors import ConfigurationError, InvalidInputError
-from ringfence.core.governance.statement import Statement, describe_statement, parse_statement, render_statement
+from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.errors import ConfigurationError
+from ringfence.core.governance.statement import (
+    STATEMENT_SIZE_BYTES_MAX,
+    Statement,
+    describe_statement,
+    parse_statement,
+    render_statement,
+)
 from ringfence.core.governance.wording import show_time
-from ringfence.core.signatures import remove_armour
+from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
 _FILE: Final = click.Path(path_type=Path)
 HOURS_MAX: Final = 720
@@ -107,9 +115,11 @@ def propose(
     statement_file: Path, signature: Path, *, charter: Path | None, url: str, token: str, ca: str, as_json: bool
 ) -> None:
     """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as propose`)."""
-    file = _read(charter) if charter else b""
+    file = read_file(charter, size_bytes_max=TEXT_SIZE_BYTES_MAX) if charter else b""
     with GovernanceClient(url, token=token, ca=ca) as client:
-        done = client.propose(_read(statement_file), _signature(signature), file=file)
+        done = client.propose(
+            read_file(statement_file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX), _signature(signature), file=file
+        )
     _say_done(f"proposal {done['proposal']} is open", done, as_json=as_json)
 
 
@@ -169,7 +179,7 @@ def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> Non
 def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
     """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as order`): it holds at once."""
     with GovernanceClient(url, token=token, ca=ca) as client:
-        done = client.order(_read(statement_file), _signature(signature))
+        done = client.order(read_file(statement_file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX), _signature(signature))
     _say_done("the order", done, as_json=as_json)
 
 
@@ -196,14 +206,7 @@ def _say_done(what: str, done: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _signature(path: Path) -> bytes:
-    return remove_armour(_read(path), place=str(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"{path} cannot be read: {error.strerror}") from None
+    return remove_armour(read_file(path, size_bytes_max=ARMOUR_SIZE_BYTES_MAX), place=str(path))
 
 
 def _write(path: Path, data: bytes) -> None:

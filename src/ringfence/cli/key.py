@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ringfence.cli.files import show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     check_passphrase,
@@ -16,7 +17,6 @@ from ringfence.cli.person_key import (
     public_path_of,
     read_key,
     read_passphrase,
-    show_path,
 )
 from ringfence.core.governance.wording import show_key
 from ringfence.core.signatures import fingerprint, render_public_key

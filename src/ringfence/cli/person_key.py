@@ -25,11 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
+from ringfence.cli.files import read_file, show_path
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.signatures import parse_public_key, render_public_key
 from ringfence.keys.files import erase_key_file, write_key_file
 
 KEY_FILE_SIZE_BYTES_MAX: Final = 16 * 1024
+PASSPHRASE_SIZE_BYTES_MAX: Final = 4096
 PASSPHRASE_CHARACTERS_MIN: Final = 8
 COMMENT_CHARACTERS_MAX: Final = 200
 
@@ -67,11 +69,6 @@ def make_key_pair(path: Path, *, passphrase: str, comment: str) -> bytes:
         erase_key_file(path)
         raise
     return key
-
-
-def show_path(path: Path) -> str:
-    """Give a path as text that can be printed, whatever bytes are in it."""
-    return click.format_filename(path)
 
 
 def public_path_of(path: Path) -> Path:
@@ -189,8 +186,6 @@ def read_passphrase(path: Path) -> str:
         InvalidInputError: it is no text.
     """
     try:
-        return path.read_text("utf-8").removesuffix("\n")
-    except OSError as error:
-        raise ConfigurationError(f"the passphrase file {show_path(path)} cannot be read: {error.strerror}") from None
+        return read_file(path, size_bytes_max=PASSPHRASE_SIZE_BYTES_MAX).decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError:
         raise InvalidInputError(f"the passphrase file {show_path(path)} is not UTF-8") from None

@@ -10,17 +10,16 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from ringfence.cli.files import read_file, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     ask_passphrase,
     passphrase_option,
     read_key,
     read_passphrase,
-    show_path,
     unlock_private_key,
 )
-from ringfence.core.errors import InvalidInputError
-from ringfence.keys.shares import open_share
+from ringfence.keys.shares import SEALED_SIZE_BYTES_MAX, open_share
 
 _FILE = click.Path(path_type=Path)
 
@@ -35,10 +34,7 @@ def share(file: Path, *, key_file: Path, passphrase_file: Path | None, as_json: 
 
     Enough of them, a line each in the file that RINGFENCE_SHARES names, start a gateway.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise InvalidInputError(f"{show_path(file)} cannot be read: {error.strerror}") from None
+    data = read_file(file, size_bytes_max=SEALED_SIZE_BYTES_MAX)
     private = unlock_private_key(
         read_key(key_file),
         key_file,

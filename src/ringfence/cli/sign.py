@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import click
 
+from ringfence.cli.files import read_file, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     ask_passphrase,
@@ -26,7 +27,6 @@ from ringfence.cli.person_key import (
     passphrase_option,
     read_key,
     read_passphrase,
-    show_path,
     unlock_private_key,
 )
 from ringfence.core.errors import ConfigurationError, InvalidInputError
@@ -153,7 +153,7 @@ def sign(
 
 
 def _check(request: _Request, key: bytes, file: Path, *, as_json: bool) -> None:
-    signature = remove_armour(_read(file, size_bytes_max=ARMOUR_SIZE_BYTES_MAX), place=show_path(file))
+    signature = remove_armour(read_file(file, size_bytes_max=ARMOUR_SIZE_BYTES_MAX), place=show_path(file))
     verify_signature(signature, request.data, namespace=request.namespace, key=key, place=show_path(file))
     say(
         f"{show_path(file)}: the signature holds; it is by {show_key(key)}",
@@ -176,9 +176,9 @@ def _sign_elsewhere(request: _Request, key_file: Path) -> InvalidInputError:
 def _read_request(file: Path, meaning: str) -> _Request:
     place = show_path(file)
     if meaning == "found":
-        data = _read(file, size_bytes_max=FOUNDING_SIZE_BYTES_MAX)
+        data = read_file(file, size_bytes_max=FOUNDING_SIZE_BYTES_MAX)
         return _Request(file, data, meaning, describe_founding(parse_founding(data, place=place)), None)
-    data = _read(file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)
+    data = read_file(file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)
     statement = parse_statement(data, place=place)
     check_namespace(statement, _NAMESPACES[meaning], place=place)
     return _Request(file, data, meaning, describe_statement(statement), statement.expires_ms)
@@ -200,17 +200,6 @@ def _facts(request: _Request, key: bytes) -> dict[str, Any]:
         "words": list(request.words),
         "fingerprint": fingerprint(key),
     }
-
-
-def _read(file: Path, *, size_bytes_max: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(size_bytes_max + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{show_path(file)} cannot be read: {error.strerror}") from None
-    if len(data) > size_bytes_max:
-        raise InvalidInputError(f"{show_path(file)} is larger than {size_bytes_max} bytes")
-    return data
 
 
 def _write_new(file: Path, data: bytes) -> None:

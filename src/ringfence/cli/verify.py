@@ -19,7 +19,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ringfence.core.errors import InvalidInputError, RingfenceError
+from ringfence.cli.files import read_file
+from ringfence.core.errors import RingfenceError
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
 from ringfence.verify import REFUTED, VERIFIED, Trust, parse_trust, verify_bundle
 from ringfence.verify.processes import JOBS_MAX
@@ -70,7 +71,7 @@ def verify(
     """
     try:
         trust = _read_trust(trust_file) if trust_file else None
-        kept = _read(since, size_bytes_max=NOTE_SIZE_BYTES_MAX) if since else None
+        kept = read_file(since, size_bytes_max=NOTE_SIZE_BYTES_MAX) if since else None
         with _progress(quiet=as_json) as tell:
             verdict = verify_bundle(
                 directory,
@@ -91,18 +92,7 @@ def verify(
 
 
 def _read_trust(file: Path) -> Trust:
-    return parse_trust(_read(file, size_bytes_max=TRUST_SIZE_BYTES_MAX), file=str(file))
-
-
-def _read(file: Path, *, size_bytes_max: int) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(size_bytes_max + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{file} cannot be read: {error.strerror or error}", place=str(file)) from None
-    if len(data) > size_bytes_max:
-        raise InvalidInputError(f"{file} is larger than {size_bytes_max} bytes", place=str(file))
-    return data
+    return parse_trust(read_file(file, size_bytes_max=TRUST_SIZE_BYTES_MAX), file=str(file))
 
 
 @contextmanager

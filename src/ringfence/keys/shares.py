@@ -101,9 +101,11 @@ def open_sealed_custody(directory: Path, shares: Sequence[str]) -> SoftwareCusto
         parsed[int(match[1])] = bytes.fromhex(match[2])
     try:
         with (directory / SEALED).open("rb") as file:
-            sealed = file.read(SEALED_SIZE_BYTES_MAX)
+            sealed = file.read(SEALED_SIZE_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigurationError(f"the sealed keys cannot be read: {error.strerror}") from None
+    if len(sealed) > SEALED_SIZE_BYTES_MAX:
+        raise ConfigurationError(f"the sealed keys have more than {SEALED_SIZE_BYTES_MAX:,} bytes")
     try:
         secret = b"".join(
             Shamir.combine([(index, share[half : half + _HALF_BYTES]) for index, share in parsed.items()])

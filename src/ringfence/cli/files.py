@@ -1,0 +1,39 @@
+"""Files that a command is given: read up to a limit, or refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ringfence.core.errors import InvalidInputError
+
+FILE: Final = click.Path(path_type=Path)
+"""The type of an argument that names a file."""
+
+
+def show_path(path: Path) -> str:
+    """Give a path as it can be printed: a name that is no text is shown with marks in it."""
+    return click.format_filename(path)
+
+
+def read_file(path: Path, *, size_bytes_max: int, hint: str = "") -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: the file.
+        size_bytes_max: most bytes that it may have.
+        hint: what to name instead, should it be no such file.
+
+    Raises:
+        InvalidInputError: it cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(size_bytes_max + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{show_path(path)} cannot be read: {error.strerror or error}", hint=hint) from None
+    if len(data) > size_bytes_max:
+        raise InvalidInputError(f"{show_path(path)} is larger than {size_bytes_max:,} bytes", hint=hint)
+    return data
