@@ -85,6 +85,7 @@ class GovernanceCalls:
             DeniedError: the ledger is not governed, or the caller may not see this.
             InvalidInputError, NotFoundError, ConflictError: as the services say.
         """
+        await self._gate.keeper.refresh()
         match parts:
             case ["governance"] if method == "GET":
                 return _json(200, _ground(self._governed()))
@@ -145,7 +146,9 @@ class GovernanceCalls:
         proposal = require_open(state, number)
         member = state.governed.members.get(caller.principal)
         may = declining_duties(state, proposal)
-        if caller.principal != proposal.by and (member is None or member.duties.keys().isdisjoint(may)):
+        active = member is not None and member.is_active(self._gate.clock_ms())
+        duties = member.duties.keys() if member is not None and active else frozenset()
+        if not active or (caller.principal != proposal.by and duties.isdisjoint(may)):
             raise DeniedError(
                 f"proposal {number} is shown to its author and to those who may approve or decline it",
                 could_ask=[f"a holder of {' or '.join(sorted(may))} may see it"],

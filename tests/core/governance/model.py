@@ -293,9 +293,11 @@ class Model(PeopleModel):
     def admit(self, change: Plain, *, by: int) -> None:
         """Make somebody a member, or clear one: what was lost meanwhile is given now, by who asked for it."""
         number, kept = change["person"], self.duties_kept(change)
-        if number in self.members and self.has_left(number):
+        if number in self.members and (self.has_left(number) or self.members[number]["party"] != change["party"]):
             self.strip(number)
         if not self.is_active(number):
+            for grant in self.grants.values():
+                grant["ended"] |= grant["person"] == number
             kept = dict.fromkeys(kept, (self.moment, by))
         self.members[number] = {
             "party": change["party"],
@@ -320,8 +322,31 @@ class Model(PeopleModel):
         until = self.now + change["lasts_ms"]
         self.grants[len(self.grants) + 1] = {**change, "until": until, "ended": False, "review": review, "used": 0}
 
+    def undoes(self, taken: Plain, asked: Plain) -> bool:
+        """Tell whether what is asked for would give back what is taken."""
+        same = taken.get("person") == asked.get("person")
+        match taken["do"]:
+            case "suspend":
+                return bool(asked["do"] == "enact-charter")
+            case "end-appointment":
+                return bool(asked["do"] == "appoint" and same and taken["duty"] == asked["duty"])
+            case "dismiss":
+                return same and asked["do"] in ("admit", "appoint", "enrol-key", "grant")
+            case "revoke-grant":
+                return bool(asked["do"] == "grant" and asked["person"] == self.grants[taken["grant"]]["person"])
+        return False
+
+    def void_admissions(self, people: set[int]) -> None:
+        """Forget who asked to admit these people before facts stood against them."""
+        self.asked = {
+            number: request
+            for number, request in self.asked.items()
+            if not (request["change"]["do"] == "admit" and request["change"]["person"] in people)
+        }
+
     def take(self, change: Plain) -> None:
-        """Take something away."""
+        """Take something away; what was asked for before and would give it back is void."""
+        self.asked = {n: request for n, request in self.asked.items() if not self.undoes(change, request["change"])}
         match change["do"]:
             case "suspend":
                 what = (change["scope"], change.get("name", ""))

@@ -114,6 +114,10 @@ class PeopleModel:
         roles = {name: party["role"] for name, party in terms["parties"].items()}
         return any(roles.get(party, rule["roles"][0]) in rule["roles"] for party in parties)
 
+    def void_admissions(self, people: set[int]) -> None:
+        """Forget who asked to admit these people before facts stood against them."""
+        raise NotImplementedError
+
     def tell(self, *told: Plain) -> None:
         """Take facts; they are never refused, and what they take away is taken at once."""
         for facts in told:
@@ -124,12 +128,16 @@ class PeopleModel:
             for kind, ties in before.items():
                 for gone in ties - self.ties(number, kind, {"governance": {"cooling_days": 0}}):
                     self.ended[number, kind, gone] = self.now
+        hit: set[int] = set()
         for facts in told:
             member, ends = self.members.get(facts["number"]), facts["ends_ms"]
             if member and not member["dismissed"] and ends and (not member["until"] or ends < member["until"]):
                 member["until"] = ends
+                hit.add(facts["number"])
         for number, member in self.members.items():
             if self.is_active(number):
                 moved = self.people[number]["party"] != member["party"]
                 member["suspended"] = moved or not self.is_independent(number, set(member["duties"]), self.terms)
+                hit |= {number} if member["suspended"] else set()
+        self.void_admissions(hit)
         self.moment += 1

@@ -40,6 +40,9 @@ def why_impossible(state: State, proposal: Proposal, *, at_ms: int) -> str:
         case c.EnactCharter() as change:
             return _why_not_enact(state, proposal, change, at_ms=at_ms)
         case c.Admit() as change:
+            holder = state.identities.get(proposal.identity) if proposal.identity is not None else None
+            if holder not in (None, change.person):
+                return f"the identity is that of {holder}"
             return _why_not_admit(state, change, at_ms=at_ms)
         case c.Appoint() as change:
             return _why_not_appoint(state, change, at_ms=at_ms)

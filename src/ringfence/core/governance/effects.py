@@ -14,6 +14,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.enacting import enact
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.voiding import void_after
 from ringfence.core.standing import (
     Appointment,
     Build,
@@ -77,7 +78,11 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
 
 
 def take(state: State, change: c.AnyChange, *, by: int, at_ms: int) -> tuple[State, int]:
-    """Give the state after something was taken away, and the number of the suspension if it made one."""
+    """Give the state after something was taken away, and the number of the suspension if it made one.
+
+    Open requests that would give it back are void from then on.
+    """
+    state = _with(state, void_after(state, change))
     standing, epoch = state.governed, state.epoch + 1
     match change:
         case c.Suspend():
@@ -114,7 +119,8 @@ def _admit(state: State, proposal: Proposal, change: c.Admit, *, at_ms: int) -> 
     if before is not None and not before.is_active(at_ms):
         # What was lost meanwhile is given now: it counts for nothing that was asked for before, nor for whoever asks.
         duties = {name: Appointment(name, state.epoch + 1, proposal.by) for name in duties}
-        state = _strip(state, change.person) if before.has_left(at_ms) else state
+        moved = before.party != change.party
+        state = _strip(state, change.person) if moved or before.has_left(at_ms) else _end_grants(state, change.person)
     member = Member(change.person, change.party, duties, until_ms=change.until_ms)
     identities = without_identity(state.identities, change.person)
     if proposal.identity is not None:
@@ -136,14 +142,21 @@ def _dismiss(state: State, person: int) -> State:
 def _strip(state: State, person: int) -> State:
     """Take keys and grants from a person."""
     standing, epoch = state.governed, state.epoch + 1
-    keys, grants = standing.keys, standing.grants
+    keys = standing.keys
     for number, key in standing.keys.items():
         if key.person == person and not key.revoked:
             keys = keys.set(number, replace(key, revoked=epoch))
+    return _end_grants(_with(state, replace(standing, keys=keys)), person)
+
+
+def _end_grants(state: State, person: int) -> State:
+    """Take grants from a person."""
+    standing, epoch = state.governed, state.epoch + 1
+    grants = standing.grants
     for number, given in standing.grants.items():
         if given.grant.person == person and not given.ended:
             grants = grants.set(number, replace(given, ended=epoch))
-    return _with(state, replace(standing, keys=keys, grants=grants))
+    return _with(state, replace(standing, grants=grants))
 
 
 def _register_service(state: State, proposal: Proposal, change: c.RegisterService) -> tuple[State, int]:

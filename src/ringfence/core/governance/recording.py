@@ -19,6 +19,7 @@ from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.voiding import void_admissions
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.standing import Member, Standing
@@ -126,6 +127,7 @@ def fold_people(
         ended_ms = until_ms if until_ms > at_ms else LONG_AGO_MS
         members = members.set(number, replace(_member(members.get(number), number, place), until_ms=ended_ms))
     withheld = standing.withheld + (1 if facts is None else 0)
+    standing = void_admissions(standing, {*rule.suspends, *(number for number, _ in rule.ends)})
     following = replace(standing, register=register, members=members, withheld=withheld)
     return replace(state, standing=following, principal_last=state.principal_last + rule.added)
 
