@@ -31,8 +31,9 @@ def grant(desks: dict[str, Desk]) -> str:
     return give(desks, "lasting")
 
 
-def give(desks: dict[str, Desk], name: str) -> str:
-    proposal = desks["eve"].ask(GRANT.replace("support_user", "find_fault"), name=name)
+def give(desks: dict[str, Desk], name: str, *, users: str = "subjects_any: true") -> str:
+    change = GRANT.replace("support_user", "find_fault").replace("subjects_any: true", users)
+    proposal = desks["eve"].ask(change, name=name)
     desks["ada"].agree(proposal)
     return str(desks["ben"].agree(proposal)["number"])
 
@@ -69,6 +70,17 @@ def test_each_line_is_one_entry_under_the_grant(desks: dict[str, Desk], grant: s
     assert done.stdout.count("(receipt ") == 2
     assert f"grant {grant}: find_fault; profile, classes protected, public; any user; up to 5 records" in done.stderr
     assert reads_under(int(grant), eve.server.deployment, tmp_path) == [(number_of("eve"), 2, "find_fault")]
+
+
+def test_session_under_a_grant_for_named_users_reads_these_alone(desks: dict[str, Desk]) -> None:
+    Desk("app", desks["eve"].folder, desks["eve"].server).do(
+        *("put", "profile", "bob", "--fields", '{"userName": "bob"}', "--purpose", "serve_user")
+    )
+    done = desks["eve"].run("session", give(desks, "named", users="users: [ann]"), typed=f"{GET}get profile bob\n")
+    assert done.returncode == 1
+    assert "the users that it names" in done.stderr
+    assert done.stdout.count('userName: "ann"') == 1
+    assert "bob" not in done.stdout
 
 
 def test_session_ends_when_the_grant_is_revoked_while_it_waits(desks: dict[str, Desk]) -> None:

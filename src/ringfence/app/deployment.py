@@ -133,7 +133,8 @@ class Deployment:
             return Trust(values["origin"], bytes.fromhex(values["genesis"]), parse_vkey(values["log_key"]))
         except (OSError, ValueError, KeyError, TypeError, ProofInvalidError) as error:
             raise ConfigurationError(
-                f"the trust file {path} cannot be read: {error}", hint="restore the file that `ringfence init` wrote"
+                f"the trust file {path} cannot be read: {error}",
+                hint="`ringfence init` wrote it, or `ringfence found` will once the founders have signed; restore it",
             ) from None
 
 
@@ -146,7 +147,8 @@ def _read_shares() -> list[str]:
     if not lines:
         raise ConfigurationError(
             "the custodian's keys are sealed, and no shares are handed in",
-            hint=f"put the opened shares, a line each, into a file and name it with {SHARES_VARIABLE}",
+            hint="each holder opens an own one: `ringfence share keys/custody/shares/NUMBER.age --key KEY`; put them, "
+            f"a line each, into a file and name it with {SHARES_VARIABLE}",
         )
     return lines
 

@@ -80,7 +80,9 @@ def mint_token(deployment: Deployment, state: State, *, subject: str, lifetime_s
     if (DEVELOPMENT_ISSUER, subject) not in state.identities:
         known = ", ".join(sorted(sub for issuer, sub in state.identities if issuer == DEVELOPMENT_ISSUER)) or "nobody"
         raise InvalidInputError(
-            f"{subject!r:.80} is not registered for development tokens; {known} is", hint="see `ringfence principal`"
+            f"{subject!r:.80} is not registered for development tokens; {known} is",
+            hint="register it: `ringfence principal register`, or in a governed ledger by the founding plan or a "
+            f"proposal with the issuer {DEVELOPMENT_ISSUER}",
         )
     if not 1 <= lifetime_seconds <= LIFETIME_SECONDS_MAX:
         raise InvalidInputError(f"a token is valid for 1 to {LIFETIME_SECONDS_MAX} seconds")

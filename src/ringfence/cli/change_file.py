@@ -28,7 +28,7 @@ from ruamel.yaml.error import YAMLError
 
 from ringfence.cli.files import read_file
 from ringfence.core.attestors import parse_attestor
-from ringfence.core.changes import AnyChange
+from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
@@ -75,16 +75,21 @@ def read_change(path: Path, *, author: int) -> WrittenChange:
         charter = parse_charter(file, file=str(path))
         digest = hashlib.sha256(file).digest()
         values |= {"name": charter.name, "version": charter.version, "digest": digest, "engine": NEWEST_ENGINE}
+    if operation in (BREAK_GLASS, LEGAL_DEMAND):  # the charter's words for grants of these kinds
+        operation, values["kind"] = "grant", operation
+        values["do"] = operation
     if operation == "grant":
-        values.setdefault("kind", "access")
+        values.setdefault("kind", ACCESS)
         values.setdefault("person", author)
     if "lasts_hours" in values:
         values["lasts_ms"] = _whole(values.pop("lasts_hours"), path) * HOUR_MS
     for name in _SORTED:
         if isinstance(values.get(name), list):
             values[name] = sorted({str(item) for item in values[name]})
+    if operation in _NAMES_IDENTITY and not {"issuer", "subject"} <= values.keys():
+        raise InvalidInputError("name the login that it is about as `issuer` and `subject`", place=str(path))
     identity, salt = None, b""
-    if operation in _NAMES_IDENTITY and "issuer" in values and "subject" in values:
+    if operation in _NAMES_IDENTITY:
         identity, salt = Identity(str(values.pop("issuer")), str(values.pop("subject"))), os.urandom(SALT_SIZE_BYTES)
         values["identity"] = commit(render_opening(salt, identity))
     _read_files(values, path)

@@ -130,7 +130,7 @@ class _Shell:
     def greet(self) -> None:
         """Say what the session is for, on standard error."""
         what = ", ".join(self._grant["datasets"])
-        users = "any user" if self._grant["subjects_any"] else "the users that it names"
+        users = "any user" if self._grant.get("subjects_any") else "the users that it names"
         complain(
             f"grant {self._number}: {self._grant['purpose']}; {what}, classes {', '.join(self._grant['classes'])}; "
             f"{users}; up to {self._grant['records_max']} records; until {show_time(self._until_ms)}"
