@@ -151,6 +151,8 @@ class Model(PeopleModel):
         """Refuse to carry a request that lacks something."""
         request = self.open_request(number)
         check(self.is_active(request["by"]), "who asked has no authority any more")
+        held = self.duties(request["by"])
+        check(all(held & set(operation["propose"]) for operation in self.both_terms(request)), "who asked may no more")
         counted = {who: self.counts(request, who, key) for who, key in request["approvals"].items()}
         counted = {who: duties for who, duties in counted.items() if duties}
         for operation in self.both_terms(request):

@@ -150,6 +150,18 @@ def test_what_is_taken_elsewhere_voids_nothing() -> None:
     assert {other, charter} <= set(ground.state.governed.proposals)
 
 
+def test_request_of_somebody_who_lost_the_duty_to_ask_is_not_carried() -> None:
+    ground = Ground.founded()
+    kept, lost = (ground.propose("fay", a_grant("eve")) for _ in range(2))
+    ground.approve(kept, "ada", "ben")
+    ground.carry(kept, 1)
+    ground.approve(lost, "ada", "ben")
+    ground.order("cid", c.EndAppointment(person=NUMBERS["fay"], duty="manager"))
+
+    with pytest.raises(ProofInvalidError, match="holds no duty any more that may"):
+        ground.carry(lost, 2)
+
+
 # -- identities, and coming back ---------------------------------------------------------------------------------------
 
 

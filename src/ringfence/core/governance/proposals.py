@@ -1,8 +1,8 @@
 """Proposals: from a signed request, by signed approvals, to a change that is carried.
 
 Rules of this file:
-1. Who proposes holds a duty that may ask for it. A proposal expires, and is carried, declined or forgotten once. That
-   of somebody who has no authority any more is not carried.
+1. Who proposes holds a duty that may ask for it, and still does when it is carried. A proposal expires, and is carried,
+   declined or forgotten once.
 2. An approval counts when its person has authority, holds one of the duties that are asked for since before the
    proposal, signed with an own key, and neither asked for the change nor gains from it nor is bound to whoever does in
    a way that the charter names.
@@ -218,6 +218,8 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
     author = state.governed.members.get(proposal.by)
     if author is None or not author.is_active(at_ms):
         return f"{proposal.by}, who asked for it, has no authority any more"
+    if any(author.duties.keys().isdisjoint(operation.propose) for operation in _operations(state, proposal)):
+        return f"{proposal.by}, who asked for it, holds no duty any more that may"
     approvals: dict[int, AbstractSet[str]] = {}
     lost = []
     for approval in proposal.approvals:
