@@ -23,7 +23,7 @@ from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.reports.authority import ALONE, STANDING, Authority, find_authority
 from ringfence.reports.history import DAY_MS
-from tests.governed import APP, BUILD, CHARTER, NUMBERS, Ground, a_grant, facts
+from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
 from tests.ledgers import whole as plain_ledger
@@ -198,6 +198,24 @@ def test_only_the_period_counts(tmp_path: Path) -> None:
     assert not of(rows("activity", ledger, bundle, "--from", middle), clause="signed")
 
 
+def test_who_left_since_is_named_in_what_they_did(tmp_path: Path) -> None:
+    ledger = governed()
+    ledger.batch(GATEWAY, ledger.read(ALICE), ledger.access(ALICE, principal=APP))
+    before = rows("activity", ledger, tmp_path / "before")
+    ledger.ground.now_ms = max(ledger.ground.now_ms, ledger.now_ms)
+    ledger.ground.order("ada", c.WithdrawService(principal=APP))
+    ledger.ground.order("ada", c.Dismiss(person=EVE))
+    ledger.follow()
+    after = rows("activity", ledger, tmp_path / "after")
+
+    for principal, clause in ((APP, "serving"), (EVE, "helping")):
+        (was,), (row,) = (of(found, principal=principal, clause=clause) for found in (before, after))
+        assert row["who"]
+        assert row["party"]
+        assert (row["who"], row["party"]) == (was["who"], was["party"])
+    assert not of(rows("access", ledger, tmp_path / "after"), principal=APP)
+
+
 # -- what nobody needs -------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +243,18 @@ def test_use_before_the_period_is_no_use(tmp_path: Path) -> None:
     ledger.batch(GATEWAY, ledger.access(ALICE, principal=APP))
 
     assert "idle-person" in kinds(rows("stale", ledger, tmp_path / "bundle", "--from", later), EVE)
+
+
+def test_live_grant_of_before_the_period_is_stale_when_unused_in_it(tmp_path: Path) -> None:
+    for name, lasts_ms, used in (("idle", 8 * HOUR_MS, False), ("busy", 8 * HOUR_MS, True), ("over", HOUR_MS, False)):
+        ledger = governed(a_grant(lasts_ms=lasts_ms))
+        ledger.now_ms = ledger.ground.now_ms = max(ledger.now_ms, ledger.ground.now_ms) + 2 * HOUR_MS
+        start = iso(ledger.now_ms - HOUR_MS // 2)
+        ledger.batch(GATEWAY, ledger.read(ALICE) if used else ledger.access(ALICE, principal=APP))
+
+        found = of(rows("stale", ledger, tmp_path / name, "--from", start), kind="unused-grant")
+
+        assert [row["what"] for row in found] == (["grant 1"] if name == "idle" else []), name
 
 
 def test_duties_and_keys_of_those_who_may_not_act_are_found_with_the_chain(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ringfence.core import entry as e
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.ruling import is_given
 from ringfence.core.tiles import TILE_WIDTH
-from ringfence.reports.authority import name_principal, name_services
+from ringfence.reports.authority import name_principal
 from ringfence.reports.history import Evidence, History, Period
 from ringfence.verify.bundle import entries_tile, place_of_leaf
 
@@ -130,8 +130,7 @@ class _Sums:
     """Activities by kind."""
 
     def __init__(self, history: History) -> None:
-        self._state = history.state
-        self._services = name_services(history.state)
+        self._history = history
         self._rows: dict[_Kind, Activity] = {}
 
     def add(self, kind: _Kind, times: int, records: int, at_ms: int) -> None:
@@ -142,9 +141,8 @@ class _Sums:
                 raise InvalidInputError(
                     f"there are more than {ROWS_MAX:,} kinds of activity", place="period", hint="take a shorter period"
                 )
-            known = self._state.principals.get(kind[0])
-            who = name_principal(self._state, kind[0], self._services)
-            row = self._rows[kind] = Activity(kind[0], who, known.party if known else "", *kind[1:])
+            who = name_principal(self._history.state, kind[0], self._history.subjects)
+            row = self._rows[kind] = Activity(kind[0], who, self._history.parties.get(kind[0], ""), *kind[1:])
         row.add(times, records, at_ms)
 
     def rows(self) -> list[Activity]:

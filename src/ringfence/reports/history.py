@@ -52,11 +52,14 @@ class History:
         state: what they come to at the end.
         times_ms: when each rule was made; the first is of epoch 1.
         acts: who signed what, in order.
+        subjects, parties: of every principal that there ever was, as last known: who left has acted too.
     """
 
     state: State = EMPTY
     times_ms: list[int] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    subjects: dict[int, str] = field(default_factory=dict)
+    parties: dict[int, str] = field(default_factory=dict)
 
     def time_of(self, epoch: int) -> int:
         """Give when a rule was made; 0 for none."""
@@ -102,11 +105,19 @@ def read_history(evidence: Evidence, *, until_ms: int) -> History:
         if folded.batch.at_ms >= until_ms:
             break
         history.state = folded.after
+        _remember(history, folded.before, folded.after)
         history.times_ms.append(folded.batch.at_ms)
         history.acts += _acts(folded.before, folded.rule, at_ms=folded.batch.at_ms)
     if history.state.charter is None:
         raise InvalidInputError("no charter was in force yet at the end of the period", place="--to")
     return history
+
+
+def _remember(history: History, before: State, after: State) -> None:
+    if after.identities is not before.identities:
+        history.subjects.update((number, subject) for (_, subject), number in after.identities.items())
+    if after.principals is not before.principals:
+        history.parties.update((number, known.party) for number, known in after.principals.items())
 
 
 def _acts(before: State, rule: Rule, *, at_ms: int) -> Iterator[Act]:

@@ -16,7 +16,7 @@ from ringfence.core.refusal_words import why_inactive
 from ringfence.core.standing import GivenGrant, Member
 from ringfence.core.state import State
 from ringfence.reports.activity import REFUSED, Activity
-from ringfence.reports.authority import ALONE, Authority, name_principal, name_services
+from ringfence.reports.authority import ALONE, Authority, name_principal
 from ringfence.reports.history import History, Period
 
 UNUSED_FLOW = "unused-flow"
@@ -69,7 +69,6 @@ class _Look:
         self._state: State = history.state
         self._period = period
         self._authority = authority
-        self._services = name_services(history.state)
         given = [row for row in activity if row.clause != REFUSED]
         self._used = {(row.principal, clause) for row in given for clause in row.clause.split("+")}
         self._acted = {row.principal for row in given}
@@ -91,7 +90,8 @@ class _Look:
         """Grants that were never used, and break-glass that nobody reviewed."""
         for given in self._state.standing.grants.values() if self._state.standing else ():
             what, person = f"grant {given.number}", given.grant.person
-            if self._period.holds(given.given_ms) and given.number not in self._grants:
+            counts = self._period.holds(given.given_ms) or given.is_live(self._period.to_ms)
+            if counts and given.number not in self._grants:
                 yield self._finding(UNUSED_GRANT, person, what, given.given_ms, self._unused_words(given))
             if given.review_until_ms and not given.reviewed:
                 late = given.review_until_ms < self._period.to_ms
@@ -158,9 +158,8 @@ class _Look:
     def _unused_words(self, given: GivenGrant) -> str:
         kind = "break-glass" if given.grant.kind == c.BREAK_GLASS else f"a grant ({given.grant.kind})"
         state = "live" if given.is_live(self._period.to_ms) else "ended"
-        return f"was given {kind} for {given.grant.purpose}, {state} now, and never used it"
+        return f"was given {kind} for {given.grant.purpose}, {state} now, and did not use it in the period"
 
     def _finding(self, kind: str, principal: int, what: str, since_ms: int, words: str) -> Finding:
-        known = self._state.principals.get(principal)
-        who = name_principal(self._state, principal, self._services)
-        return Finding(kind, principal, who, known.party if known else "", what, since_ms, words)
+        who = name_principal(self._state, principal, self._history.subjects)
+        return Finding(kind, principal, who, self._history.parties.get(principal, ""), what, since_ms, words)
