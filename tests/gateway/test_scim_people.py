@@ -82,6 +82,34 @@ def test_end_is_heard_in_every_form_that_hr_systems_send(hr: HrStage, value: obj
     assert not may_act(hr, NUMBERS["cid"])
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": "active"},
+        {"op": "replace", "path": "active", "value": None},
+        {"op": "replace", "value": {"active": None}},
+    ],
+)
+def test_active_that_is_taken_away_is_refused_and_not_ignored(hr: HrStage, operation: dict[str, Any]) -> None:
+    cid = NUMBERS["cid"]
+
+    status, keyword, _ = hr.refused("PATCH", f"/Users/{cid}", patch_of(operation))
+
+    assert (status, keyword) == (400, "invalidValue")
+    assert may_act(hr, cid)
+    assert hr.patch(cid, replace("active", True))["active"] is True
+
+
+def test_start_that_is_to_come_takes_no_authority_and_is_not_shown_as_if_it_did(hr: HrStage) -> None:
+    ivy = NUMBERS["ivy"]
+
+    shown = hr.patch(ivy, replace(f"{PERSON}:starts", "2999-01-31T09:00:00Z"))
+
+    assert (shown["active"], may_act(hr, ivy)) == (True, True)
+    gone = hr.patch(ivy, replace("active", False))
+    assert (gone["active"], may_act(hr, ivy)) == (False, False)
+
+
 def test_adverse_fact_suspends_in_the_same_entry_and_a_favourable_one_gives_nothing_back(hr: HrStage) -> None:
     eve = NUMBERS["eve"]
 

@@ -47,9 +47,16 @@ def tell_of_patched(text: str, patch: Any, condition: bytes) -> Tell:
 
     def tell(state: State, register: Register, at_ms: int) -> PersonFacts:
         known = require_person(state, register, text, condition, at_ms=at_ms)
-        user = taken_user(known)
+        user, there = taken_user(known), taken_user(known, active=True)
         with as_refusals():
             patch.patch(user)
+            patch.patch(there)
+        if there.active is None:
+            raise ScimRefusedError(
+                "active: found nothing; expected true or false",
+                scim_type="invalidValue",
+                hint="send `active: false` for somebody who has left",
+            )
         _check_name(register, user.user_name, known.number)
         return _facts(state, register, user, known.number, at_ms)
 

@@ -51,7 +51,7 @@ NAMES: Final = {
 def show_user(state: State, facts: PersonFacts, *, at_ms: int) -> Any:
     """Give a person as a user. `active` says whether the person has authority at this time."""
     member = state.governed.members.get(facts.number)
-    is_active = member is not None and member.is_active(at_ms) and facts.is_present(at_ms)
+    is_active = member is not None and member.is_active(at_ms)
     duties = sorted(member.duties) if member is not None else []
     return ShownUser(
         id=str(facts.number),
@@ -86,13 +86,14 @@ def _manager_of(facts: PersonFacts, kind: type[PersonReference]) -> PersonRefere
     return kind(value=str(facts.manager), ref=f"{USERS}/{facts.manager}") if facts.manager else None
 
 
-def taken_user(facts: PersonFacts) -> Any:
-    """Give a person as a user that is about to be patched: of `active` nothing is told yet."""
+def taken_user(facts: PersonFacts, *, active: bool | None = None) -> Any:
+    """Give a person as a user that is about to be patched: of `active` nothing is told yet, unless it is said here."""
     return TakenUser(
         id=str(facts.number),
         external_id=facts.external_id or None,
         user_name=facts.reference,
         display_name=facts.name,
+        active=active,
         ToldEnterpriseUser=ToldEnterpriseUser(
             organization=facts.party or None,
             department=facts.team or None,
