@@ -13,6 +13,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
+from ringfence.core import governed_entry as g
 from ringfence.core.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.governed import HOUR_MS, NUMBERS, a_grant, facts
@@ -272,14 +273,38 @@ def test_look_up_under_a_grant_for_named_users_is_refuted_without_openings_too(t
                 require_refuted(verdict, "a look-up may find anyone, and grant 1 is for named users", leaf=place + 1)
 
 
-def test_users_of_a_grant_whose_statement_is_withheld_are_counted_as_withheld(tmp_path: Path) -> None:
+def test_grant_whose_statement_is_withheld_is_refuted_where_there_are_openings(tmp_path: Path) -> None:
     ledger = governed(NAMED, subjects=(ALICE,))
-    ledger.batch(GATEWAY, ledger.read(BOB))
-    rules = [place for place, leaf in enumerate(ledger.leaves) if leaf.startswith(b'{"kind":"rule.proposed"')]
+    ledger.batch(GATEWAY, ledger.read(ALICE))
+    require_verified(judge(ledger, tmp_path / "whole"))
     for place, leaf in enumerate(ledger.leaves):
         if leaf.startswith((b'{"kind":"rule.proposed"', b'{"kind":"rule.approved"')):
             ledger.openings[place] = b""
-    verdict = judge(ledger, tmp_path)
-    assert rules
-    require_verified(verdict)
-    assert any("users that grants are for" in item.what and item.count == 1 for item in verdict.withheld)
+
+    require_refuted(judge(ledger, tmp_path / "blank"), "what this change of the rules rests on is not among them")
+    public = judge(ledger, tmp_path / "public", detail=False)
+    require_verified(public)
+    assert any("signatures and facts" in item.what and item.count for item in public.withheld)
+
+
+def _approvals_that_nobody_signed(ledger: GovernedLedger, *, opened: bool) -> None:
+    """Give eve a second grant, by approvals whose openings are there or not."""
+    ground = ledger.ground
+    proposal = ground.propose("eve", a_grant())
+    if opened:
+        ground.approve(proposal, "ada", "ben")
+    for name in () if opened else ("ada", "ben"):
+        ground.fold(g.Approved(proposal=proposal, by=NUMBERS[name], key=ground.key(name), signature=bytes(32)), None)
+    ground.carry(proposal, 2)
+    ledger.follow()
+    ledger.batch(GATEWAY, ledger.read(ALICE, grant=2))
+
+
+def test_approvals_without_their_signatures_are_refuted_where_there_are_openings(tmp_path: Path) -> None:
+    signed, unsigned = governed(), governed()
+    _approvals_that_nobody_signed(signed, opened=True)
+    _approvals_that_nobody_signed(unsigned, opened=False)
+
+    require_verified(judge(signed, tmp_path / "signed"))
+    require_refuted(judge(unsigned, tmp_path / "unsigned"), "what this change of the rules rests on is not among them")
+    require_verified(judge(unsigned, tmp_path / "public", detail=False))

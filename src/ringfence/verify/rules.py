@@ -203,7 +203,12 @@ def _take(
         book.recovered.append(Recovery(leaf, rule.lane, rule.n, rule.reason))
     if isinstance(rule, PeopleRecorded):
         book.facts.add(rule.facts)
+    unproven = _withheld(book.state)
     book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=opening if openings else None)
+    if openings and _withheld(book.state) > unproven:
+        findings.refute(
+            place, "the bundle has openings, and what this change of the rules rests on is not among them", leaf=leaf
+        )
     if revocation := revocation_of(rule, batch, leaf=leaf, opening=opening, place=place):
         book.revocations.append(revocation)
     if opening and isinstance(rule, SubjectErased):
@@ -213,6 +218,11 @@ def _take(
         for subject in subjects:
             if book.erased.setdefault(subject, book.state.epoch) != book.state.epoch:
                 findings.refute(place, "a subject is erased that was erased before", found=subject.hex(), leaf=leaf)
+
+
+def _withheld(state: State) -> int:
+    """Give how many signatures and facts could not be looked at."""
+    return state.standing.withheld if state.standing else 0
 
 
 def _verify_opening(rule: Rule, opening: bytes, *, place: str) -> None:
