@@ -6,7 +6,8 @@ Rules of this file:
    whose limit for the day was used up is recorded as "!clause", and then the counter must show that it was.
 3. What a counted clause gives in bulk must be counted, by that clause's counter, in the amount that was named.
 4. What a grant gives must be counted by the grant's counter, never above what the grant is for (`grants`).
-5. Answers are kept while what they depend on stays the same, since most requests repeat.
+5. Answers are kept while what they depend on stays the same, since most requests repeat; never for a time before the
+   one that they were made for: lanes are not in the order of their times.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Decider:
     def __init__(self, state: State) -> None:
         self._state = state
         self._classes: dict[str, frozenset[str]] = {}
-        self._agreed: dict[tuple[object, ...], Checked] = {}
-        self._erasures: dict[tuple[int, str, str, bytes], Ruling] = {}
+        self._agreed: dict[tuple[object, ...], tuple[int, Checked]] = {}  # with the time that each was made for
+        self._erasures: dict[tuple[int, str, str, bytes], tuple[int, Ruling]] = {}
 
     def move(self, state: State) -> None:
         """Go on with another state; forget the kept answers if what they depend on changed (rule 5)."""
@@ -120,12 +121,13 @@ class Decider:
             tuple(entry.decided.items()),
         )
         kept = self._agreed.get(key)
-        if kept is None or 0 < kept.holds_until_ms <= at_ms:
-            kept = self._decide_again(entry, at_ms=at_ms)
-            if len(self._agreed) >= KEPT_MAX:
-                self._agreed.clear()
-            self._agreed[key] = kept
-        return kept
+        if kept is not None and _holds(*kept, at_ms=at_ms):
+            return kept[1]
+        checked = self._decide_again(entry, at_ms=at_ms)
+        if len(self._agreed) >= KEPT_MAX:
+            self._agreed.clear()
+        self._agreed[key] = (at_ms, checked)
+        return checked
 
     def check_downgrade(self, entry: Downgrade, write: Access | None, *, at_ms: int) -> Checked:
         """Check a downgrade against the write that it follows and its clause's limit for the day.
@@ -174,19 +176,20 @@ class Decider:
 
     def _rule_erasure(self, entry: Access | SubjectErased, *, at_ms: int) -> Ruling:
         key = (entry.principal, entry.country, entry.purpose, entry.build)
-        ruling = self._erasures.get(key)
-        if ruling is None or 0 < ruling.holds_until_ms <= at_ms:
-            ruling = rule_erasure(
-                self._state,
-                principal=entry.principal,
-                country=entry.country,
-                purpose=entry.purpose,
-                at_ms=at_ms,
-                build=entry.build,
-            )
-            if len(self._erasures) >= KEPT_MAX:
-                self._erasures.clear()
-            self._erasures[key] = ruling
+        kept = self._erasures.get(key)
+        if kept is not None and _holds(*kept, at_ms=at_ms):
+            return kept[1]
+        ruling = rule_erasure(
+            self._state,
+            principal=entry.principal,
+            country=entry.country,
+            purpose=entry.purpose,
+            at_ms=at_ms,
+            build=entry.build,
+        )
+        if len(self._erasures) >= KEPT_MAX:
+            self._erasures.clear()
+        self._erasures[key] = (at_ms, ruling)
         return ruling
 
     def _decide_again(self, entry: Access, *, at_ms: int) -> Checked:
@@ -243,6 +246,11 @@ class Decider:
         if any(said.startswith("!") for said in lie.values()):
             what = f"{what}: {why_refused(self._state, asked_by(entry), lie, at_ms=at_ms).words}"
         _require_equal(ruling.decided, entry.decided, what)
+
+
+def _holds(from_ms: int, answer: Checked | Ruling, *, at_ms: int) -> bool:
+    """Tell whether an answer that was made for `from_ms` is also the one for `at_ms`."""
+    return from_ms <= at_ms and not 0 < answer.holds_until_ms <= at_ms
 
 
 def _bulk_limits(entry: Access, ruling: Ruling) -> dict[str, int]:
