@@ -63,7 +63,7 @@ def fold(state: State, rule: e.Rule, source: RuleSource) -> State:
         raise ProofInvalidError("genesis must be the first rule and only the first", place=place)
     _check_writer(state, rule, lane=source.lane, place=place)
     _check_governed(state, rule, place=place)
-    return replace(_apply(state, rule, source), epoch=state.epoch + 1)
+    return replace(_apply(state, rule, source), epoch=state.epoch + 1, ruled_ms=max(state.ruled_ms, source.at_ms))
 
 
 def _check_writer(state: State, rule: e.Rule, *, lane: int, place: str) -> None:

@@ -51,7 +51,8 @@ class State:
     `identities` maps (issuer, subject) to a principal's number, for those whose opening is known.
     `erased` counts erased subjects; `erased_digest` chains their commitments.
     `genesis` is the leaf hash (32 bytes) of the first entry. `standing` is what governance has come to; None where the
-    ledger was founded without founders, so that one operator makes the rules.
+    ledger was founded without founders, so that one operator makes the rules. `ruled_ms` is the latest time of a rule:
+    nothing that follows is of an earlier one.
     """
 
     epoch: int = 0
@@ -70,6 +71,7 @@ class State:
     erased: int = 0
     erased_digest: bytes = bytes(32)
     standing: Standing | None = None
+    ruled_ms: int = 0
 
     @property
     def rules(self) -> Charter:

@@ -182,7 +182,8 @@ class LaneWriter:
                 await self._wake.wait()
                 await self._let_join()
                 continue
-            at_ms = max(self._clock_ms(), self.head.at_ms)
+            # What a rule began is never of a time before it, whatever this clock says.
+            at_ms = max(self._clock_ms(), self.head.at_ms, self._keeper.state.ruled_ms)
             jobs = self._take(at_ms)
             try:
                 await self._write(jobs, at_ms)
@@ -367,6 +368,7 @@ class LaneWriter:
         middle = len(jobs) // 2
         for half in (jobs[:middle], jobs[middle:]):
             state = self._keeper.state
+            at_ms = max(at_ms, state.ruled_ms)
             self.counters.begin()
             await self._write([job for job in half if self._prepare(job, state, at_ms)], at_ms)
 

@@ -255,6 +255,14 @@ class _Walk:
                 found=str(header.at_ms),
                 leaf=position,
             )
+        if header.at_ms < self._state.ruled_ms:
+            self._findings.refute(
+                place_of_leaf(position),
+                "a batch is of an earlier time than the rule that began its epoch",
+                expected=f">= {self._state.ruled_ms}",
+                found=str(header.at_ms),
+                leaf=position,
+            )
         while self._next_quiet < end:
             if self._next_quiet > position:
                 what = f"the checkpoint of {self._next_quiet} leaves ends inside of a batch"
