@@ -81,6 +81,8 @@ class _Watch:
         return self._why
 
     def __enter__(self) -> _Watch:
+        # Whoever started this program may have had it ignore interrupts; the end of the grant is one.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         threading.Thread(target=self._look, name="watch the grant", daemon=True).start()
         return self
 
