@@ -100,7 +100,7 @@ def _does_nothing(body: list[ast.stmt]) -> bool:
 
 
 def find_todos(source: str) -> list[str]:
-    """Find code that says of itself that it is not done."""
+    """Find code that says of itself that it is not done: so that what it looks for stands here, as words."""
     found = [
         f"line {node.lineno}: raises NotImplementedError"
         for node in ast.walk(ast.parse(source))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.architecture.source_tree import ROOT
 
+# Samples of what is refused: no test here is skipped by one.
 SKIPS = {
     "in the body": "def test_a():\n    pytest.skip('lacks Go')",
     "by a mark": "@pytest.mark.skip(reason='lacks Go')\ndef test_a():\n    pass",
@@ -59,6 +60,7 @@ def test_skipped_test_is_skipped_elsewhere(tmp_path: Path, nothing_skipped: str)
 
 
 def test_expected_failure_is_no_skip(tmp_path: Path) -> None:
+    # A sample too: a failure that is known and named is run and told, unlike a skip.
     body = "@pytest.mark.xfail(reason='known')\ndef test_a():\n    raise ValueError"
     answer = run_pytest(tmp_path, {"expected": body}, nothing_skipped="1")
     assert answer.returncode == 0

@@ -141,7 +141,7 @@ def read_signature(signature: bytes, *, place: str = "signature") -> Signature:
     try:
         outer = SshsigSignature(signature)
         read = Signature(outer.public_key, outer.namespace.decode("ascii"), outer.signature)
-    except (ValueError, NotImplementedError):
+    except (ValueError, NotImplementedError):  # the second: how `sshsig` refuses a version or an algorithm
         raise _unproven("is no SSH signature", place, expected="what `ssh-keygen -Y sign` makes") from None
     if outer.hash_algo != _HASH:
         raise _unproven("is over another hash", place, expected=_HASH.decode(), found=ascii(outer.hash_algo[:20]))

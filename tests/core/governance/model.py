@@ -338,13 +338,15 @@ class Model(PeopleModel):
                 return bool(asked["do"] == "grant" and asked["person"] == self.grants[taken["grant"]]["person"])
         return False
 
-    def void_admissions(self, people: set[int]) -> None:
-        """Forget who asked to admit these people before facts stood against them."""
+    def tell(self, *told: Plain) -> set[int]:
+        """Take facts; a request to admit somebody from whom they take is void."""
+        hit = super().tell(*told)
         self.asked = {
             number: request
             for number, request in self.asked.items()
-            if not (request["change"]["do"] == "admit" and request["change"]["person"] in people)
+            if not (request["change"]["do"] == "admit" and request["change"]["person"] in hit)
         }
+        return hit
 
     def take(self, change: Plain) -> None:
         """Take something away; what was asked for before and would give it back is void."""

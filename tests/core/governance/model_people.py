@@ -114,12 +114,8 @@ class PeopleModel:
         roles = {name: party["role"] for name, party in terms["parties"].items()}
         return any(roles.get(party, rule["roles"][0]) in rule["roles"] for party in parties)
 
-    def void_admissions(self, people: set[int]) -> None:
-        """Forget who asked to admit these people before facts stood against them."""
-        raise NotImplementedError
-
-    def tell(self, *told: Plain) -> None:
-        """Take facts; they are never refused, and what they take away is taken at once."""
+    def tell(self, *told: Plain) -> set[int]:
+        """Take facts; they are never refused, and what they take away is taken at once: give from whom."""
         for facts in told:
             number = facts["number"]
             kinds = ("manager", "direction", "team", "employer", "pay") if number in self.people else ()
@@ -139,5 +135,5 @@ class PeopleModel:
                 moved = self.people[number]["party"] != member["party"]
                 member["suspended"] = moved or not self.is_independent(number, set(member["duties"]), self.terms)
                 hit |= {number} if member["suspended"] else set()
-        self.void_admissions(hit)
         self.moment += 1
+        return hit
