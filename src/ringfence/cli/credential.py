@@ -14,12 +14,11 @@ from ringfence.app.credential_keys import credentials_digest, replace_credential
 from ringfence.app.credentials import LIFETIME_SECONDS_MAX, Credential, issue_credential
 from ringfence.app.deployment import open_deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.cli.files import read_file
+from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
 from ringfence.core.attestors import name_attestor
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
 
-FILE: Final = click.Path(path_type=Path)
 MINUTES_MAX: Final = LIFETIME_SECONDS_MAX // 60
 
 

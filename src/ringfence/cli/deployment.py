@@ -10,15 +10,13 @@ from ringfence.app.checkup import check_deployment
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
-from ringfence.cli.files import read_file
+from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import EXIT_DEVICE, deployment_option, json_option, run, say
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command(short_help="Put a newer charter in force.")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @deployment_option
 @json_option
 def enact(file: Path, *, directory: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from ringfence.app.ceremony import CEREMONY, DOCUMENT, begin_ceremony, finish_ce
 from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import open_deployment
 from ringfence.app.initialise import Ground, initialise
-from ringfence.cli.files import read_file
+from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import deployment_option, json_option, run, say
 from ringfence.core.charter import Charter
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
@@ -18,8 +18,6 @@ from ringfence.core.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.founding import Founding
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
-
-_FILE = click.Path(path_type=Path)
 
 
 def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
@@ -30,8 +28,8 @@ def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, 
 
 
 @click.command(short_help="Make a deployment: keys, database, trust.json.")
-@click.argument("directory", type=_FILE)
-@click.option("--charter", "charter_file", type=_FILE, required=True, help="The agreement to put in force.")
+@click.argument("directory", type=FILE)
+@click.option("--charter", "charter_file", type=FILE, required=True, help="The agreement to put in force.")
 @click.option("--region", required=True, help="The charter's region that this deployment stands in.")
 @click.option("--origin", default="ledger.example.org/ringfence", show_default=True, help="The ledger's name.")
 @click.option("--store", default=SQLITE_STORE, show_default=True, help="`sqlite`, or a postgresql:// address.")
@@ -49,7 +47,7 @@ def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, 
     help="A network whose word is taken, in X-Forwarded-For, on where a call comes from. May be repeated.",
 )
 @click.option(
-    "--ceremony", "plan", type=_FILE, default=None, help="Found a governed ledger: the plan that names its founders."
+    "--ceremony", "plan", type=FILE, default=None, help="Found a governed ledger: the plan that names its founders."
 )
 @json_option
 def init(
@@ -96,7 +94,7 @@ def init(
 
 
 @click.command(short_help="Begin a governed ledger with its founders' signatures.")
-@click.argument("signatures", metavar="SIGNATURE...", type=_FILE, nargs=-1, required=True)
+@click.argument("signatures", metavar="SIGNATURE...", type=FILE, nargs=-1, required=True)
 @deployment_option
 @json_option
 def found(signatures: tuple[Path, ...], *, directory: Path, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import click
 
 from ringfence.cli.change_file import read_change
-from ringfence.cli.files import read_file
+from ringfence.cli.files import FILE, read_file
 from ringfence.cli.gateway_options import gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.governance import GovernanceClient
@@ -31,7 +31,6 @@ from ringfence.core.governance.statement import (
 from ringfence.core.governance.wording import show_time
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
-_FILE: Final = click.Path(path_type=Path)
 HOURS_MAX: Final = 720
 NONCE_SIZE_BYTES: Final = 16
 
@@ -42,12 +41,12 @@ def statement() -> None:
 
 
 @statement.command(short_help="Make the bytes that ask for a change.")
-@click.argument("change", metavar="CHANGE.yaml", type=_FILE)
+@click.argument("change", metavar="CHANGE.yaml", type=FILE)
 @click.option("--by", type=click.IntRange(min=1), required=True, help="Your number, as a person of the register.")
 @click.option("--reason", required=True, help="Why, in your words.")
 @click.option("--ticket", default="", help="The ticket that it belongs to.")
 @click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=24, show_default=True, help="Until it expires.")
-@click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
+@click.option("--out", metavar="FILE", type=FILE, required=True, help="Where the bytes go.")
 @gateway_options
 @json_option
 def new(
@@ -93,7 +92,7 @@ def new(
 
 @statement.command(short_help="Get the exact bytes of a proposal.")
 @click.argument("proposal", type=click.IntRange(min=1))
-@click.option("--out", metavar="FILE", type=_FILE, required=True, help="Where the bytes go.")
+@click.option("--out", metavar="FILE", type=FILE, required=True, help="Where the bytes go.")
 @gateway_options
 @json_option
 def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: bool) -> None:
@@ -106,9 +105,9 @@ def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: boo
 
 
 @click.command(short_help="Hand in a statement that asks for a change.")
-@click.argument("statement_file", metavar="STATEMENT", type=_FILE)
-@click.argument("signature", type=_FILE)
-@click.option("--file", "charter", type=_FILE, help="The charter, when the statement asks to enact one.")
+@click.argument("statement_file", metavar="STATEMENT", type=FILE)
+@click.argument("signature", type=FILE)
+@click.option("--file", "charter", type=FILE, help="The charter, when the statement asks to enact one.")
 @gateway_options
 @json_option
 def propose(
@@ -143,7 +142,7 @@ def _agreement(name: str, what: str) -> click.Command:
 
     @click.command(name=name, short_help=what)
     @click.argument("proposal", type=click.IntRange(min=1))
-    @click.argument("signature", type=_FILE)
+    @click.argument("signature", type=FILE)
     @gateway_options
     @json_option
     def command(proposal: int, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
@@ -172,8 +171,8 @@ def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> Non
 
 
 @click.command(short_help="Order what takes authority away, or break the glass.")
-@click.argument("statement_file", metavar="STATEMENT", type=_FILE)
-@click.argument("signature", type=_FILE)
+@click.argument("statement_file", metavar="STATEMENT", type=FILE)
+@click.argument("signature", type=FILE)
 @gateway_options
 @json_option
 def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ringfence.cli.files import show_path
+from ringfence.cli.files import FILE, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     check_passphrase,
@@ -22,8 +22,6 @@ from ringfence.core.governance.wording import show_key
 from ringfence.core.signatures import fingerprint, render_public_key
 from ringfence.core.signatures import read_key as understand_key
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.group(short_help="Make and show the key that you sign with.")
 def key() -> None:
@@ -31,7 +29,7 @@ def key() -> None:
 
 
 @key.command("new", short_help="Make an Ed25519 key pair: FILE and FILE.pub.")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.option("--comment", default="", help="Words that follow the public key, such as whose it is.")
 @click.option("--no-passphrase", is_flag=True, help="Leave the private half unencrypted.")
 @passphrase_option
@@ -65,7 +63,7 @@ def new(file: Path, *, comment: str, no_passphrase: bool, passphrase_file: Path 
 
 
 @key.command("show", short_help="Show the fingerprint of FILE.pub.")
-@click.argument("file", metavar="FILE.pub", type=_FILE)
+@click.argument("file", metavar="FILE.pub", type=FILE)
 @json_option
 def show(file: Path, *, as_json: bool) -> None:
     """Show algorithm and fingerprint of the public key in FILE.pub, to compare over another channel."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress as Bar
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.runtime import make_sequencer, open_runtime
+from ringfence.cli.files import FILE
 from ringfence.cli.output import deployment_option, json_option, run, say
+from ringfence.cli.progress import show_progress
 from ringfence.core.errors import ConfigurationError, DeviceError
 from ringfence.ledger.export import export_bundle
 from ringfence.ledger.sequencer import Progress
@@ -94,7 +93,7 @@ def _tell(error: DeviceError) -> None:
 
 
 @ledger.command(short_help="Write the evidence bundle to DIR.")
-@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DIR", type=FILE)
 @click.option("--detail", is_flag=True, help="Add the openings: who each entry is about. For the overseer alone.")
 @deployment_option
 @json_option
@@ -104,15 +103,14 @@ def export(target: Path, *, detail: bool, directory: Path, as_json: bool) -> Non
     async def work() -> int:
         deployment = open_deployment(directory)
         async with open_runtime(deployment) as runtime:
-            with Bar(console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True) as bar:
-                task = bar.add_task("exporting", total=None)
+            with show_progress("exporting", quiet=as_json) as report:
                 checkpoint = await export_bundle(
                     runtime.store,
                     runtime.custody,
                     deployment.ledger,
                     target,
                     detail=detail,
-                    report=lambda done, total: bar.update(task, completed=done, total=total),
+                    report=report,
                 )
                 return checkpoint.size
 

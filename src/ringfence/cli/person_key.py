@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from ringfence.cli.files import read_file, show_path
+from ringfence.cli.files import FILE, read_file, show_path
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.signatures import parse_public_key, render_public_key
 from ringfence.keys.files import erase_key_file, write_key_file
@@ -38,7 +38,7 @@ COMMENT_CHARACTERS_MAX: Final = 200
 passphrase_option = click.option(
     "--passphrase-file",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Read the passphrase from FILE instead of asking for it.",
 )
 

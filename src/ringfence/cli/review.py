@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +16,15 @@ from typing import Any, Final
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
+from ringfence.cli.progress import show_progress
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.wording import quote, show_time
 from ringfence.reports.activity import Activity, find_activity
-from ringfence.reports.activity import Progress as Tell
 from ringfence.reports.authority import Authority, find_authority
 from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_evidence, read_history
 from ringfence.reports.stale import Finding, find_stale
@@ -42,7 +41,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for a spreadsheet."),
         click.option("--to", "to", type=_DAY, help="The end of the period, UTC, excluded; the newest checkpoint."),
         click.option("--from", "since", type=_DAY, help=f"Its beginning, UTC; {PERIOD_DAYS} days before its end."),
-        click.argument("directory", metavar="BUNDLE", type=click.Path(path_type=Path)),
+        click.argument("directory", metavar="BUNDLE", type=FILE),
     ):
         command = option(command)
     return command
@@ -74,7 +73,7 @@ def access(directory: Path, *, since: datetime | None, to: datetime | None, as_c
 def activity(directory: Path, *, since: datetime | None, to: datetime | None, as_csv: bool, as_json: bool) -> None:
     """List who did what in the period, added up: accesses given and refused, and what people signed."""
     evidence, history, period = _read(directory, since, to)
-    with _progress(quiet=as_json or as_csv) as tell:
+    with show_progress("reading", quiet=as_json or as_csv) as tell:
         rows = find_activity(evidence, history, period, progress=tell)
     _print(Activity, rows, period, as_csv=as_csv, as_json=as_json)
 
@@ -86,7 +85,7 @@ def stale(directory: Path, *, since: datetime | None, to: datetime | None, as_cs
     act, and break-glass that nobody reviewed.
     """
     evidence, history, period = _read(directory, since, to)
-    with _progress(quiet=as_json or as_csv) as tell:
+    with show_progress("reading", quiet=as_json or as_csv) as tell:
         done = find_activity(evidence, history, period, progress=tell)
     rows = find_stale(history, period, find_authority(history.state, at_ms=period.to_ms), done)
     _print(Finding, rows, period, as_csv=as_csv, as_json=as_json)
@@ -103,18 +102,6 @@ def _read(directory: Path, since: datetime | None, to: datetime | None) -> tuple
 
 def _ms(day: datetime) -> int:
     return int(day.replace(tzinfo=UTC).timestamp() * 1000)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Tell | None]:
-    """Show a bar on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 # -- printing ------------------------------------------------------------------------------------------------------

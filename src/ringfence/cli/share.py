@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ringfence.cli.files import read_file, show_path
+from ringfence.cli.files import FILE, read_file, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     ask_passphrase,
@@ -21,12 +21,10 @@ from ringfence.cli.person_key import (
 )
 from ringfence.keys.shares import SEALED_SIZE_BYTES_MAX, open_share
 
-_FILE = click.Path(path_type=Path)
-
 
 @click.command(short_help="Open your share of the custodian's keys.")
-@click.argument("file", metavar="SHARE.age", type=_FILE)
-@click.option("--key", "key_file", metavar="FILE", type=_FILE, required=True, help="Your private key.")
+@click.argument("file", metavar="SHARE.age", type=FILE)
+@click.option("--key", "key_file", metavar="FILE", type=FILE, required=True, help="Your private key.")
 @passphrase_option
 @json_option
 def share(file: Path, *, key_file: Path, passphrase_file: Path | None, as_json: bool) -> None:

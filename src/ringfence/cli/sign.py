@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-from ringfence.cli.files import read_file, show_path
+from ringfence.cli.files import FILE, read_file, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     ask_passphrase,
@@ -62,7 +62,6 @@ _MEANINGS: Final = {
     "order": "you order this, and it takes effect at once",
     "found": "you found this ledger, together with everyone else who is named",
 }
-_FILE = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,11 @@ class _Request:
 
 
 @click.command(short_help="Read a statement in words, and sign it with your own key.")
-@click.argument("file", metavar="STATEMENT", type=_FILE)
+@click.argument("file", metavar="STATEMENT", type=FILE)
 @click.option("--as", "meaning", type=click.Choice(list(_NAMESPACES)), required=True, help="What your signature says.")
-@click.option(
-    "--key", "key_file", metavar="FILE", type=_FILE, required=True, help="Your key, private or (.pub) public."
-)
-@click.option("--out", metavar="FILE", type=_FILE, help="Where the signature goes.  [default: STATEMENT.MEANING.sig]")
-@click.option("--check", metavar="FILE", type=_FILE, help="Check a signature that ssh-keygen made, instead of signing.")
+@click.option("--key", "key_file", metavar="FILE", type=FILE, required=True, help="Your key, private or (.pub) public.")
+@click.option("--out", metavar="FILE", type=FILE, help="Where the signature goes.  [default: STATEMENT.MEANING.sig]")
+@click.option("--check", metavar="FILE", type=FILE, help="Check a signature that ssh-keygen made, instead of signing.")
 @click.option("--yes", is_flag=True, help="Sign without asking, for scripts.")
 @passphrase_option
 @json_option

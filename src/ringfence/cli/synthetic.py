@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
 from ringfence.core.errors import ConfigurationError
 from ringfence.synthetic.files import write_exports
@@ -21,7 +22,7 @@ EXPORTS, GEOGRAPHY = "exports", "geography.mmdb"
 
 
 @click.command(short_help="Make exports of made-up users, to try it out.")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=FILE)
 @click.option("--users", type=click.IntRange(1, USERS_MAX), default=100, show_default=True, help="How many.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same users.")
 @json_option

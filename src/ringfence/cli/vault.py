@@ -5,16 +5,14 @@ Exit codes of `audit`: 0 every row is what was written; 1 some are not; 3 a devi
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from ringfence.app.deployment import open_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, run, say
+from ringfence.cli.progress import show_progress
 from ringfence.vault.audit import AuditReport, audit_vault
 
 FINDINGS_SHOWN_MAX = 50
@@ -33,15 +31,12 @@ def audit(*, directory: Path, as_json: bool) -> int:
 
     async def work() -> AuditReport:
         async with open_runtime(open_deployment(directory)) as runtime:
-            with Progress(
-                console=Console(stderr=True), disable=as_json or not sys.stderr.isatty(), transient=True
-            ) as bar:
-                task = bar.add_task("auditing", total=None)
+            with show_progress("auditing", quiet=as_json) as report:
                 return await audit_vault(
                     runtime.store,
                     runtime.custody,
                     runtime.keeper.state,
-                    report=lambda done, total: bar.update(task, completed=done, total=total),
+                    report=report,
                 )
 
     found = run(work())

@@ -10,16 +10,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from ringfence.cli.files import read_file
+from ringfence.cli.files import FILE, read_file
+from ringfence.cli.progress import show_progress
 from ringfence.core.errors import RingfenceError
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
 from ringfence.verify import REFUTED, VERIFIED, Trust, parse_trust, verify_bundle
@@ -27,23 +25,24 @@ from ringfence.verify.processes import JOBS_MAX
 from ringfence.verify.render import FORMAT, render_json, render_text
 from ringfence.verify.trust import TRUST_SIZE_BYTES_MAX
 from ringfence.verify.verdict import REFUTATIONS_MAX, UNREADABLE
-from ringfence.verify.verifier import Progress as Tell
 
 EXIT_VERIFIED: Final = 0
 EXIT_REFUTED: Final = 1
 EXIT_NOT_VERIFIED: Final = 2
 JOBS_BY_DEFAULT_MAX: Final = 8
-
-_FILE = click.Path(path_type=Path)
+_COLUMNS: Final = (
+    *(TextColumn("verifying"), BarColumn(), MofNCompleteColumn()),
+    *(TextColumn("leaves"), TimeRemainingColumn()),
+)
 
 
 @click.command("verify", short_help="Check an evidence bundle, offline.")
-@click.argument("directory", metavar="DIR", type=_FILE)
-@click.option("--trust", "trust_file", metavar="FILE", type=_FILE, help="Pins: origin, genesis, log key, witnesses.")
+@click.argument("directory", metavar="DIR", type=FILE)
+@click.option("--trust", "trust_file", metavar="FILE", type=FILE, help="Pins: origin, genesis, log key, witnesses.")
 @click.option(
     "--from", "from_leaf", metavar="LEAF", type=click.IntRange(0), default=0, help="Decide again from here on."
 )
-@click.option("--since", metavar="CHECKPOINT", type=_FILE, help="A checkpoint kept from before; must be a beginning.")
+@click.option("--since", metavar="CHECKPOINT", type=FILE, help="A checkpoint kept from before; must be a beginning.")
 @click.option("--jobs", metavar="N", type=click.IntRange(1, JOBS_MAX), help="Processes to use; as many as processors.")
 @click.option(
     "--refutations",
@@ -72,7 +71,7 @@ def verify(
     try:
         trust = _read_trust(trust_file) if trust_file else None
         kept = read_file(since, size_bytes_max=NOTE_SIZE_BYTES_MAX) if since else None
-        with _progress(quiet=as_json) as tell:
+        with show_progress("verifying", *_COLUMNS, quiet=as_json) as tell:
             verdict = verify_bundle(
                 directory,
                 trust=trust,
@@ -93,19 +92,6 @@ def verify(
 
 def _read_trust(file: Path) -> Trust:
     return parse_trust(read_file(file, size_bytes_max=TRUST_SIZE_BYTES_MAX), file=str(file))
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Tell | None]:
-    """Show a bar on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TextColumn("leaves"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _refuse(error: RingfenceError, *, as_json: bool) -> NoReturn:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
 from ringfence.core.receipt import parse_receipt
 from ringfence.reports.explaining import find_entry
@@ -18,7 +19,7 @@ LEAF_DIGITS_MAX = 15
 
 
 @click.command(short_help="Explain one entry of the evidence in sentences.")
-@click.argument("directory", metavar="BUNDLE", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="BUNDLE", type=FILE)
 @click.argument("entry", metavar="ENTRY")
 @json_option
 def why(directory: Path, entry: str, *, as_json: bool) -> None:

@@ -65,7 +65,7 @@ def list_members(file: IO[bytes], *, limits: ReadLimits) -> Iterator[ArchiveMemb
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    # All that `zipfile` raises for an archive that is broken; the third: of a version of the format that it cannot read.
+    # What `zipfile` raises for an archive that is broken; the third for a version of the format that it cannot read.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error, EOFError, UnicodeError):
         raise InvalidInputError("found no whole ZIP archive; expected one with its table of contents") from None
     if len(entries) > limits.archive_members_max:
