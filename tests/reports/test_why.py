@@ -237,6 +237,14 @@ def test_entry_after_a_rule_that_cannot_be_folded_is_not_explained(tmp_path: Pat
     assert "LaneCertified takes a quorum" in refusal(run(ledger, tmp_path / "bundle", after))
 
 
+def test_header_of_a_long_batch_is_found_in_the_tile_before(tmp_path: Path) -> None:
+    ledger = governed(a_grant(records_max=1_000))
+    first = ledger.batch(GATEWAY, *(ledger.read(ALICE) for _ in range(250)))
+    assert first // 256 != (first + 250) // 256
+
+    assert "batch 1, under epoch" in why(ledger, tmp_path / "bundle", first + 250)
+
+
 def test_entry_of_another_epoch_is_not_explained(tmp_path: Path) -> None:
     ledger = governed()
     leaf = ledger.batch(GATEWAY, ledger.read(ALICE), epoch=ledger.epoch - 1) + 1

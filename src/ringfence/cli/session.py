@@ -172,38 +172,38 @@ class _Shell:
                 yield line
 
     def _run_line(self, line: str, watch: _Watch) -> None:
+        code = 0
         try:
-            self._worst = max(self._worst, self._run_words(shlex.split(line)))
-        except ValueError as error:  # a quotation that does not end
-            self._complain_of_use(str(error))
+            self._run_words(_split(line))
+        except click.ClickException as error:
+            complain(f"error: {error.format_message()}")
+            code = EXIT_USAGE
         except RingfenceError as error:
             tell_error(error)
-            self._worst = max(self._worst, exit_code(error))
+            code = exit_code(error)
         except (KeyboardInterrupt, click.Abort):
             if watch.why_ended() or not self._is_terminal:
                 raise KeyboardInterrupt from None
             complain("interrupted")
+        self._worst = max(self._worst, code)
 
-    def _run_words(self, words: list[str]) -> int:
+    def _run_words(self, words: list[str]) -> None:
         name, *arguments = words
-        command = self._commands.get(name)
         if name == "help":
             for known in self._commands.values():
                 complain(known.get_usage(click.Context(known, info_name=known.name)).removeprefix("Usage: "))
-            return 0
+            return
+        command = self._commands.get(name)
         if command is None:
-            return self._complain_of_use(
-                f"{name!r} is none of this session's commands: {', '.join([*self._commands, 'help', 'exit'])}"
-            )
+            known_names = ", ".join([*self._commands, "help", "exit"])
+            raise click.UsageError(f"{name!r} is none of this session's commands: {known_names}")
         if taken := [word for word in arguments if word.partition("=")[0] in _FIXED]:
-            return self._complain_of_use(f"{taken[0].partition('=')[0]} is the session's: open another one")
-        try:
-            command.main([*self._options, *arguments], prog_name=name, standalone_mode=False)
-        except click.ClickException as error:
-            return self._complain_of_use(error.format_message())
-        return 0
+            raise click.UsageError(f"{taken[0].partition('=')[0]} is the session's: open another one")
+        command.main([*self._options, *arguments], prog_name=name, standalone_mode=False)
 
-    def _complain_of_use(self, what: str) -> int:
-        complain(f"error: {what}")
-        self._worst = max(self._worst, EXIT_USAGE)
-        return EXIT_USAGE
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise click.UsageError(f"{error} in {line!r:.80}") from None

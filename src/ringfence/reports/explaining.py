@@ -23,8 +23,6 @@ from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
 from ringfence.verify.rules import FoldedRule, fold_rules
 
-BATCH_LEAVES_MAX = 258
-
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
@@ -130,11 +128,13 @@ def _find_hash(bundle: Bundle, entry_hash: bytes, *, size: int) -> int:
 
 
 def _header(bundle: Bundle, leaf: int, *, size: int) -> Batch | None:
-    """Give the header of the batch that an entry belongs to: the nearest one before it."""
-    for before in range(leaf - 1, max(leaf - BATCH_LEAVES_MAX, -1), -1):
-        header = parse_entry(_leaf(bundle, before, size=size), place=place_of_leaf(before))
-        if isinstance(header, Batch):
-            return header if before + header.count >= leaf else None
+    """Give the header of the batch that an entry belongs to: the nearest one before it, in this tile or the last."""
+    for index in range(leaf // TILE_WIDTH, max(leaf // TILE_WIDTH - 2, -1), -1):
+        leaves = bundle.read_leaves(entries_tile(index, size=size))
+        for before in range(min(leaf, index * TILE_WIDTH + len(leaves)) - 1, index * TILE_WIDTH - 1, -1):
+            header = parse_entry(leaves[before - index * TILE_WIDTH], place=place_of_leaf(before))
+            if isinstance(header, Batch):
+                return header if before + header.count >= leaf else None
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.refusal_words import why_inactive
@@ -19,14 +20,14 @@ from ringfence.reports.activity import REFUSED, Activity
 from ringfence.reports.authority import ALONE, Authority, name_principal
 from ringfence.reports.history import History, Period
 
-UNUSED_FLOW = "unused-flow"
-UNUSED_GRANT = "unused-grant"
-UNUSED_KEY = "unused-key"
-UNUSED_BUILD = "unused-build"
-IDLE_PERSON = "idle-person"
-INACTIVE_DUTY = "inactive-duty"
-INACTIVE_KEY = "inactive-key"
-REVIEW_MISSING = "review-missing"
+UNUSED_FLOW: Final = "unused-flow"
+UNUSED_GRANT: Final = "unused-grant"
+UNUSED_KEY: Final = "unused-key"
+UNUSED_BUILD: Final = "unused-build"
+IDLE_PERSON: Final = "idle-person"
+INACTIVE_DUTY: Final = "inactive-duty"
+INACTIVE_KEY: Final = "inactive-key"
+REVIEW_MISSING: Final = "review-missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class _Look:
             if row.basis != ALONE and what not in self._used and what not in seen:
                 seen.add(what)
                 words = f"could use the flow {row.clause} ({row.basis}) and did not"
-                yield self._finding(UNUSED_FLOW, row.principal, row.clause, self._since(row.principal, row), words)
+                yield self._finding(UNUSED_FLOW, row.principal, row.clause, self._since(row), words)
 
     def grants(self) -> Iterator[Finding]:
         """Grants that were never used, and break-glass that nobody reviewed."""
@@ -149,11 +150,13 @@ class _Look:
     def _appointed(self, member: Member, duty: str) -> int:
         return self._history.time_of(member.duties[duty].epoch)
 
-    def _since(self, principal: int, row: Authority) -> int:
+    def _since(self, row: Authority) -> int:
+        """Give since when somebody could use a flow, as far back as the period goes: by the first of its duties."""
         standing = self._state.standing
-        member = standing.members.get(principal) if standing else None
-        held = [self._appointed(member, duty) for duty in row.duties if duty in member.duties] if member else []
-        return max([self._period.from_ms, *held[:1]])
+        member = standing.members.get(row.principal) if standing else None
+        duties = next(flow.duties for flow in self._state.rules.flows if flow.name == row.clause)
+        held = [self._appointed(member, duty) for duty in duties if duty in member.duties] if member else []
+        return max(self._period.from_ms, min(held, default=0))
 
     def _unused_words(self, given: GivenGrant) -> str:
         kind = "break-glass" if given.grant.kind == c.BREAK_GLASS else f"a grant ({given.grant.kind})"

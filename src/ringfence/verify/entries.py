@@ -33,7 +33,7 @@ from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.counters import Run, Runs, run_of
 from ringfence.verify.decisions import Decider
-from ringfence.verify.grants import GRANTED_USERS_WITHHELD, check_users
+from ringfence.verify.grants import check_users
 from ringfence.verify.openings import (
     Openings,
     check_access_about,
@@ -167,8 +167,8 @@ class EntryChecker:
         self._requests.take_access(entry, about, leaf=leaf, needed=self._decider.classes_asked(entry))
         if about is not None:
             check_access_about(entry, about, given=checked.given, epoch=header.epoch, erased=self._scope.erased)
-            if checked.grant is not None and not check_users(checked.grant, about, self._scope.granted_users):
-                self._withheld[GRANTED_USERS_WITHHELD] += 1
+            if checked.grant is not None:
+                check_users(checked.grant, about, self._scope.granted_users)
             if entry.verb == "find":
                 self._decider.check_field(entry, about.searched[0])
 

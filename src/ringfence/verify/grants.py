@@ -7,14 +7,14 @@ Rules of this file:
    that it names. The total is never above what the grant is for, as it was given or narrowed since.
 3. One that says that the grant is used up takes a step of 0 that leaves no room for its records.
 4. Under a grant for named users nothing is given about others, nor by a look-up, which may find anyone; and what it
-   refuses because it is for other users is about at least one other. Who they are is in openings: without them this is
-   withheld.
+   refuses because it is for other users is about at least one other. Who they are is in openings, and where there are
+   openings each grant's statement is among them (see `rules`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ringfence.core.entry import About, Access, Count
 from ringfence.core.errors import ProofInvalidError
@@ -28,8 +28,6 @@ from ringfence.core.ruling import (
     without_grant,
 )
 from ringfence.core.standing import GivenGrant, Standing
-
-GRANTED_USERS_WITHHELD: Final = "users that grants are for: what was signed is not there"
 
 
 class GrantUse(NamedTuple):
@@ -86,22 +84,22 @@ def check_granted(entry: Access, ruling: Ruling) -> GrantUse | None:
     return None if given.grant.subjects_any else GrantUse(given, is_refused=False)
 
 
-def check_users(use: GrantUse, about: About, users: Mapping[int, frozenset[bytes]]) -> bool:
-    """Check whom an entry is about (rule 4); False when the users of its grant are not known.
+def check_users(use: GrantUse, about: About, users: Mapping[int, frozenset[bytes]]) -> None:
+    """Check whom an entry is about (rule 4).
 
     Raises:
-        ProofInvalidError: the grant permits it and is for others, or refuses it and is for these.
+        ProofInvalidError: the grant permits it and is for others, or refuses it and is for these; or nobody knows whom
+            it is for.
     """
     subjects = users.get(use.given.number)
     if subjects is None:
-        return False
+        raise ProofInvalidError(f"whom grant {use.given.number} is for is not among the openings")
     if is_within(use.given.grant, subjects, about) == use.is_refused:
         name = f"grant {use.given.number}"
         what = f"{name} is for this user" if use.is_refused else f"{name} is for other users"
         raise ProofInvalidError(
             f"an access is about somebody else than its entry says: {what}", expected=f"one of {len(subjects)} users"
         )
-    return True
 
 
 def _check_step(given: GivenGrant, step: Count) -> None:
