@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ringfence.gateway.scim import calls
 from tests.gateway.scim_stage import PERSON, WORK, HrStage, open_hr_stage, patch_of, user_of
-from tests.governed import FOUNDERS, NUMBERS
+from tests.governed import FOUNDERS, NUMBERS, facts
 
 
 @pytest.fixture
@@ -366,3 +367,16 @@ def test_stranger_is_not_told_anything(hr: HrStage) -> None:
     assert (answer.status_code, answer.json()["schemas"][0].endswith("Error")) == (401, True)
     assert answer.headers["www-authenticate"] == "Bearer"
     assert hr.refused("GET", "/Users", sub="nobody")[0] == 401
+
+
+def test_who_has_a_name_in_other_letters_as_well_can_still_be_told_to_have_left(hr: HrStage) -> None:
+    """A file may have told two names that differ in letters alone, before this feed did."""
+    eve = NUMBERS["eve"]
+    twin = msgspec.structs.replace(facts(hr.world.state.principal_last + 1, "twin"), reference="HR-EVE")
+    hr.runner.run(hr.world.record(twin))
+
+    hr.patch(twin.number, replace("active", False))
+    hr.patch(eve, replace("active", False))
+
+    assert not may_act(hr, eve)
+    assert hr.refused("PATCH", f"/Users/{eve}", patch_of(replace("userName", "Hr-Eve")))[:2] == (409, "uniqueness")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing
 from pathlib import Path
 
 import pytest
 
-from ringfence.cli.change_file import read_change
+from ringfence.cli.change_file import SIZE_BYTES_MAX, read_change
 from ringfence.core import changes as c
 from ringfence.core.errors import InvalidInputError
 
@@ -61,4 +62,32 @@ def test_login_that_is_not_named_is_asked_for(tmp_path: Path, operation: str) ->
     file.write_text(f"do: {operation}\nparty: usds\nperson: 3\nissuer: x\n")
 
     with pytest.raises(InvalidInputError, match="name the login that it is about as `issuer` and `subject`"):
+        read_change(file, author=1)
+
+
+def test_build_is_named_by_the_digest_of_its_file_however_large(tmp_path: Path) -> None:
+    (tmp_path / "app.tar").write_bytes(bytes(3 * 1024 * 1024))
+    file = tmp_path / "change.yaml"
+    file.write_text("do: approve-build\nname: app 7\nparty: tiktok\ndigest: app.tar\n")
+
+    change = read_change(file, author=1).change
+
+    assert isinstance(change, c.ApproveBuild)
+    assert change.digest == hashlib.sha256(bytes(3 * 1024 * 1024)).digest()
+
+
+@pytest.mark.parametrize("name", ["gone.tar", "."])
+def test_file_of_a_build_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "change.yaml"
+    file.write_text(f"do: approve-build\nname: app 7\nparty: tiktok\ndigest: {name}\n")
+
+    with pytest.raises(InvalidInputError, match="cannot be read"):
+        read_change(file, author=1)
+
+
+def test_change_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "change.yaml"
+    file.write_text("do: dismiss\nperson: 3\n" + "#" * SIZE_BYTES_MAX)
+
+    with pytest.raises(InvalidInputError, match="larger than"):
         read_change(file, author=1)

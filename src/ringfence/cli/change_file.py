@@ -26,7 +26,7 @@ import msgspec
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ringfence.cli.files import read_file
+from ringfence.cli.files import digest_file, read_file
 from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
 from ringfence.core.charter import parse_charter
@@ -130,11 +130,7 @@ def _read_files(values: dict[str, Any], path: Path) -> None:
         if isinstance(values.get(name), str):
             text = values[name]
             is_hex = len(text) == 64 and all(digit in "0123456789abcdef" for digit in text)
-            values[name] = (
-                bytes.fromhex(text)
-                if is_hex
-                else hashlib.sha256(read_file(path.parent / text, size_bytes_max=NAMED_SIZE_BYTES_MAX)).digest()
-            )
+            values[name] = bytes.fromhex(text) if is_hex else digest_file(path.parent / text)
 
 
 def _whole(value: object, path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,19 @@ FILE: Final = click.Path(path_type=Path)
 def show_path(path: Path) -> str:
     """Give a path as it can be printed: a name that is no text is shown with marks in it."""
     return click.format_filename(path)
+
+
+def digest_file(path: Path) -> bytes:
+    """Give the SHA-256 (32 bytes) of a file of any size, which is never held whole.
+
+    Raises:
+        InvalidInputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise InvalidInputError(f"{show_path(path)} cannot be read: {error.strerror or error}") from None
 
 
 def read_file(path: Path, *, size_bytes_max: int, hint: str = "") -> bytes:

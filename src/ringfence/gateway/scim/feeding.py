@@ -15,14 +15,14 @@ from ringfence.gateway.scim.errors import ScimRefusedError, as_refusals
 from ringfence.gateway.scim.people import NAMES, person_of, show_user, taken_user, told_of, version_of
 from ringfence.gateway.scim.requests import holds_for
 from ringfence.services.people.feeding import Tell, end_of_list
-from ringfence.services.people.telling import facts_of
+from ringfence.services.people.telling import facts_of, find_holder
 
 
 def tell_of_new(user: Any) -> Tell:
     """Tell of somebody new. Who was taken off the list comes back as the same person, with all former ties."""
 
     def tell(state: State, register: Register, at_ms: int) -> PersonFacts:
-        holder = _holder_of(register, user.user_name)
+        holder = find_holder(register, user.user_name or "")
         if holder is not None and not holder.unlisted:
             raise _taken(holder)
         number = holder.number if holder is not None else state.principal_last + 1
@@ -36,7 +36,7 @@ def tell_of_replaced(text: str, user: Any, condition: bytes) -> Tell:
 
     def tell(state: State, register: Register, at_ms: int) -> PersonFacts:
         known = require_person(state, register, text, condition, at_ms=at_ms)
-        _check_name(register, user.user_name, known.number)
+        _check_name(register, user.user_name, known)
         return _facts(state, register, user, known.number, at_ms)
 
     return tell
@@ -57,7 +57,7 @@ def tell_of_patched(text: str, patch: Any, condition: bytes) -> Tell:
                 scim_type="invalidValue",
                 hint="send `active: false` for somebody who has left",
             )
-        _check_name(register, user.user_name, known.number)
+        _check_name(register, user.user_name, known)
         return _facts(state, register, user, known.number, at_ms)
 
     return tell
@@ -96,16 +96,10 @@ def _facts(state: State, register: Register, user: Any, number: int, at_ms: int)
     return facts_of(told, number=number, register=register, parties=parties, names=NAMES, at_ms=at_ms)
 
 
-def _holder_of(register: Register, name: str) -> PersonFacts | None:
-    """Give who has a user name, in whatever letters."""
-    folded = (name or "").casefold()
-    number = next((number for known, number in register.numbers.items() if known.casefold() == folded), 0)
-    return register.people.get(number)
-
-
-def _check_name(register: Register, name: str, number: int) -> None:
-    holder = _holder_of(register, name)
-    if holder is not None and holder.number != number:
+def _check_name(register: Register, name: str | None, known: PersonFacts) -> None:
+    """Refuse a name, newly told, that another one has: what did not change is not looked at again."""
+    holder = find_holder(register, name, besides=known.number) if name and name != known.reference else None
+    if holder is not None:
         raise _taken(holder)
 
 

@@ -148,16 +148,22 @@ def _find_times(told: Told, known: PersonFacts | None) -> Iterator[tuple[str, Fa
         yield "ends", Fault("an end that is not after the start", "a later time, or nothing")
 
 
+def find_holder(register: Register, reference: str, *, besides: int = 0) -> PersonFacts | None:
+    """Give who has a reference, in whatever letters; None when nobody has but the person `besides`."""
+    folded = reference.casefold()
+    for other, number in register.numbers.items():
+        if number != besides and other.casefold() == folded:
+            return register.people.get(number)
+    return None
+
+
 def _find_namesake(reference: str, number: int, register: Register) -> Iterator[tuple[str, Fault]]:
     """Find a reference, newly told, that another person has in another spelling; `record` refuses the same one."""
     known = register.people.get(number)
     if not reference or (known is not None and known.reference == reference):
         return
-    folded = reference.casefold()
-    for other, holder in register.numbers.items():
-        if holder != number and other.casefold() == folded:
-            yield "reference", Fault(f"the reference of person {holder}", "one that nobody else has in any spelling")
-            return
+    if holder := find_holder(register, reference, besides=number):
+        yield "reference", Fault(f"the reference of person {holder.number}", "one that nobody else has in any spelling")
 
 
 def _read_external_id(told: Told, known: PersonFacts | None, faults: list[tuple[str, Fault]]) -> str:
