@@ -105,22 +105,26 @@ subjects_any: true
 @contextmanager
 def open_desks(folder: Path) -> Iterator[dict[str, Desk]]:
     """Found the worked example in a folder and serve it; give everybody's machine by name."""
-    directory = folder / "deployment"
-    ground = Ground(
-        charter_text=EXAMPLE.read_bytes(),
-        charter_file=str(EXAMPLE),
-        origin="ledger.example.org/journey",
-        configuration=Configuration(region="virginia", development_country="US"),
-        mode=DEVELOPMENT,
-    )
-    found(directory, ground, services=[("tiktok", DEVELOPMENT_ISSUER, "app")], issuer=DEVELOPMENT_ISSUER)
-    server = Server(directory)
+    server = Server(found_example(folder / "deployment"))
     server.start()
     try:
         yield make_desks(folder, server)
     finally:
         code = server.stop()
     assert code == 0
+
+
+def found_example(directory: Path, *, charter: bytes = EXAMPLE.read_bytes()) -> Path:
+    """Found a deployment of the worked example, or of a charter that is like it, with its app; give its directory."""
+    ground = Ground(
+        charter_text=charter,
+        charter_file=str(EXAMPLE),
+        origin="ledger.example.org/journey",
+        configuration=Configuration(region="virginia", development_country="US"),
+        mode=DEVELOPMENT,
+    )
+    found(directory, ground, services=[("tiktok", DEVELOPMENT_ISSUER, "app")], issuer=DEVELOPMENT_ISSUER)
+    return directory
 
 
 def make_desks(folder: Path, server: Server, *, ca: str = "") -> dict[str, Desk]:

@@ -14,19 +14,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ringfence.app.configuration import Configuration
-from ringfence.app.deployment import DEVELOPMENT_ISSUER
-from ringfence.app.initialise import Ground
 from ringfence.client.client import Client
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.core.issuers import CREDENTIALS_ISSUER
 from tests.attestations import BUILDER, attest
 from tests.core.attestor_keys import attestor_private
 from tests.faults.serving import Server, command
-from tests.founders import found
 from tests.journeys.certificates import make_authority, make_certificate
-from tests.journeys.desks import Desk, make_desks
+from tests.journeys.desks import Desk, found_example, make_desks
 from tests.journeys.programs import Done, run
 from tests.journeys.test_tls import change_settings
 from tests.services.world import EXAMPLE
@@ -43,15 +38,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.deployment = folder / "deployment"
-        ground = Ground(
-            charter_text=CHARTER.encode(),
-            charter_file=str(EXAMPLE),
-            origin="ledger.example.org/builds",
-            configuration=Configuration(region="virginia", development_country="US"),
-            mode=DEVELOPMENT,
-        )
-        found(self.deployment, ground, services=[("tiktok", DEVELOPMENT_ISSUER, "app")], issuer=DEVELOPMENT_ISSUER)
+        self.deployment = found_example(folder / "deployment", charter=CHARTER.encode())
         authority = make_authority(folder / "ca.pem", "Example Authority")
         make_certificate(self.deployment / "tls", authority, address="127.0.0.1")
         callers = make_authority(self.deployment / "tls" / "callers.pem", "Authority of Callers")

@@ -18,17 +18,15 @@ from scim2_client import SCIMClientException
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import CheckResult, Status, check_server
 
-from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
-from ringfence.app.initialise import Ground
 from ringfence.cli.change_file import read_change
 from ringfence.core import changes as c
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.governance.wording import describe_change
 from tests.architecture.source_tree import ROOT
 from tests.faults.serving import Server, command
-from tests.founders import EXAMPLE_PEOPLE, found, number_of, register_service
-from tests.services.world import EXAMPLE, verified
+from tests.founders import EXAMPLE_PEOPLE, number_of, register_service
+from tests.journeys.desks import found_example
+from tests.services.world import verified
 
 PERSON = "urn:ringfence:scim:schemas:1.0:Person"
 MEANT = {
@@ -51,15 +49,7 @@ class Feed:
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:
-    directory = tmp_path_factory.mktemp("scim") / "deployment"
-    ground = Ground(
-        charter_text=EXAMPLE.read_bytes(),
-        charter_file=str(EXAMPLE),
-        origin="ledger.example.org/scim",
-        configuration=Configuration(region="virginia", development_country="US"),
-        mode=DEVELOPMENT,
-    )
-    found(directory, ground, services=[("tiktok", DEVELOPMENT_ISSUER, "app")], issuer=DEVELOPMENT_ISSUER)
+    directory = found_example(tmp_path_factory.mktemp("scim") / "deployment")
     register_service(directory, "usds", issuer=DEVELOPMENT_ISSUER, subject="hr", feeds=True)
     server = Server(directory)
     server.start()

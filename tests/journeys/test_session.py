@@ -147,3 +147,21 @@ def test_grant_that_is_somebody_elses_or_ended_opens_no_session(desks: dict[str,
     ended = desks["eve"].run("session", gone, typed=GET)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert f"grant {gone} is not live" in ended.stderr
+
+
+def test_session_ends_when_the_gateway_does_not_say_that_the_grant_holds(desks: dict[str, Desk], grant: str) -> None:
+    """Last in this file: it stops the gateway, and starts it again."""
+    server = desks["eve"].server
+    with desks["eve"].start("session", grant) as program:
+        assert program.stdin
+        assert program.stdout
+        program.stdin.write(GET)
+        program.stdin.flush()
+        assert program.stdout.readline() == 'userName: "ann"\n'
+        assert server.stop() == 0
+        try:
+            assert program.wait(60) == 1
+        finally:
+            server.start()
+        assert program.stderr
+        assert f"nobody says whether grant {grant} holds" in program.stderr.read()

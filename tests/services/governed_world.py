@@ -116,6 +116,12 @@ class GovernedWorld:
         assert done.is_carried, done.waits_for
         return done.number
 
+    async def propose(self, by: str, change: c.AnyChange) -> int:
+        """Propose a change; give the number of the proposal."""
+        async with self.runtime.signed_governance() as governance:
+            data = self.statement(by, change)
+            return (await governance.propose(data, sign(by, data, PROPOSE))).proposal
+
     async def register_service(self, subject: str, *, party: str = "trust", feeds: bool = False) -> int:
         """Let a quorum make a service known; give its number."""
         identity = e.Identity(ISSUER, subject)

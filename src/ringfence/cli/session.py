@@ -19,6 +19,7 @@ import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -32,8 +33,9 @@ from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
 from ringfence.core.governance.wording import show_time
 
 WATCH_SECONDS: Final = 1.0
-UNANSWERED_MAX: Final = 5
-"""How often in a row the gateway may fail to say whether the grant holds."""
+ANSWER_SECONDS_MAX: Final = 2.0
+UNANSWERED_SECONDS_MAX: Final = 10.0
+"""How long the gateway may fail to say whether the grant holds."""
 
 _COMMANDS: Final[Mapping[str, click.Command]] = {"read": data.get, "find": data.find, "export": data.export}
 _LEAVING: Final = ("exit", "quit")
@@ -71,7 +73,7 @@ class _Watch:
 
     def __init__(self, grant: int, *, url: str, token: str, ca: str) -> None:
         self._grant = grant
-        self._open = functools.partial(GovernanceClient, url, token=token, ca=ca)
+        self._open = functools.partial(GovernanceClient, url, token=token, ca=ca, timeout_seconds=ANSWER_SECONDS_MAX)
         self._left = threading.Event()
         self._leaving = threading.Lock()
         self._why = ""
@@ -91,18 +93,17 @@ class _Watch:
             self._left.set()
 
     def _look(self) -> None:
-        failures = 0
+        answered = time.monotonic()
         with self._open() as client:
             while not self._left.wait(WATCH_SECONDS):
                 try:
                     ended = "" if _find(client, self._grant)["live"] else f"grant {self._grant} has ended"
-                    failures = 0
+                    answered = time.monotonic()
                 except (NotFoundError, DeniedError) as error:
                     ended = error.message
                 except RingfenceError as error:
-                    failures += 1
-                    ended = f"nobody says whether grant {self._grant} holds: {error.message}"
-                    ended = ended if failures >= UNANSWERED_MAX else ""
+                    late = time.monotonic() - answered >= UNANSWERED_SECONDS_MAX
+                    ended = f"nobody says whether grant {self._grant} holds: {error.message}" if late else ""
                 if ended:
                     self._end(ended)
                     return

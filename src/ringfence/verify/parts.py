@@ -246,28 +246,22 @@ class _Walk:
 
     def _check_place(self, header: Batch, position: int, end: int) -> None:
         """Check a batch's time, and that no checkpoint cuts it."""
-        limit_ms = self._scope.times.limit_of(position)
-        if header.at_ms > limit_ms or header.at_ms < 0:
-            self._findings.refute(
-                place_of_leaf(position),
-                "a batch is of a later time than the checkpoint that encloses it",
-                expected=f"<= {limit_ms}",
-                found=str(header.at_ms),
-                leaf=position,
-            )
-        if header.at_ms < self._state.ruled_ms:
-            self._findings.refute(
-                place_of_leaf(position),
-                "a batch is of an earlier time than the rule that began its epoch",
-                expected=f">= {self._state.ruled_ms}",
-                found=str(header.at_ms),
-                leaf=position,
-            )
+        latest_ms, earliest_ms = self._scope.times.limit_of(position), self._state.ruled_ms
+        if header.at_ms > latest_ms or header.at_ms < 0:
+            what = "a batch is of a later time than the checkpoint that encloses it"
+            self._refute_time(what, header, position, expected=f"<= {latest_ms}")
+        elif header.at_ms < earliest_ms:
+            what = "a batch is of an earlier time than the rule that began its epoch"
+            self._refute_time(what, header, position, expected=f">= {earliest_ms}")
         while self._next_quiet < end:
             if self._next_quiet > position:
                 what = f"the checkpoint of {self._next_quiet} leaves ends inside of a batch"
                 self._findings.refute(place_of_leaf(position), what, leaf=position)
             self._next_quiet = next(self._quiet, self._scope.size)
+
+    def _refute_time(self, what: str, header: Batch, position: int, *, expected: str) -> None:
+        place = place_of_leaf(position)
+        self._findings.refute(place, what, expected=expected, found=str(header.at_ms), leaf=position)
 
     def _link(self, header: Batch, position: int) -> None:
         """Let a batch follow its lane's head, or note what it follows if this part does not know."""
