@@ -47,8 +47,15 @@ def envelope_of(payload: bytes, *signatures: bytes, payload_type: str = PAYLOAD_
     }
 
 
-def attest(build: bytes, *, seed: int = BUILDER, payload_type: str = PAYLOAD_TYPE, **changes: Any) -> bytes:
-    """Give an attestation of a build as its builder signs it, with other members of the statement where given."""
+def attest(build: bytes, *seeds: int, payload_type: str = PAYLOAD_TYPE, **changes: Any) -> bytes:
+    """Give an attestation of a build as its attestors sign it, its builder alone where none are told.
+
+    Args:
+        build: its digest.
+        seeds: those of the attestors' keys, in the order of their signatures.
+        payload_type: what the envelope says that the payload is.
+        changes: other members of the statement.
+    """
     payload = json.dumps(statement_of(build, **changes)).encode()
-    signature = sign_payload(payload, seed=seed, payload_type=payload_type)
-    return json.dumps(envelope_of(payload, signature, payload_type=payload_type)).encode()
+    signatures = (sign_payload(payload, seed=seed, payload_type=payload_type) for seed in seeds or (BUILDER,))
+    return json.dumps(envelope_of(payload, *signatures, payload_type=payload_type)).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 import time
@@ -20,6 +21,7 @@ from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
+from ringfence.core.attestors import name_attestor
 from ringfence.core.errors import (
     ConfigurationError,
     DeniedError,
@@ -40,6 +42,7 @@ from tests.services.governed_world import WIDER, GovernedWorld, found_deployment
 from tests.services.world import make_deployment
 
 DAY_SECONDS = 86_400
+THIRD_BUILT = hashlib.sha256(b"the app, built a third time").digest()
 
 
 class Desk:
@@ -126,7 +129,7 @@ def test_credential_says_who_and_which_build_and_is_bound_to_the_certificate(fou
         "cnf": {"x5t#S256": render_thumbprint(founded.thumbprint)},
         "build": BUILT.hex(),
     }
-    assert (given.attested.build, given.attested.attestor) == (BUILT, attestor_key(BUILDER))
+    assert (given.build, given.attestor) == (BUILT, attestor_key(BUILDER))
     assert given.ends_seconds == now + 600
 
 
@@ -178,7 +181,7 @@ def test_build_that_nobody_approved_gets_no_credential(desk: Desk) -> None:
     assert desk.issue()
 
     desk.change(approve(OTHER_BUILT))
-    assert desk.issue(attestation=attest(OTHER_BUILT)).attested.build == OTHER_BUILT
+    assert desk.issue(attestation=attest(OTHER_BUILT)).build == OTHER_BUILT
 
 
 def test_build_that_was_withdrawn_gets_no_credential(desk: Desk) -> None:
@@ -195,16 +198,30 @@ def test_build_of_another_party_gets_no_credential(founded: Desk) -> None:
 
 
 def test_attestation_of_a_key_that_nobody_agreed_to_is_refused(founded: Desk) -> None:
-    founded.refuse(ProofInvalidError, "nobody signed the attestation whose word", attestation=attest(BUILT, seed=99))
+    founded.refuse(ProofInvalidError, "nobody signed the attestation whose word", attestation=attest(BUILT, 99))
     assert founded.issue(attestation=attest(BUILT))
 
 
 def test_attestor_of_one_build_attests_no_other(desk: Desk) -> None:
     other = -BUILDER
     desk.change(approve(OTHER_BUILT, attestor=attestor_key(other)))
-    assert desk.issue(attestation=attest(OTHER_BUILT, seed=other)).attested.attestor == attestor_key(other)
+    assert desk.issue(attestation=attest(OTHER_BUILT, other)).attestor == attestor_key(other)
     for build, seed in ((BUILT, other), (OTHER_BUILT, BUILDER)):
-        desk.refuse(DeniedError, "and people agreed to the key", attestation=attest(build, seed=seed))
+        desk.refuse(DeniedError, "and people agreed to the key", attestation=attest(build, seed))
+
+
+@pytest.mark.parametrize("seeds", [(BUILDER, -BUILDER), (-BUILDER, BUILDER)])
+def test_signature_of_the_agreed_attestor_counts_whoever_else_signed(desk: Desk, seeds: tuple[int, int]) -> None:
+    for build, attestor in ((OTHER_BUILT, -BUILDER), (THIRD_BUILT, 99)):
+        desk.change(approve(build, attestor=attestor_key(attestor)))
+
+    for build, attestor in ((BUILT, BUILDER), (OTHER_BUILT, -BUILDER)):
+        assert desk.issue(attestation=attest(build, *seeds)).attestor == attestor_key(attestor)
+
+    both = " and ".join(sorted(name_attestor(attestor_key(seed)) for seed in seeds))
+    words = f"is attested by the keys {both}, and people agreed to the key {name_attestor(attestor_key(99))}"
+    desk.refuse(DeniedError, words, attestation=attest(THIRD_BUILT, *seeds))
+    assert desk.issue(attestation=attest(THIRD_BUILT, *seeds, 99)).attestor == attestor_key(99)
 
 
 def test_build_that_nobody_is_to_attest_gets_no_credential(desk: Desk) -> None:

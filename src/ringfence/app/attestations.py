@@ -5,7 +5,8 @@ Rules of this file:
    before a signature of a known attestor holds over its exact bytes and its type; other predicates say something else
    of a build, such as what is wrong with it, and are refused.
 2. It names one build, by SHA-256: of two nobody could say which one runs.
-3. The key id of an envelope is a hint that nobody signed. Each signature is tried with each known key instead.
+3. The key id of an envelope is a hint that nobody signed. Each signature is tried with each known key instead, and
+   everybody known who signed is told: whose word counts for the build is not for this file to say.
 """
 
 from __future__ import annotations
@@ -37,11 +38,14 @@ _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """What an attestation says: the build's digest (32 bytes), its name there, and which attestor's key signed it."""
+    """What an attestation says: the build's digest (32 bytes), its name there, and the known attestors that signed it.
+
+    `attestors` are keys as DER, at least one.
+    """
 
     build: bytes
     name: str
-    attestor: bytes
+    attestors: frozenset[bytes]
 
 
 class _Signature(msgspec.Struct):
@@ -66,7 +70,7 @@ class _Statement(msgspec.Struct):
 
 
 def verify_attestation(data: bytes, attestors: Collection[bytes], *, place: str) -> Attested:
-    """Give what an attestation says, once a known attestor's signature holds.
+    """Give what an attestation says, and every known attestor whose signature over it holds, once one does.
 
     Args:
         data: the envelope's JSON.
@@ -92,12 +96,19 @@ def verify_attestation(data: bytes, attestors: Collection[bytes], *, place: str)
             expected=f"1 to {SIGNATURES_MAX}",
             found=str(len(envelope.signatures)),
         )
-    for attestor in sorted(attestors):
+    payload, signers = b"", set()
+    for attestor in attestors:
         for signature in envelope.signatures:
-            payload = _signed_payload(envelope, signature, attestor)
-            if payload is not None:
-                return _read_statement(payload, attestor, place)
-    raise ProofInvalidError("nobody signed the attestation whose word people agreed to take on a build", place=place)
+            signed = _signed_payload(envelope, signature, attestor)
+            if signed is not None:
+                payload = signed  # the same for each: a signature is over the envelope's one payload
+                signers.add(attestor)
+                break
+    if not signers:
+        raise ProofInvalidError(
+            "nobody signed the attestation whose word people agreed to take on a build", place=place
+        )
+    return _read_statement(payload, frozenset(signers), place)
 
 
 def _signed_payload(envelope: _Envelope, signature: _Signature, attestor: bytes) -> bytes | None:
@@ -116,7 +127,7 @@ def _signed_payload(envelope: _Envelope, signature: _Signature, attestor: bytes)
     return bytes(signed.payload)
 
 
-def _read_statement(payload: bytes, attestor: bytes, place: str) -> Attested:
+def _read_statement(payload: bytes, attestors: frozenset[bytes], place: str) -> Attested:
     statement = _convert(payload, _Statement, "in-toto statement", place)
     for field, expected, found in (
         ("statement", STATEMENT_TYPE, statement.type_),
@@ -134,7 +145,7 @@ def _read_statement(payload: bytes, attestor: bytes, place: str) -> Attested:
     digest = subject.digest.get("sha256", "")
     if not _SHA256.fullmatch(digest):
         raise ProofInvalidError("the attestation names its build by no SHA-256", place=place, found=digest[:100])
-    return Attested(bytes.fromhex(digest), subject.name, attestor)
+    return Attested(bytes.fromhex(digest), subject.name, attestors)
 
 
 def _convert(data: bytes, kind: type[_Part], what: str, place: str) -> _Part:

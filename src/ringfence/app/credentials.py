@@ -34,10 +34,14 @@ CERTIFICATE_SIZE_BYTES_MAX: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential: the token, the build that it names, who attested it, and when it ends (seconds since 1970 UTC)."""
+    """A credential: the token, the digest of the build that it names, and when it ends (seconds since 1970 UTC).
+
+    `attestor` is the key, as DER, that people agreed to for the build, and that attested it.
+    """
 
     token: str
-    attested: Attested
+    build: bytes
+    attestor: bytes
     ends_seconds: int
 
 
@@ -92,7 +96,7 @@ def issue_credential(
         "build": attested.build.hex(),
     }
     token = jwt.encode({"alg": "Ed25519", "kid": key.kid}, claims, key, algorithms=["Ed25519"])
-    return Credential(token, attested, ends_seconds)
+    return Credential(token, attested.build, standing.builds[attested.build].attestor, ends_seconds)
 
 
 def _party_of(state: State, standing: Standing, subject: str) -> str:
@@ -112,10 +116,12 @@ def _why_not_given(standing: Standing, party: str, attested: Attested) -> str:
     if reason := why_not_approved(standing, party, attested.build):
         return reason
     agreed = standing.builds[attested.build].attestor
-    if agreed == attested.attestor:
+    if agreed in attested.attestors:
         return ""
+    signers = sorted(name_attestor(attestor) for attestor in attested.attestors)
+    keys = f"the key {signers[0]}" if len(signers) == 1 else f"the keys {' and '.join(signers)}"
     words = f"people agreed to the key {name_attestor(agreed)}" if agreed else "people agreed that nobody attests it"
-    return f"the build {attested.build.hex()} is attested by the key {name_attestor(attested.attestor)}, and {words}"
+    return f"the build {attested.build.hex()} is attested by {keys}, and {words}"
 
 
 def _read_certificate(data: bytes, now_seconds: int) -> x509.Certificate:

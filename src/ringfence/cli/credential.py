@@ -57,7 +57,7 @@ def issue(*, subject: str, attestation: Path, certificate: Path, minutes: int, d
             )
 
     given = run(work())
-    build, attestor = given.attested.build.hex(), name_attestor(given.attested.attestor)
+    build, attestor = given.build.hex(), name_attestor(given.attestor)
     ends = datetime.fromtimestamp(given.ends_seconds, UTC)
     complain(f"for build {build}, attested by {attestor}, until {ends:%Y-%m-%d %H:%M:%S} UTC")
     facts = {"credential": given.token, "build": build, "attestor": attestor, "ends": given.ends_seconds}
