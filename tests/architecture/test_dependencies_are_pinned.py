@@ -69,9 +69,14 @@ def read_licences(name: str) -> list[str]:
 
 
 def _read_titles(name: str) -> list[str]:
-    """Read the first line of each licence file that a package ships: where its metadata names no licence."""
+    """Read the title of each licence file that a package ships: where its metadata names no licence."""
     files = [path for path in distribution(name).files or [] if path.parts[-2:-1] == ("licenses",)]
-    return [path.read_text().partition("\n")[0].removeprefix("The ").removesuffix(" License (MIT)") for path in files]
+    return [title_of(path.read_text()) for path in files]
+
+
+def title_of(licence: str) -> str:
+    """Give the first line of a licence's text that says something."""
+    return licence.lstrip().partition("\n")[0].removeprefix("The ").removesuffix(" License (MIT)")
 
 
 def read_project() -> dict[str, list[str]]:
@@ -142,6 +147,11 @@ def test_unfitting_licence_is_found(licence: str) -> None:
 @pytest.mark.parametrize("licence", ["MIT", "Apache-2.0 OR BSD-3-Clause", "PSF-2.0", "MPL-2.0", "LGPL-2.1-only"])
 def test_fitting_licence_is_left_alone(licence: str) -> None:
     assert find_unfitting("sample", [licence]) == []
+
+
+def test_title_of_a_licence_stands_below_empty_lines() -> None:
+    assert title_of("\n\n    Apache License\n  Version 2.0") == "Apache License"
+    assert title_of("The MIT License (MIT)\n\nCopyright") == "MIT"
 
 
 def test_licence_of_this_project_is_in_the_tree() -> None:
