@@ -31,7 +31,8 @@ from ringfence.core.governance.statement import (
     parse_statement,
     render_statement,
 )
-from ringfence.core.governance.wording import quote, show_duration, show_time
+from ringfence.core.governance.wording import quote, show_duration
+from ringfence.core.times import show_time
 from tests.core.attestor_keys import attestor_key
 from tests.core.mutation import mutated
 from tests.core.ssh_keys import file_key, wire
@@ -406,8 +407,8 @@ def test_words_of_a_grant_read_like_this() -> None:
         "  6465666768696a6b6c6d6e6f70717273",
         'The reason given is "a user wrote that messages are lost".',
         'The ticket is "SUP-1".',
-        "Person 7 made this statement at 2026-01-01 00:00:00.000 UTC.",
-        "It expires at 2026-01-02 00:00:00.000 UTC, 1 day later.",
+        "Person 7 made this statement at 2026-01-01 00:00:00 UTC.",
+        "It expires at 2026-01-02 00:00:00 UTC, 1 day later.",
         'It is for the ledger "ledger.example.com/custody", whose first entry is '
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f.",
         "Its author saw the rules up to epoch 12. Its number used once is 00000000000000000000000000000000.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
 from ringfence.core.attestors import name_attestor
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
+from ringfence.core.times import show_time
 
 MINUTES_MAX: Final = LIFETIME_SECONDS_MAX // 60
 
@@ -58,8 +58,7 @@ def issue(*, subject: str, attestation: Path, certificate: Path, minutes: int, d
 
     given = run(work())
     build, attestor = given.build.hex(), name_attestor(given.attestor)
-    ends = datetime.fromtimestamp(given.ends_seconds, UTC)
-    complain(f"for build {build}, attested by {attestor}, until {ends:%Y-%m-%d %H:%M:%S} UTC")
+    complain(f"for build {build}, attested by {attestor}, until {show_time(given.ends_seconds * 1000)}")
     facts = {"credential": given.token, "build": build, "attestor": attestor, "ends": given.ends_seconds}
     say(given.token, facts, as_json=as_json)
 

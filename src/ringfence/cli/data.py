@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ from ringfence.cli.output import json_option, say
 from ringfence.client.client import Client
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.exact_json import parse_exact_json
+from ringfence.core.times import show_time
 
 
 def _connection(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,8 +130,8 @@ def erase(*, user: str, url: str, token: str, ca: str, grant: int | None, purpos
     """Erase a user: every record and key."""
     with Client(url, token=token, grant=grant or 0, ca=ca) as client:
         done = dict(client.erase(user, purpose=purpose))
-    since = datetime.fromtimestamp(int(done["refused_from_ms"]) / 1000, UTC)
-    text = f"erased: refused from {since:%Y-%m-%d %H:%M:%S} UTC on, not yet shredded (receipt {done['receipt']})"
+    since = show_time(int(done["refused_from_ms"]))
+    text = f"erased: refused from {since} on, not yet shredded (receipt {done['receipt']})"
     say(text, done, as_json=as_json)
 
 

@@ -28,8 +28,8 @@ from ringfence.core.governance.statement import (
     parse_statement,
     render_statement,
 )
-from ringfence.core.governance.wording import show_time
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
+from ringfence.core.times import show_time
 
 HOURS_MAX: Final = 720
 NONCE_SIZE_BYTES: Final = 16

@@ -9,7 +9,8 @@ from ringfence.core.governance.independence import describe_tie
 from ringfence.core.governance.wording import quote
 from ringfence.core.register import PersonFacts, Register
 from ringfence.core.standing import Member
-from ringfence.services.people.diff import PersonChange, show_facts, show_time
+from ringfence.core.times import show_time
+from ringfence.services.people.diff import PersonChange, render_time, show_facts
 from ringfence.services.people.recording import RecordingPlan
 from ringfence.services.people.viewing import PersonDetail, PersonView
 
@@ -54,7 +55,7 @@ def plan_facts(plan: RecordingPlan) -> dict[str, Any]:
             {"number": one.number, "reference": one.reference, "reasons": list(one.reasons)} for one in plan.suspends
         ],
         "ending": [
-            {"number": one.number, "reference": one.reference, "until": show_time(one.until_ms)} for one in plan.ends
+            {"number": one.number, "reference": one.reference, "until": render_time(one.until_ms)} for one in plan.ends
         ],
     }
 
@@ -140,7 +141,7 @@ def detail_facts(detail: PersonDetail, register: Register) -> dict[str, Any]:
             {
                 "tie": tie.kind,
                 "to": _name_of(register, tie.person) if tie.person else tie.name,
-                "ended": show_time(tie.ended_ms),
+                "ended": render_time(tie.ended_ms),
             }
             for tie in detail.former
         ],
@@ -171,5 +172,5 @@ def _member_facts(member: Member | None) -> dict[str, Any] | None:
         "duties": sorted(member.duties),
         "suspended": member.suspended,
         "dismissed": member.dismissed,
-        "until": show_time(member.until_ms) if member.until_ms else "",
+        "until": render_time(member.until_ms) if member.until_ms else "",
     }

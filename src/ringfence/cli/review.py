@@ -23,7 +23,8 @@ from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
 from ringfence.cli.progress import show_progress
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.wording import quote, show_time
+from ringfence.core.governance.wording import quote
+from ringfence.core.times import show_time
 from ringfence.reports.activity import Activity, find_activity
 from ringfence.reports.authority import Authority, find_authority
 from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_evidence, read_history

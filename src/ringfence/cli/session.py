@@ -30,7 +30,7 @@ from ringfence.cli.gateway_options import gateway_options
 from ringfence.cli.output import EXIT_REFUSED, EXIT_USAGE, complain, exit_code, tell_error
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
-from ringfence.core.governance.wording import show_time
+from ringfence.core.times import show_time
 
 WATCH_SECONDS: Final = 1.0
 ANSWER_SECONDS_MAX: Final = 2.0

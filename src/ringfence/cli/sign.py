@@ -43,7 +43,7 @@ from ringfence.core.governance.statement import (
     digest_statement,
     parse_statement,
 )
-from ringfence.core.governance.wording import show_key, show_time
+from ringfence.core.governance.wording import show_key
 from ringfence.core.signatures import (
     ARMOUR_SIZE_BYTES_MAX,
     add_armour,
@@ -53,6 +53,7 @@ from ringfence.core.signatures import (
     sign_message,
     verify_signature,
 )
+from ringfence.core.times import show_time
 
 _NAMESPACES: Final = {"propose": PROPOSE, "approve": APPROVE, "decline": DECLINE, "order": ORDER, "found": FOUND}
 _MEANINGS: Final = {

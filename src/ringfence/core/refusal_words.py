@@ -8,7 +8,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
@@ -26,6 +25,7 @@ from ringfence.core.ruling import (
 )
 from ringfence.core.standing import Standing
 from ringfence.core.state import State
+from ringfence.core.times import show_time
 from ringfence.core.view import APPROVED, NONE, OTHER, View
 
 
@@ -102,7 +102,7 @@ def why_inactive(state: State, person: int, *, at_ms: int) -> str:
     if member.dismissed:
         return f"person {person} is dismissed"
     if not member.suspended or 0 < member.until_ms <= at_ms:
-        return f"person {person} left at {_time(member.until_ms)}"
+        return f"person {person} left at {show_time(member.until_ms)}"
     register = state.governed.register
     conflicts = (
         find_conflicts(register, state.rules, person, duties=tuple(member.duties), at_ms=at_ms) if register else ()
@@ -135,7 +135,7 @@ def why_unusable(standing: Standing, asked: Asked, *, at_ms: int) -> str:
     if given.ended:
         return f"{name} was ended by rule {given.ended}"
     if at_ms >= given.until_ms:
-        return f"{name} expired at {_time(given.until_ms)}"
+        return f"{name} expired at {show_time(given.until_ms)}"
     if asked.purpose != grant.purpose:
         return f"{name} is for the purpose {grant.purpose}"
     if asked.verb not in grant.verbs:
@@ -192,11 +192,3 @@ def _by_suspension(standing: Standing, scope: str, name: str) -> str:
         if (suspension.scope, suspension.name) == (scope, name) and not suspension.lifted:
             return f" (suspension {suspension.number}, ordered by {suspension.by})"
     return ""
-
-
-def _time(at_ms: int) -> str:
-    """Give a time in UTC; one that no calendar has stays a number."""
-    try:
-        return f"{datetime.fromtimestamp(at_ms / 1000, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, ValueError, OSError):
-        return f"{at_ms} ms since 1970"

@@ -9,11 +9,12 @@ from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.statement import parse_statement
-from ringfence.core.governance.wording import describe_change, quote, show_time
+from ringfence.core.governance.wording import describe_change, quote
 from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.ruling import asked_by
 from ringfence.core.standing import GivenGrant
 from ringfence.core.state import State
+from ringfence.core.times import show_time
 from ringfence.reports.explaining import Explained
 
 WITHHELD: Final = "withheld: it needs the bundle's detail"
@@ -39,7 +40,7 @@ def explain(item: Explained) -> list[str]:
         who = _who(item.state, entry.principal) if entry.principal else "Callers whom nobody knows"
         return [
             *lines,
-            f"{who}: {entry.requests} requests were refused, `{entry.reason}`, since {_time(entry.since_ms)}.",
+            f"{who}: {entry.requests} requests were refused, `{entry.reason}`, since {show_time(entry.since_ms)}.",
         ]
     if isinstance(entry, e.Outcome):
         return [
@@ -55,7 +56,7 @@ def _where(item: Explained) -> str:
     if header is None:
         return f"Leaf {item.leaf}."
     return (
-        f"Leaf {item.leaf}: written at {_time(header.at_ms)} in lane {header.lane}, batch {header.n}, under epoch "
+        f"Leaf {item.leaf}: written at {show_time(header.at_ms)} in lane {header.lane}, batch {header.n}, under epoch "
         f"{header.epoch} ({charter}, engine {state.engine or 'none'})."
     )
 
@@ -104,13 +105,13 @@ def _grant(item: Explained, number: int) -> list[str]:
     if given is None:
         return [f"It names grant {number}, which there is not."]
     grant = given.grant
-    limits = f"up to {grant.records_max} records until {_time(given.until_ms)}"
+    limits = f"up to {grant.records_max} records until {show_time(given.until_ms)}"
     lines = [f"It names grant {number} ({grant.kind}) of person {grant.person}, for {grant.purpose}: {limits}."]
     if grant.kind == c.BREAK_GLASS:
         due = (
             f"reviewed by rule {given.reviewed}"
             if given.reviewed
-            else f"to be reviewed by {_time(given.review_until_ms)}"
+            else f"to be reviewed by {show_time(given.review_until_ms)}"
         )
         return [*lines, f"  That person gave it alone, by rule {given.epoch}; {due}."]
     return [*lines, *[f"  {line}" for line in _proposal(item, given)]]
@@ -222,7 +223,7 @@ def _people(item: Explained, rule: g.PeopleRecorded) -> list[str]:
         lines.append(f"It suspends person {person}: {why}.")
         if not item.detail:
             lines.append(f"  The chain that this rests on is {WITHHELD}.")
-    lines += [f"Person {person} has no authority from {_time(until_ms)} on." for person, until_ms in rule.ends]
+    lines += [f"Person {person} has no authority from {show_time(until_ms)} on." for person, until_ms in rule.ends]
     return lines if rule.suspends or rule.ends else [*lines, "It takes nothing from anybody."]
 
 
@@ -239,10 +240,3 @@ def _genesis(rule: e.Genesis) -> list[str]:
 
 def _plain(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def _time(at_ms: int) -> str:
-    try:
-        return show_time(at_ms)
-    except OverflowError:
-        return f"{at_ms} ms since 1970"

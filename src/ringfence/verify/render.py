@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Final
 
 from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.times import show_time
 from ringfence.verify.revocations import Revocation, percentile_ms
 from ringfence.verify.verdict import REFUTED, SELF_CONSISTENT, UNREADABLE, VERIFIED, Refutation, Verdict
 
 FORMAT: Final = "ringfence-verdict/1"
-TIME_SECONDS_MAX: Final = 253_402_300_799  # the end of the year 9999
 
 _HEADLINES: Final = {
     VERIFIED: "VERIFIED against the pinned keys.\nWhat was only asserted, and what was withheld, is named below.",
@@ -128,7 +127,7 @@ def _ledger(verdict: Verdict) -> Iterator[str]:
     yield f"Rules     epoch {verdict.epoch}, charter {_clean(verdict.charter) or 'none'}"
     yield f"Tree      {verdict.size:,} leaves"
     yield f"Root      {verdict.root}"
-    yield f"Signed    {_time(verdict.signed_at_seconds)}{_age(verdict.age_seconds)}"
+    yield f"Signed    {show_time(verdict.signed_at_seconds * 1000)}{_age(verdict.age_seconds)}"
     wanted = verdict.witness_quorum
     names = ", ".join(map(_clean, verdict.witnesses)) or "none"
     yield f"Witnesses {names}" + (f" ({wanted} wanted)" if wanted else " (the reader pins no quorum)")
@@ -138,12 +137,6 @@ def _ledger(verdict: Verdict) -> Iterator[str]:
     if verdict.from_leaf:
         yield f"From      leaf {verdict.from_leaf:,}: entries before it were not decided again"
     yield f"Openings  {'in the bundle' if verdict.detail else 'not in the bundle'}"
-
-
-def _time(seconds: int) -> str:
-    if seconds > TIME_SECONDS_MAX:
-        return f"{seconds} seconds after 1970"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _age(seconds: int | None) -> str:

@@ -7,7 +7,8 @@ fact about one person can look like a sentence about another.
 from __future__ import annotations
 
 from ringfence.core.governance.founding import Founding, FoundingPerson
-from ringfence.core.governance.wording import quote, show_key, show_time
+from ringfence.core.governance.wording import quote, show_key
+from ringfence.core.times import show_time
 
 
 def describe_founding(founding: Founding) -> list[str]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from ringfence.core.charter import Charter
@@ -30,6 +29,7 @@ from ringfence.core.register import (
     Register,
     Tie,
 )
+from ringfence.core.times import show_day
 
 PEOPLE_ABOVE_MAX: Final = 1_000
 """Most people above one person who are looked at; a person with more above has a conflict."""
@@ -256,7 +256,7 @@ def _spell(rule: str, steps: list[tuple[int, Tie]], last: int, fault: str) -> Co
 
 def describe_tie(tie: Tie) -> str:
     """Say what a tie is, up to whom or what it binds: `is managed by`, `was employed until 2025-06-15 by`."""
-    until = f" until {_describe_time(tie.ended_ms)}" if tie.ended_ms else ""
+    until = f" until {show_day(tie.ended_ms)}" if tie.ended_ms else ""
     is_or_was = "was" if tie.ended_ms else "is"
     return f"{is_or_was}{until} in the team" if tie.kind == TEAM else f"{is_or_was} {_VERBS[tie.kind]}{until} by"
 
@@ -267,13 +267,5 @@ def _describe_absence(facts: PersonFacts | None, at_ms: int) -> str:
     if facts.is_present(at_ms):
         return ""
     if at_ms < facts.starts_ms:
-        return f"does not start before {_describe_time(facts.starts_ms)}"
-    return f"left on {_describe_time(facts.ends_ms)}"
-
-
-def _describe_time(at_ms: int) -> str:
-    """Give a day in UTC; a time that no calendar has stays a number."""
-    try:
-        return datetime.fromtimestamp(at_ms / 1000, tz=UTC).date().isoformat()
-    except (OverflowError, ValueError, OSError):
-        return f"{at_ms} ms since 1970"
+        return f"does not start before {show_day(facts.starts_ms)}"
+    return f"left on {show_day(facts.ends_ms)}"

@@ -30,7 +30,8 @@ from ringfence.core.governance.change_shape import (
     TITLE_CHARACTERS_MAX,
     check_change,
 )
-from ringfence.core.governance.wording import count_of, describe_change, quote, show_duration, show_time
+from ringfence.core.governance.wording import count_of, describe_change, quote, show_duration
+from ringfence.core.times import show_time
 
 STATEMENT_SIZE_BYTES_MAX: Final = 48 * 1024
 LIFETIME_MS_MIN: Final = 60_000

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
 from ringfence.core import changes as c
 from ringfence.core.attestors import name_attestor, read_attestor
 from ringfence.core.signatures import fingerprint, read_key
+from ringfence.core.times import show_time
 
 # Letters and marks that show nothing, though `str.isprintable` takes them; the marks would sit on what is before them.
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KIND_WORDS: Final = {
     c.ACCESS: "This is a grant of the kind access: others must agree before it holds",
     c.LEGAL_DEMAND: "This is a grant of the kind legal-demand: it answers a demand by law",
@@ -39,11 +38,6 @@ _FEEDS: Final = (
 def quote(text: str) -> str:
     """Give a text in quotation marks, escaped by rule 2, so that it shows what it is and ends where it ends."""
     return '"' + "".join(map(_show, text)) + '"'
-
-
-def show_time(at_ms: int) -> str:
-    """Give a time, in milliseconds since 1970 UTC up to the year 9999, as `2026-01-31 09:30:00.000 UTC`."""
-    return (_EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%d %H:%M:%S.") + f"{at_ms % 1000:03d} UTC"
 
 
 def show_duration(lasts_ms: int) -> str:

@@ -201,13 +201,13 @@ def show_facts(facts: PersonFacts, register: Register, references: Mapping[int, 
         "directed_by": SEPARATOR.join(map(reference, facts.directed_by)),
         "team": facts.team,
         "devices_of": facts.devices_of,
-        "starts": show_time(facts.starts_ms) if facts.starts_ms else "",
-        "ends": show_time(facts.ends_ms) if facts.ends_ms else "",
+        "starts": render_time(facts.starts_ms) if facts.starts_ms else "",
+        "ends": render_time(facts.ends_ms) if facts.ends_ms else "",
     }
 
 
-def show_time(at_ms: int) -> str:
-    """Give a time as ISO 8601 in UTC; one that no calendar has stays a number."""
+def render_time(at_ms: int) -> str:
+    """Give a time as a people file says it, ISO 8601 in UTC; one that no calendar has stays a number."""
     try:
         return datetime.fromtimestamp(at_ms / 1000, tz=UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):  # the end of the last day of the calendar, and what is beyond
