@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core.charter import ANY, Charter, FieldReference, parse_charter
+from ringfence.core.charter import ANY, Charter, FieldReference, parse_charter, parse_draft
 from ringfence.core.charter_document import DEPTH_MAX, NODES_MAX, TEXT_SIZE_BYTES_MAX
 from ringfence.core.charter_words import explain_charter
+from ringfence.core.errors import CharterInvalidError
 from tests.core.small_charter import SMALL, changed, problems_of, small_charter
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
@@ -256,6 +257,20 @@ def test_flow_that_breaks_an_invariant_is_told_with_all_four_names() -> None:
     for name in ("showing", "parent", "protected", "read"):
         assert name in problems[0].found
     assert "parent-never-reads" in problems[0].expected
+
+
+def test_draft_whose_flow_breaks_an_invariant_is_given_with_the_flow_and_any_other_mistake_refuses_it() -> None:
+    old = "    datasets: [person, posts]\n    classes: [public]"
+    text = changed(old, old.replace("[public]", "[public, protected]"))
+
+    draft, breaches = parse_draft(text.encode(), file="small.yaml")
+
+    assert [flow.classes for flow in draft.flows if flow.name == "showing"] == [("public", "protected")]
+    assert breaches == problems_of(text)
+    assert parse_draft(SMALL.encode(), file="small.yaml") == (small_charter(), ())
+    with pytest.raises(CharterInvalidError) as refused:
+        parse_draft(text.replace("who: [app]", "who: [nobody]").encode(), file="small.yaml")
+    assert len(refused.value.problems) == 2
 
 
 def test_invariant_may_speak_only_of_requests_from_elsewhere() -> None:

@@ -159,6 +159,18 @@ def test_governed_charter_survives_being_sent_to_another_process() -> None:
 
 
 MISTAKES = {
+    "duty called as a service's is": (
+        "duties:\n  engineer:",
+        "duties:\n  ⟦none: {words: x, party: keeper}\n  engineer:",
+        "`none`",
+        "reserved",
+    ),
+    "duty called as nobody's is": (
+        "duties:\n  engineer:",
+        "duties:\n  ⟦other: {words: x, party: keeper}\n  engineer:",
+        "`other`",
+        "reserved",
+    ),
     "no approvals": ("count: 2}}\n    appoint", "count: ⟦0}}\n    appoint", "0", "at least 1"),
     "fewer than no approvals": ("count: 2}}\n    appoint", "count: ⟦-1}}\n    appoint", "-1", "at least 1"),
     "approvals that are no number": ("count: 2}}\n    appoint", "count: ⟦true}}\n    appoint", "true", "how many"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from ringfence.core.charter_check import check_references
+from ringfence.core.charter_check import check_invariants, check_references
 from ringfence.core.charter_checker import names_in_file
 from ringfence.core.charter_document import parse_document, sorted_problems
 from ringfence.core.charter_governance import Governance
@@ -21,7 +21,7 @@ from ringfence.core.charter_governance_build import build_governance
 from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape
 from ringfence.core.charter_shape_parsing import parse_shape
 from ringfence.core.charter_terms import ANY, PROTECTED, RECORD
-from ringfence.core.errors import CharterInvalidError
+from ringfence.core.errors import CharterInvalidError, Problem
 
 __all__ = [
     "ANY",
@@ -40,6 +40,7 @@ __all__ = [
     "Region",
     "Searchable",
     "parse_charter",
+    "parse_draft",
 ]
 
 
@@ -262,6 +263,23 @@ def parse_charter(text: bytes, *, file: str) -> Charter:
     Raises:
         CharterInvalidError: carries every problem, in the order of the file.
     """
+    charter, breaches = parse_draft(text, file=file)
+    if breaches:
+        raise CharterInvalidError(breaches)
+    return charter
+
+
+def parse_draft(text: bytes, *, file: str) -> tuple[Charter, tuple[Problem, ...]]:
+    """Parse a charter whose flows may break its invariants, for whoever asks what breaks; nobody may enact it.
+
+    Arguments as of `parse_charter`.
+
+    Returns:
+        The charter, and each flow that permits what an invariant forbids; what has none is a charter.
+
+    Raises:
+        CharterInvalidError: anything else is wrong; carries every problem, those flows too.
+    """
     document, problems = parse_document(text, file=file)
     if document is None:
         raise CharterInvalidError(sorted_problems(problems))
@@ -269,9 +287,10 @@ def parse_charter(text: bytes, *, file: str) -> Charter:
     shape, shape_problems = parse_shape(document)
     problems += shape_problems
     problems += check_references(document, shape, names=names)
+    breaches = check_invariants(document, shape, names=names)
     if problems:
-        raise CharterInvalidError(sorted_problems(problems))
-    return _build(shape, digest=hashlib.sha256(text).digest())
+        raise CharterInvalidError(sorted_problems(problems + breaches))
+    return _build(shape, digest=hashlib.sha256(text).digest()), tuple(sorted_problems(breaches))
 
 
 _ALL: Final = [ANY]

@@ -17,7 +17,7 @@ from ringfence.core.charter_governance_check import check_governance
 from ringfence.core.charter_independence_check import check_independence
 from ringfence.core.charter_overlap import Source, find_overlaps
 from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape
-from ringfence.core.charter_terms import ANY, PROTECTED, RECORD, RESERVED
+from ringfence.core.charter_terms import ANY, PROTECTED, RECORD, RESERVED, RESERVED_FOR_DUTIES
 from ringfence.core.errors import Problem
 
 
@@ -35,10 +35,22 @@ def check_references(document: Document, shape: CharterShape, *, names: FileName
     return checker.problems
 
 
+def check_invariants(document: Document, shape: CharterShape, *, names: FileNames) -> list[Problem]:
+    """Give every flow that permits what an invariant forbids; arguments as of `check_references`."""
+    checker = Checker(document, shape, names)
+    for position, invariant in enumerate(shape.invariants):
+        never = invariant.never
+        bound = {*never.parties, *(party for role in never.roles for party in _all_with_role(checker, role))}
+        for flow_position, flow in enumerate(shape.flows):
+            _check_flow_keeps(checker, flow_position, flow, invariant.name, bound, position)
+    return checker.problems
+
+
 def _check_names(checker: Checker) -> None:
-    for section in ("parties", "regions", "classes", "datasets", "purposes"):
+    for section in ("parties", "regions", "classes", "datasets", "purposes", "duties"):
+        reserved = RESERVED_FOR_DUTIES if section == "duties" else RESERVED
         for name in getattr(checker.shape, section):
-            if name in RESERVED:
+            if name in reserved:
                 checker.add(
                     (section, name), f"the name {show(name)}", "another name: this one is reserved", at_key=True
                 )
@@ -229,7 +241,7 @@ def _check_searchable(checker: Checker) -> None:
             checker.add((*path, "field"), found, "a field with many values: an index of few values gives them away")
 
 
-def _check_invariants(checker: Checker) -> None:
+def _check_what_invariants_name(checker: Checker) -> None:
     for position, invariant in enumerate(checker.shape.invariants):
         path: Path = ("invariants", position, "never")
         never = invariant.never
@@ -241,9 +253,6 @@ def _check_invariants(checker: Checker) -> None:
         checker.name_list((*path, "classes"), never.classes, "classes", "class", any_allowed=True)
         checker.name_list((*path, "datasets"), never.datasets, "datasets", "dataset", any_allowed=True)
         checker.country_list((*path, "from_outside"), never.from_outside, any_allowed=False)
-        bound: set[str] = {*never.parties, *(party for role in never.roles for party in _all_with_role(checker, role))}
-        for flow_position, flow in enumerate(checker.shape.flows):
-            _check_flow_keeps(checker, flow_position, flow, invariant.name, bound, position)
 
 
 def _check_flow_keeps(
@@ -290,7 +299,7 @@ _CHECKS: Final[tuple[Callable[[Checker], None], ...]] = (
     _check_overlaps,
     _check_flows,
     _check_searchable,
-    _check_invariants,
+    _check_what_invariants_name,
     check_governance,
     check_independence,
 )

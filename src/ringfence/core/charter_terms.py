@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.view import OTHER
+from ringfence.core.view import NONE, OTHER
 
 PROTECTED: Final = "protected"
 """The class that every charter has: what is not classified is this."""
@@ -17,3 +17,6 @@ ANY: Final = "*"
 
 RESERVED: Final = frozenset({OTHER, RECORD})
 """Names that nothing in a charter may have, for they mean something else in decisions and fields."""
+
+RESERVED_FOR_DUTIES: Final = RESERVED | {NONE}
+"""Names that no duty may have: decisions take `other` for people who hold none, and `none` for services."""
