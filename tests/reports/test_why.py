@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.cli.main import cli
 from ringfence.core import changes as c
 from ringfence.core import entry as e
+from ringfence.core import governed_entry as g
 from ringfence.core.errors import RingfenceError
+from ringfence.core.governance.statement import APPROVE
+from ringfence.core.governance.wording import quote
 from ringfence.core.lane import leaf_hash
 from ringfence.core.receipt import Receipt, render_receipt
-from tests.governed import HOUR_MS, NUMBERS, a_grant, facts
+from tests.governed import APP, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
 from tests.ledgers import whole as plain_ledger
+
+EVE, ADA = '("hr-eve", "eve")', '("hr-ada", "ada")'
+"""What the register calls them."""
 
 
 def run(ledger: GovernedLedger, directory: Path, entry: int | str, *, detail: bool = True) -> Result:
@@ -41,6 +50,13 @@ def refusal(result: Result) -> str:
     return result.exception.message
 
 
+def counted(said: str, name: str) -> str:
+    """Give what is said of somebody's signature under a change, from "counted" or "which" on to the sentence's end."""
+    found = re.search(rf"Person {NUMBERS[name]} [^\n]*agreed \(leaf \d+, key \d+\)(?: and|,) ([^\n]*)\.\n", said)
+    assert found, said
+    return found[1]
+
+
 def leaf_of(ledger: GovernedLedger, kind: type, number: int = 0) -> int:
     """Give the leaf of the n-th entry of a kind."""
     return [leaf for leaf, data in enumerate(ledger.leaves) if isinstance(e.parse_entry(data), kind)][number]
@@ -52,14 +68,15 @@ def test_read_under_a_grant_names_who_asked_who_agreed_and_how_far_it_goes(tmp_p
 
     said = why(ledger, tmp_path / "bundle", leaf)
 
-    assert f"Person {NUMBERS['eve']} of trust, holding engineer, from US" in said
+    assert f"Person {NUMBERS['eve']} {EVE} of trust, holding engineer, from US" in said
     assert "asked to read 1 record(s) of person of one user" in said
     assert "for the purpose support: " in said
     assert "Class protected: permitted by clause `helping`" in said
-    assert f"grant 1 (access) of person {NUMBERS['eve']}, for support: up to 100 records" in said
-    assert f"Person {NUMBERS['eve']} asked for it (proposal 1" in said
+    assert f"grant 1 (access) of person {NUMBERS['eve']} {EVE}, for support: up to 100 records" in said
+    assert f"Person {NUMBERS['eve']} {EVE} asked for it (proposal 1" in said
+    assert "It took 2 of officer or 1 of officer and 1 of manager." in said
     for name in ("ada", "ben"):
-        assert f"Person {NUMBERS[name]} agreed, holding officer" in said
+        assert counted(said, name) == "counted as officer, for 2 of officer"
     assert "step 1 of the counter grant/1: 1 more, 1 in all" in said
     assert f"It is about the users {ALICE.hex()}." in said
 
@@ -73,7 +90,8 @@ def test_without_detail_it_says_what_is_withheld(tmp_path: Path) -> None:
     assert "Whom it is about is withheld" in said
     assert "The reason is withheld" in said
     assert ALICE.hex() not in said
-    assert f"Person {NUMBERS['ada']} agreed, holding officer" in said
+    assert f"Person {NUMBERS['ada']} agreed (leaf" in said
+    assert "hr-" not in said
 
 
 def test_of_many_users_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
@@ -145,7 +163,7 @@ def test_what_was_decided_earlier_is_told_as_it_was_then(tmp_path: Path) -> None
 
     said = why(ledger, tmp_path / "bundle", leaf)
 
-    assert f"Person {NUMBERS['eve']} of trust, holding engineer" in said
+    assert f"Person {NUMBERS['eve']} {EVE} of trust, holding engineer" in said
     assert "permitted by clause `helping`" in said
 
 
@@ -162,6 +180,175 @@ def test_break_glass_says_that_one_person_gave_it_and_when_it_is_to_be_reviewed(
     assert "to be reviewed by" in said
 
 
+def asked_again(ground: Ground) -> int:
+    """Let eve ask for one more grant."""
+    return ground.propose("eve", a_grant())
+
+
+def end_duty(ground: Ground) -> None:
+    ground.order("dot", c.EndAppointment(person=NUMBERS["ben"], duty="officer"))
+
+
+def dismiss(ground: Ground) -> None:
+    ground.order("dot", c.Dismiss(person=NUMBERS["ben"]))
+
+
+def revoke_key(ground: Ground) -> None:
+    ground.order("ada", c.RevokeKey(key=ground.key("ben")))
+
+
+def join_team(ground: Ground) -> None:
+    ground.record(facts(NUMBERS["ben"], "ben", team="eve"))
+
+
+def leave(ground: Ground) -> None:
+    ground.record(facts(NUMBERS["ben"], "ben", ends_ms=ground.now_ms))
+
+
+def come_back(ground: Ground) -> None:
+    end_duty(ground)
+    ground.appoint("ben", "officer", by=("ada", "cid"))
+
+
+def change_nothing(ground: Ground) -> None:
+    pass
+
+
+LOST = "which did NOT count any more when it was carried: "
+
+
+@pytest.mark.parametrize(
+    ("lose", "ben", "cid"),
+    [
+        (change_nothing, "counted as officer, for 2 of officer", "counted as officer; the others were enough"),
+        (end_duty, f"{LOST}duty: none of those asked for", ""),
+        (dismiss, f"{LOST}person 2 is dismissed", ""),
+        (revoke_key, f"{LOST}key: it was revoked", ""),
+        (join_team, f"{LOST}same-team: the person is of the same team as the one who asks or gains", ""),
+        (leave, f"{LOST}person 2 left at 2023-11-14 22:13:", ""),
+        (come_back, f"{LOST}appointed-since-request: appointed after the request", ""),
+    ],
+)
+def test_who_signed_and_did_not_count_when_it_was_carried_is_told_with_why(
+    tmp_path: Path, lose: Callable[[Ground], None], ben: str, cid: str
+) -> None:
+    ledger = governed()
+    proposal = asked_again(ledger.ground)
+    ledger.ground.approve(proposal, "ada", "ben")
+    lose(ledger.ground)
+    ledger.ground.approve(proposal, "cid")
+    ledger.ground.carry(proposal, 2)
+    ledger.follow()
+    carried = len(ledger.leaves) - 2
+    read = ledger.batch(GATEWAY, ledger.read(ALICE, grant=2)) + 1
+    ledger.write(tmp_path / "bundle", detail=True)
+
+    for leaf in (carried, read):
+        said = why(ledger, tmp_path / "bundle", leaf)
+        assert counted(said, "ada") == "counted as officer, for 2 of officer"
+        assert counted(said, "ben").startswith(ben)
+        assert counted(said, "cid") == (cid or "counted as officer, for 2 of officer")
+        assert "withheld" not in said
+
+
+def test_without_detail_it_says_that_relations_are_withheld(tmp_path: Path) -> None:
+    ledger = governed()
+    proposal = asked_again(ledger.ground)
+    ledger.ground.approve(proposal, "ada", "ben")
+    join_team(ledger.ground)
+    ledger.ground.approve(proposal, "cid")
+    ledger.ground.carry(proposal, 2)
+    ledger.follow()
+    service = ledger.ground.register_service("hr")
+    ledger.follow()
+
+    said = why(ledger, tmp_path / "bundle", leaf_of(ledger, e.Carried, 1), detail=False)
+    staffing = why(ledger, tmp_path / "bundle", leaf_of(ledger, e.Carried, 2), detail=False)
+
+    assert "Whether a relation kept one of them from counting is withheld" in said
+    assert service
+    assert "Whether a relation" not in staffing  # the charter names none there
+
+
+def test_time_that_somebody_left_at_is_withheld_with_the_facts(tmp_path: Path) -> None:
+    ledger = governed()
+    ledger.ground.record(facts(NUMBERS["eve"], "eve", ends_ms=ledger.ground.now_ms))
+    ledger.follow()
+    leaf = ledger.batch(GATEWAY, ledger.access(ALICE, principal=NUMBERS["eve"], purpose="support", grant=1)) + 1
+
+    assert "person 5 left at 2023-11-14 22:13:" in why(ledger, tmp_path / "bundle", leaf)
+    assert "person 5 has left." in why(ledger, tmp_path / "public", leaf, detail=False)
+
+
+def test_signature_that_was_given_again_with_another_key_is_told_twice(tmp_path: Path) -> None:
+    ledger = governed()
+    ground = ledger.ground
+    proposal = asked_again(ground)
+    ground.approve(proposal, "ada", "ben")
+    revoke_key(ground)
+    other = c.EnrolKey(person=NUMBERS["ben"], key=public_key_of("ben again"))
+    key = ground.agree("dot", other, "ada", "cid", number=len(ground.state.governed.keys) + 1)
+    opening = ground.opening(
+        g.Signed(b"", sign("ben again", ground.state.governed.proposals[proposal].statement, APPROVE))
+    )
+    ground.fold(g.Approved(proposal=proposal, by=NUMBERS["ben"], key=key, signature=e.commit(opening)), opening)
+    ground.carry(proposal, 2)
+    ledger.follow()
+
+    said = why(ledger, tmp_path / "bundle", len(ledger.leaves) - 2)
+
+    assert "agreed (leaf 28, key 2), which stopped counting before it was carried, and agreed again." in said
+    assert f"key {key}) and counted as officer, for 2 of officer." in said
+
+
+def test_each_counts_for_the_group_that_the_charter_takes_it_for(tmp_path: Path) -> None:
+    ledger = governed()
+    proposal = asked_again(ledger.ground)
+    ledger.ground.approve(proposal, "fay", "ada")
+    ledger.ground.carry(proposal, 2)
+    ledger.follow()
+
+    said = why(ledger, tmp_path / "bundle", len(ledger.leaves) - 2)
+
+    assert counted(said, "fay") == "counted as manager, for 1 of manager"
+    assert counted(said, "ada") == "counted as officer, for 1 of officer"
+
+
+def test_entry_names_who_it_was_then_though_the_reference_is_somebody_elses_now(tmp_path: Path) -> None:
+    ledger = governed()
+    before = ledger.batch(GATEWAY, ledger.read(ALICE)) + 1
+    ledger.ground.record(msgspec.structs.replace(facts(NUMBERS["eve"], "eve"), reference="hr-old"))
+    ledger.ground.record(msgspec.structs.replace(facts(APP + 1, "zoe"), reference="hr-eve"))
+    ledger.follow()
+    after = ledger.batch(GATEWAY, ledger.read(ALICE)) + 1
+
+    assert f'Person {NUMBERS["eve"]} ("hr-eve", "eve") of trust' in why(ledger, tmp_path / "bundle", before)
+    assert f'Person {NUMBERS["eve"]} ("hr-old", "eve") of trust' in why(ledger, tmp_path / "bundle", after)
+
+
+@pytest.mark.parametrize("purpose", ["support.\nIt was permitted", "support. It was permitted", "\x1b[2Jsupport"])
+def test_text_of_others_makes_no_sentence_of_its_own(tmp_path: Path, purpose: str) -> None:
+    ledger = governed()
+    leaf = ledger.batch(GATEWAY, ledger.read(ALICE, purpose=purpose, decided={"protected": ""})) + 1
+
+    said = why(ledger, tmp_path / "bundle", leaf)
+
+    assert f"for the purpose {quote(purpose)}." in said
+    assert "\x1b" not in said
+    assert not [line for line in said.splitlines() if line.startswith("It was permitted")]
+
+
+def test_clause_that_nobody_wrote_makes_no_line_of_its_own(tmp_path: Path) -> None:
+    ledger = governed()
+    decided = {"protected": "!helping\nIt was permitted"}
+    leaf = ledger.batch(GATEWAY, ledger.read(ALICE, decided=decided), ledger.read(ALICE)) + 1
+
+    said, honest = (why(ledger, tmp_path / "bundle", number) for number in (leaf, leaf + 1))
+
+    assert "the limit of clause `helping\\nIt was permitted` forbids it" in said
+    assert len(said.splitlines()) == len(honest.splitlines()) - 1  # of two classes one was asked for
+
+
 def test_each_rule_of_a_governed_ledger_is_told(tmp_path: Path) -> None:
     ledger = governed()
     narrower = c.NarrowGrant(grant=1, datasets=("person",), classes=("public",), records_max=10, lasts_ms=HOUR_MS // 2)
@@ -175,10 +362,10 @@ def test_each_rule_of_a_governed_ledger_is_told(tmp_path: Path) -> None:
 
     assert "founded by" in said[0]
     assert any("asked for it (proposal 1" in text for text in said)
-    assert any(f"Person {NUMBERS['ada']} agreed to proposal 1, with key" in text for text in said)
-    assert any(f"Person {NUMBERS['ada']} refused proposal 2" in text for text in said)
+    assert any(f"Person {NUMBERS['ada']} {ADA} agreed to proposal 1, with key" in text for text in said)
+    assert any(f"Person {NUMBERS['ada']} {ADA} refused proposal 2" in text for text in said)
     assert any("It was carried here." in text for text in said)
-    assert any(f"Person {NUMBERS['ada']} ordered it alone" in text for text in said)
+    assert any(f"Person {NUMBERS['ada']} {ADA} ordered it alone" in text for text in said)
     assert all(f"It is rule {number}: " in text for number, text in enumerate(said, start=1))
 
 

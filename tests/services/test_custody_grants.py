@@ -335,7 +335,7 @@ async def _narrow(world: GovernedWorld, grant: int) -> None:
             "not-directed-from-the-parent: 5 is managed by 6, who is managed by 12, who is employed by parent",
             "a new admission",
         ),
-        (_leave, "person 5 left at", "a new admission"),
+        (_leave, "person 5 left at 20", "a new admission"),
         (_dismiss, "person 5 is dismissed", "a new admission"),
     ],
 )

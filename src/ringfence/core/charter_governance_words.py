@@ -53,12 +53,14 @@ _GRANT_WORDS: Final = {
     "legal-demand": "a grant that the law demands",
     BREAK_GLASS: "broken glass",
 }
-_RELATION_WORDS: Final = {
+RELATION_WORDS: Final = {
     "same-team": "is of the same team as the one who asks or gains",
     "same-manager": "has the same manager as the one who asks or gains",
     "directed-by-requester": "is managed or directed by the one who asks or gains, through any chain of people",
     "appointed-by-requester": "was appointed by the one who asks",
 }
+"""Each relation that may keep a person from approving: the rest of a sentence about that person."""
+
 _THROUGH_WORDS: Final = {"employer": "employs", "pay": "pays", "manager": "manages", "direction": "directs"}
 
 
@@ -181,7 +183,7 @@ def _operation(operation: Operation) -> str:
         numbered = [f"({number}) {way}" for number, way in enumerate(ways, start=1)]
         sentences.append(f"Needed is one of these agreements: {'; or '.join(numbered)}.")
     if operation.never:
-        relations = [_RELATION_WORDS[name] for name in operation.never]
+        relations = [RELATION_WORDS[name] for name in operation.never]
         sentences.append(f"Nobody may agree {_clauses(relations)}.")
     sentences.append(f"A request stays open for at most {_hours(operation.expires_ms_max)}.")
     return " ".join(sentences)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.engines import what_could_be_asked
 from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.recording import LONG_AGO_MS
 from ringfence.core.ruling import (
     GRANT_OTHER_USER,
     GRANT_UNUSABLE,
@@ -23,7 +24,7 @@ from ringfence.core.ruling import (
     STOPPED_PERSON,
     Asked,
 )
-from ringfence.core.standing import Standing
+from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 from ringfence.core.times import show_time
 from ringfence.core.view import APPROVED, NONE, OTHER, View
@@ -102,7 +103,7 @@ def why_inactive(state: State, person: int, *, at_ms: int) -> str:
     if member.dismissed:
         return f"person {person} is dismissed"
     if not member.suspended or 0 < member.until_ms <= at_ms:
-        return f"person {person} left at {show_time(member.until_ms)}"
+        return f"person {person} {_leaving(state, member)}"
     register = state.governed.register
     conflicts = (
         find_conflicts(register, state.rules, person, duties=tuple(member.duties), at_ms=at_ms) if register else ()
@@ -111,6 +112,14 @@ def why_inactive(state: State, person: int, *, at_ms: int) -> str:
         return f"person {person} is suspended until a new admission"
     rules = "; ".join(f"{conflict.rule}: {conflict.words}" for conflict in conflicts)
     return f"person {person} is suspended, because the charter says {rules}"
+
+
+def _leaving(state: State, member: Member) -> str:
+    """Say when a member left, where that is known: an end that had come when it was told is kept without its time."""
+    register = state.governed.register
+    facts = register.people.get(member.number) if register else None
+    ended_ms = member.until_ms if member.until_ms > LONG_AGO_MS else facts.ends_ms if facts else 0
+    return f"left at {show_time(ended_ms)}" if ended_ms else "has left"
 
 
 def why_not_approved(standing: Standing, party: str, digest: bytes) -> str:

@@ -3,57 +3,26 @@
 Rules of this file:
 1. It explains what the ledger says, and proves nothing: `verify` does. A ledger whose rules cannot be folded up to the
    entry is not explained.
-2. Everything is told as of the entry: duties, grants and reasons of its own moment.
+2. Everything is told as of the entry: names, duties, grants and reasons of its own moment. What an agreement came to
+   is told as of the entry that carried it.
 3. What an opening would tell and is not there is said to be withheld, never left out in silence.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ringfence.core.entry import RULE_TYPES, About, AnyLeaf, Batch, parse_about, parse_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.governed_entry import Approved, Proposed
 from ringfence.core.lane import leaf_hash
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
+from ringfence.reports.agreeing import Trail
 from ringfence.reports.history import open_evidence
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
 from ringfence.verify.rules import FoldedRule, fold_rules
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """Somebody's approval: the person, the duties that the person held then, and where it stands."""
-
-    person: int
-    duties: tuple[str, ...]
-    leaf: int
-
-
-@dataclass(slots=True)
-class Trail:
-    """How proposals came about.
-
-    Attributes:
-        proposed: the rule of each proposal.
-        agreed: its approvals, in order.
-    """
-
-    proposed: dict[int, FoldedRule] = field(default_factory=dict)
-    agreed: dict[int, list[Agreed]] = field(default_factory=dict)
-
-    def follow(self, folded: FoldedRule) -> None:
-        """Take note of one more rule."""
-        rule = folded.rule
-        if isinstance(rule, Proposed):
-            self.proposed[rule.number] = folded
-        elif isinstance(rule, Approved):
-            member = folded.before.governed.members.get(rule.by)
-            duties = tuple(sorted(member.duties)) if member else ()
-            self.agreed.setdefault(rule.proposal, []).append(Agreed(rule.by, duties, folded.leaf))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +36,7 @@ class Explained:
         state: that it was decided on; for a rule, that before it.
         folded: the rule with what it changed; None for any other entry.
         about: what it is about; None where that is withheld or there is nothing to tell.
+        trail: how what was agreed to up to the entry came about.
         detail: whether the bundle has openings.
     """
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
-from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.statement import parse_statement
-from ringfence.core.governance.wording import describe_change, quote
+from ringfence.core.governance.wording import describe_change, quote, show_line
 from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.ruling import asked_by
-from ringfence.core.standing import GivenGrant
 from ringfence.core.state import State
 from ringfence.core.times import show_time
+from ringfence.reports.agreeing import WITHHELD, describe_agreement, describe_reason
 from ringfence.reports.explaining import Explained
+from ringfence.reports.naming import begin, describe_person, name_principals
 
-WITHHELD: Final = "withheld: it needs the bundle's detail"
 USERS_NAMED_MAX: Final = 20
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/@!-]+")
 _VERBS: Final = {"read": "read", "write": "write", "find": "look up", "export": "export", "erase": "erase"}
 
 
 def explain(item: Explained) -> list[str]:
-    """Say why an entry says what it says."""
+    """Say why an entry says what it says. Each sentence is one line, whatever text of others it tells."""
+    return [show_line(line) for line in _explain(item)]
+
+
+def _explain(item: Explained) -> list[str]:
     lines = [_where(item)]
     entry = item.entry
     if item.folded is not None:
@@ -40,13 +44,11 @@ def explain(item: Explained) -> list[str]:
         who = _who(item.state, entry.principal) if entry.principal else "Callers whom nobody knows"
         return [
             *lines,
-            f"{who}: {entry.requests} requests were refused, `{entry.reason}`, since {show_time(entry.since_ms)}.",
+            f"{who}: {entry.requests} requests were refused, {_name(entry.reason)}, since {show_time(entry.since_ms)}.",
         ]
     if isinstance(entry, e.Outcome):
-        return [
-            *lines,
-            f"The access at position {entry.position} of batch {entry.n} of its lane was not answered: {entry.result}.",
-        ]
+        which = f"The access at position {entry.position} of batch {entry.n} of its lane"
+        return [*lines, f"{which} was not answered: {_name(entry.result)}."]
     return [*lines, "It orders and seals what one writer wrote; it decides nothing."]
 
 
@@ -69,13 +71,14 @@ def _access(item: Explained, entry: e.Access) -> list[str]:
     charter = state.rules
     dataset = charter.datasets.get(entry.dataset)
     purpose = charter.purposes.get(entry.purpose, "")
-    what = f"{entry.records} record(s) of {entry.dataset}" if entry.dataset else "everything of a user"
+    what = f"{entry.records} record(s) of {_name(entry.dataset)}" if entry.dataset else "everything of a user"
     many = "of several users" if entry.shape == "bulk" else "of one user"
+    where = f"from {_name(entry.country)} (so says the {_name(entry.country_from)})"
     lines = [
-        f"{_who(state, entry.principal)}, from {entry.country} (so says the {entry.country_from}), asked to "
-        f"{_VERBS.get(entry.verb, entry.verb)} {what} {many}"
+        f"{_who(state, entry.principal)}, {where}, asked to "
+        f"{_VERBS.get(entry.verb) or _name(entry.verb)} {what} {many}"
         + (f" ({quote(dataset.words)})" if dataset and dataset.words else "")
-        + f", for the purpose {entry.purpose}"
+        + f", for the purpose {_name(entry.purpose)}"
         + (f": {quote(purpose)}" if purpose else "")
         + ".",
     ]
@@ -83,20 +86,21 @@ def _access(item: Explained, entry: e.Access) -> list[str]:
     asked = asked_by(entry)
     for data_class, said in entry.decided.items():
         if said and not said.startswith("!"):
-            lines.append(f"Class {data_class}: permitted by clause `{said}`: {quote(flows.get(said, ''))}")
+            lines.append(
+                f"Class {_name(data_class)}: permitted by clause `{_name(said)}`: {quote(flows.get(said, ''))}"
+            )
         else:
             at_ms = item.header.at_ms if item.header else 0
             reason = why_refused(state, asked, {data_class: said}, at_ms=at_ms)
-            lines.append(f"Class {data_class}: refused: {reason.words}.")
+            lines.append(f"Class {_name(data_class)}: refused: {reason.words}.")
             if "!@person" in said and not item.detail:
                 lines.append(f"  The chain that the suspension rests on is {WITHHELD}.")
     if entry.grant:
         lines += _grant(item, entry.grant)
     for step in (entry.counted, entry.granted):
         if step is not None:
-            lines.append(
-                f"It is step {step.ordinal} of the counter {step.counter}: {step.amount} more, {step.total} in all."
-            )
+            counter = f"the counter {_name(step.counter)}"
+            lines.append(f"It is step {step.ordinal} of {counter}: {step.amount} more, {step.total} in all.")
     return [*lines, _about(item)]
 
 
@@ -106,7 +110,8 @@ def _grant(item: Explained, number: int) -> list[str]:
         return [f"It names grant {number}, which there is not."]
     grant = given.grant
     limits = f"up to {grant.records_max} records until {show_time(given.until_ms)}"
-    lines = [f"It names grant {number} ({grant.kind}) of person {grant.person}, for {grant.purpose}: {limits}."]
+    whose = describe_person(item.state, grant.person)
+    lines = [f"It names grant {number} ({grant.kind}) of {whose}, for {grant.purpose}: {limits}."]
     if grant.kind == c.BREAK_GLASS:
         due = (
             f"reviewed by rule {given.reviewed}"
@@ -114,34 +119,8 @@ def _grant(item: Explained, number: int) -> list[str]:
             else f"to be reviewed by {show_time(given.review_until_ms)}"
         )
         return [*lines, f"  That person gave it alone, by rule {given.epoch}; {due}."]
-    return [*lines, *[f"  {line}" for line in _proposal(item, given)]]
-
-
-def _proposal(item: Explained, given: GivenGrant) -> list[str]:
-    return _agreement(item, given.proposal, made=f"carried as rule {given.epoch}")
-
-
-def _agreement(item: Explained, proposal: int, *, made: str) -> list[str]:
-    proposed = item.trail.proposed.get(proposal)
-    lines = []
-    if proposed is not None and isinstance(proposed.rule, g.Proposed):
-        asked = f"Person {proposed.rule.by} asked for it (proposal {proposal}, leaf {proposed.leaf})."
-        lines.append(f"{asked} {_reason(proposed.opening)}")
-    for agreed in item.trail.agreed.get(proposal, []):
-        duties = ", ".join(agreed.duties) or "no duty"
-        lines.append(f"Person {agreed.person} agreed, holding {duties} (leaf {agreed.leaf}).")
-    return [*lines, f"It was {made}." if made else "It waits for more."]
-
-
-def _reason(opening: bytes) -> str:
-    if not opening:
-        return f"The reason is {WITHHELD}."
-    try:
-        statement = parse_statement(e.parse_signed(opening).statement)
-    except InvalidInputError:
-        return "The statement cannot be read."
-    ticket = f", ticket {quote(statement.ticket)}" if statement.ticket else ""
-    return f"The reason: {quote(statement.reason)}{ticket}."
+    agreed = [*describe_agreement(item.trail, given.proposal), f"It was carried as rule {given.epoch}."]
+    return [*lines, *[f"  {line}" for line in agreed]]
 
 
 def _about(item: Explained) -> str:
@@ -162,9 +141,11 @@ def _who(state: State, principal: int) -> str:
         return f"Principal {principal}, who is not registered"
     member = state.standing.members.get(principal) if state.standing else None
     if member is None:
-        return f"A service of {known.party} (principal {principal})"
+        subject = name_principals(state)[principal].who
+        named = f", {quote(subject)}" if subject else ""
+        return f"A service of {known.party} (principal {principal}{named})"
     duties = ", ".join(sorted(member.duties)) or "no duty"
-    return f"Person {principal} of {known.party}, holding {duties}"
+    return f"{begin(describe_person(state, principal))} of {known.party}, holding {duties}"
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------
@@ -178,16 +159,18 @@ def _rule(item: Explained) -> list[str]:
     lines = [f"It is rule {folded.after.epoch}: {type(rule).__name__}."]
     match rule:
         case g.Proposed():
-            return [*lines, *describe_change(rule.change), *_agreement(item, rule.number, made="")[:1]]
+            return [*lines, *describe_change(rule.change), *describe_agreement(item.trail, rule.number)]
         case g.Approved() | g.Declined():
             verb = "agreed to" if isinstance(rule, g.Approved) else "refused"
-            lines.append(f"Person {rule.by} {verb} proposal {rule.proposal}, with key {rule.key}.")
+            who = begin(describe_person(folded.before, rule.by))
+            lines.append(f"{who} {verb} proposal {rule.proposal}, with key {rule.key}.")
             return [*lines, *_change_of(item, rule.proposal)]
         case g.Carried():
             lines += _change_of(item, rule.proposal)
-            return [*lines, *_agreement(item, rule.proposal, made="carried here")]
+            return [*lines, *describe_agreement(item.trail, rule.proposal), "It was carried here."]
         case g.Ordered():
-            lines.append(f"Person {rule.by} ordered it alone, with key {rule.key}. {_reason(folded.opening)}")
+            who = begin(describe_person(folded.before, rule.by))
+            lines.append(f"{who} ordered it alone, with key {rule.key}. {describe_reason(folded.opening)}")
             return [*lines, *describe_change(rule.change)]
         case g.PeopleRecorded():
             return [*lines, *_people(item, rule)]
@@ -200,8 +183,10 @@ def _rule(item: Explained) -> list[str]:
             return [*lines, *_genesis(rule)]
         case e.SubjectErased():
             who = _who(folded.before, rule.principal)
-            clauses = ", ".join(sorted(set(rule.decided.values())))
-            lines.append(f"{who}, from {rule.country}, erased a user for the purpose {rule.purpose}, by {clauses}.")
+            clauses = ", ".join(map(_name, sorted(set(rule.decided.values()))))
+            lines.append(
+                f"{who}, from {_name(rule.country)}, erased a user for the purpose {_name(rule.purpose)}, by {clauses}."
+            )
             return [*lines, _about(item)]
         case _:
             told = ", ".join(f"{name} {_plain(getattr(rule, name))}" for name in rule.__struct_fields__)
@@ -215,7 +200,9 @@ def _change_of(item: Explained, proposal: int) -> list[str]:
 
 def _people(item: Explained, rule: g.PeopleRecorded) -> list[str]:
     folded = item.folded
-    lines = [f"The register learned facts about {rule.people} people, {rule.added} of them new, from {rule.source}."]
+    lines = [
+        f"The register learned facts about {rule.people} people, {rule.added} of them new, from {_name(rule.source)}."
+    ]
     if rule.by:
         lines.append(f"The service {rule.by} told them, which a quorum let feed the register.")
     for person in rule.suspends:
@@ -239,4 +226,9 @@ def _genesis(rule: e.Genesis) -> list[str]:
 
 
 def _plain(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    return value.hex() if isinstance(value, bytes) else _name(value) if isinstance(value, str) else str(value)
+
+
+def _name(text: str) -> str:
+    """Give what an entry calls something: as it is where it can be no more than a name, else in quotation marks."""
+    return text if _PLAIN.fullmatch(text) else quote(text)

@@ -17,19 +17,20 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from immutables import Map
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Duty, Operation
+from ringfence.core.charter_governance import Duty, Group, Operation
+from ringfence.core.charter_governance_words import RELATION_WORDS
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import check_possible
 from ringfence.core.governance.effects import apply
-from ringfence.core.governance.independence import approver_conflicts
-from ringfence.core.governance.quorum import is_enough, render_requirement
+from ringfence.core.governance.independence import OUTSIDE, approver_conflicts
+from ringfence.core.governance.quorum import find_seats, is_enough, render_requirement
 from ringfence.core.governance.signing import (
     read_statement,
     require_signer,
@@ -44,6 +45,10 @@ from ringfence.core.state import State
 PROPOSALS_OPEN_MAX: Final = 10_000
 APPROVALS_MAX: Final = 64
 _STAFFING: Final = (c.Admit, c.Appoint, c.EnrolKey)
+_AGAINST: Final = {
+    OUTSIDE: "is not in the register, or is not there, or the one who asks or gains is not",
+    **RELATION_WORDS,
+}
 
 
 def propose(
@@ -218,17 +223,16 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
     author = state.governed.members.get(proposal.by)
     if author is None or not author.is_active(at_ms):
         return f"{proposal.by}, who asked for it, has no authority any more"
-    if any(author.duties.keys().isdisjoint(operation.propose) for operation in _operations(state, proposal)):
+    if any(author.duties.keys().isdisjoint(operation.propose) for operation in operations_of(state, proposal)):
         return f"{proposal.by}, who asked for it, holds no duty any more that may"
-    approvals: dict[int, AbstractSet[str]] = {}
-    lost = []
-    for approval in proposal.approvals:
-        duties, reason = counting_duties(state, proposal, approval, at_ms=at_ms)
-        if duties:
-            approvals[approval.person] = duties
-        else:
-            lost.append(f"the approval of {approval.person} does not count any more: {reason}")
-    for operation in _operations(state, proposal):
+    tallied = tally(state, proposal, at_ms=at_ms)
+    approvals = {one.approval.person: one.duties for one in tallied if one.duties}
+    lost = [
+        f"the approval of {one.approval.person} does not count any more: {one.reason}"
+        for one in tallied
+        if not one.duties
+    ]
+    for operation in operations_of(state, proposal):
         if not is_enough(operation, approvals):
             return "; ".join([f"it needs {render_requirement(operation)}, and {len(approvals)} agreed", *lost])
     if not isinstance(proposal.change, _STAFFING) and (short := understaffed(state, at_ms=at_ms)):
@@ -241,7 +245,41 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
     return ""
 
 
-def _operations(state: State, proposal: Proposal) -> tuple[Operation, Operation]:
+@dataclass(frozen=True, slots=True)
+class Tallied:
+    """What one approval of a proposal comes to at some time.
+
+    Attributes:
+        approval: of whom, and by which rule.
+        duties: that the person agrees with; none when the approval does not count.
+        reason: why it does not; "" when it does.
+        groups: that the person counts for, by the charter of when the change was proposed and by the one in force, each
+            once; none where those who agreed are not enough, or are enough without this person.
+    """
+
+    approval: Approval
+    duties: AbstractSet[str]
+    reason: str
+    groups: tuple[Group, ...]
+
+
+def tally(state: State, proposal: Proposal, *, at_ms: int) -> list[Tallied]:
+    """Give what each approval of a proposal comes to, in order (rules 2 and 3)."""
+    looked = [(approval, *counting_duties(state, proposal, approval, at_ms=at_ms)) for approval in proposal.approvals]
+    approvals = {approval.person: duties for approval, duties, _ in looked if duties}
+    seats = [find_seats(operation, approvals) for operation in operations_of(state, proposal)]
+    return [
+        Tallied(
+            approval,
+            duties,
+            reason,
+            tuple(dict.fromkeys(groups[approval.person] for groups in seats if approval.person in groups)),
+        )
+        for approval, duties, reason in looked
+    ]
+
+
+def operations_of(state: State, proposal: Proposal) -> tuple[Operation, Operation]:
     """Give what the charter asked for when a change was proposed, and what the one in force asks for (rule 4)."""
     return proposal.operation, state.governance.operations[proposal.operation.name]
 
@@ -266,7 +304,7 @@ def counting_duties(
         return frozenset(), (
             "appointed-since-request: appointed after the request" if late else "duty: none of those asked for"
         )
-    never = tuple(dict.fromkeys(name for operation in _operations(state, proposal) for name in operation.never))
+    never = tuple(dict.fromkeys(name for operation in operations_of(state, proposal) for name in operation.never))
     if "appointed-by-requester" in never:
         duties = frozenset(
             duty for duty in duties if member.duties[duty].proposer not in (proposal.by, beneficiary or proposal.by)
@@ -284,7 +322,7 @@ def counting_duties(
             cooling_ms=state.governance.cooling_ms,
         )
         if found:
-            return frozenset(), ", ".join(found)
+            return frozenset(), ", ".join(f"{name}: the person {_AGAINST[name]}" for name in found)
     return duties, ""
 
 
@@ -294,7 +332,7 @@ def _held_before(member: Member, proposal: Proposal) -> frozenset[str]:
 
 def asked_duties(state: State, proposal: Proposal) -> frozenset[str]:
     """Give every duty that an approval of a proposal can be given with."""
-    alternatives = (groups for operation in _operations(state, proposal) for groups in operation.alternatives)
+    alternatives = (groups for operation in operations_of(state, proposal) for groups in operation.alternatives)
     return frozenset(duty for groups in alternatives for group in groups for duty in group.duties)
 
 

@@ -37,7 +37,12 @@ _FEEDS: Final = (
 
 def quote(text: str) -> str:
     """Give a text in quotation marks, escaped by rule 2, so that it shows what it is and ends where it ends."""
-    return '"' + "".join(map(_show, text)) + '"'
+    return '"' + "".join(f"\\{one}" if one in '"\\' else _show(one) for one in text) + '"'
+
+
+def show_line(text: str) -> str:
+    """Give a line that may hold text of others as one line that shows what it is: escaped by rule 2, but for marks."""
+    return "".join(map(_show, text))
 
 
 def show_duration(lasts_ms: int) -> str:
@@ -192,8 +197,6 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _show(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
     if character.isprintable() and not _UNSEEN.match(character):
         return character
     if character == "\n":
