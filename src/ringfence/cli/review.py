@@ -5,25 +5,19 @@ Exit codes: 0 done; 1 the bundle or the period is at fault; 2 used wrongly. It p
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
 from ringfence.cli.progress import show_progress
+from ringfence.cli.tables import print_table, render_csv
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.wording import quote
 from ringfence.core.times import show_time
 from ringfence.reports.activity import Activity, find_activity
 from ringfence.reports.authority import Authority, find_authority
@@ -31,7 +25,6 @@ from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_ev
 from ringfence.reports.stale import Finding, find_stale
 
 PERIOD_DAYS: Final = 90
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
 Row = Authority | Activity | Finding
 
@@ -105,54 +98,15 @@ def _ms(day: datetime) -> int:
     return int(day.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-# -- printing ------------------------------------------------------------------------------------------------------
-
-
 def _print(kind: type[Row], rows: Sequence[Row], period: Period, *, as_csv: bool, as_json: bool) -> None:
     if as_csv and as_json:
         raise click.UsageError("choose one of --csv and --json")
-    names = [field.name for field in fields(kind)]
     if as_csv:
-        click.echo(_csv(names, rows), nl=False)
+        click.echo(render_csv(kind, rows), nl=False)
         return
     facts = {"from_ms": period.from_ms, "to_ms": period.to_ms, "rows": [asdict(row) for row in rows]}
     if as_json:
         say("", facts, as_json=True)
         return
     click.echo(f"from {show_time(period.from_ms)} to {show_time(period.to_ms)}: {len(rows)} rows")
-    if rows:
-        _table(names, rows)
-
-
-def _table(names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Print a table without the columns that say nothing; a terminal's width is kept, a file is as wide as it takes."""
-    texts = [[_text(name, getattr(row, name), more=" ") for name in names] for row in rows]
-    told = [place for place in range(len(names)) if any(line[place] for line in texts)]
-    table = Table(box=None, pad_edge=False, header_style="")
-    for place in told:
-        table.add_column(names[place].removesuffix("_ms").replace("_", " "), overflow="fold")
-    for line in texts:
-        table.add_row(*(Text(line[place]) for place in told))
-    drawn = io.StringIO()
-    Console(width=None if sys.stdout.isatty() else 10_000, no_color=True, file=drawn).print(table)
-    click.echo("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
-
-
-def _csv(names: Sequence[str], rows: Sequence[Row]) -> str:
-    """Give CSV in which no cell is taken for a formula: names come from an HR file."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name.removesuffix("_ms") for name in names])
-    for row in rows:
-        cells = [_text(name, getattr(row, name), more=";") for name in names]
-        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
-    return text.getvalue()
-
-
-def _text(name: str, value: Any, *, more: str) -> str:
-    if name.endswith("_ms"):
-        return show_time(value) if value else ""
-    if isinstance(value, tuple):
-        return more.join(value)
-    text = str(value) if value else ""
-    return text if text.isprintable() else quote(text)
+    print_table(kind, rows)
