@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify", "governance", "people", "revocation")
+BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify", "governance", "people", "revocation", "prover")
 
 
 def main() -> int:

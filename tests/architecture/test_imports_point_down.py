@@ -13,7 +13,7 @@ from tests.architecture.source_tree import ROOT
 
 PACKAGES = [
     *("app", "cli", "client", "core", "gateway", "keys", "ledger", "legacy"),
-    *("reports", "services", "vault", "verify"),
+    *("prover", "reports", "services", "vault", "verify"),
 ]
 LINT_IMPORTS = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(sys.argv[1]))"
 
@@ -73,12 +73,14 @@ def test_a_sample_whose_imports_point_down_is_kept(tmp_path: Path) -> None:
         ("Imports point down", {"gateway/http.py": "import ringfence.app"}),
         ("Imports point down", {"gateway/http.py": "import ringfence.client"}),
         ("Imports point down", {"verify/verifier.py": "import ringfence.reports"}),
+        ("Imports point down", {"prover/matrix.py": "import ringfence.verify"}),
         ("Imports point down", {"reports/review.py": "import ringfence.services"}),
         ("Imports point down", {"utils.py": ""}),
-        ("The verifier and the reports have no network", {"verify/verifier.py": "import socket"}),
-        ("The verifier and the reports have no network", {"reports/review.py": "import sqlite3"}),
+        ("The verifier, the prover and the reports have no network", {"verify/verifier.py": "import socket"}),
+        ("The verifier, the prover and the reports have no network", {"reports/review.py": "import sqlite3"}),
+        ("The verifier, the prover and the reports have no network", {"prover/matrix.py": "import http"}),
         (
-            "The verifier and the reports have no network",
+            "The verifier, the prover and the reports have no network",
             {"core/fetch.py": "import httpx", "verify/a.py": "import ringfence.core.fetch"},
         ),
         ("Services see ports", {"services/custody.py": "import ringfence.vault"}),

@@ -43,6 +43,7 @@ NEEDS_DEPLOYMENT = {
     "ledger checkpoint": [],
     "ledger recover": ["3", "--reason", "x"],
     "vault audit": [],
+    "prove matrix": [],
 }
 CALLS = {
     "get": ["profile", "ada"],
@@ -449,6 +450,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         "review access": [bundle],
         "review activity": [bundle],
         "review stale": [bundle],
+        "prove matrix": [bundle],
         "doctor": here,
     }
     alone = {"vault audit": here, "ingest": [CHARTER, *here]}

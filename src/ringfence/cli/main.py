@@ -16,7 +16,7 @@ from ringfence.core.errors import RingfenceError
 
 _SECTIONS: Final = {
     "See it work": {"demo": "demo", "synthetic": "synthetic"},
-    "The agreement": {"charter": "charter"},
+    "The agreement": {"charter": "charter", "prove": "prove"},
     "A deployment": {
         "init": "founding",
         "found": "founding",
