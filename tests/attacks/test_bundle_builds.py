@@ -1,4 +1,6 @@
-"""Accesses by builds that nobody approved, or that were withdrawn: each is refuted, and its honest twin is verified.
+"""Accesses by builds that nobody approved, that were withdrawn, or for which the ledger has no credential.
+
+Each is refuted, and its honest twin is verified.
 
 The ledgers are signed by every key there is.
 """
@@ -14,7 +16,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.ruling import STOPPED_BUILD
 from tests.attacks.bundles import judge, require_refuted, require_verified
-from tests.builds import BUILT, OTHER_BUILT, approve, for_builds
+from tests.builds import BUILT, OTHER_BUILT, approve, credential, for_builds, give_credential
 from tests.governed import APP, CHARTER
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
@@ -24,9 +26,10 @@ STOPPED = dict.fromkeys(BY_BUILD, STOPPED_BUILD)
 
 
 def make_ledger() -> GovernedLedger:
-    """Give a ledger in which one build of the app is approved."""
+    """Give a ledger in which one build of the app is approved, and its service has a credential for it."""
     ledger = governed(charter=for_builds(CHARTER))
     ledger.ground.agree("hal", approve(), "gus")
+    give_credential(ledger.ground)
     ledger.follow()
     return ledger
 
@@ -57,6 +60,50 @@ def test_refusal_of_an_approved_build_is_refuted(tmp_path: Path) -> None:
     ledger = make_ledger()
     place = ledger.batch(GATEWAY, read(ledger, decided=STOPPED))
     require_refuted(judge(ledger, tmp_path), "the charter decides otherwise", leaf=place + 1)
+
+
+def test_access_by_a_service_that_the_ledger_gave_no_credential_is_refuted(tmp_path: Path) -> None:
+    """As whoever has the key of credentials, and no more of the custodian's, could make a gateway believe."""
+    ledger = make_ledger()
+    ledger.ground.agree("hal", approve(OTHER_BUILT), "gus")
+    ledger.follow()
+    refused = read(ledger, OTHER_BUILT)
+    assert refused[0].decided == STOPPED
+    ledger.batch(GATEWAY, read(ledger), refused)
+    require_verified(judge(ledger, tmp_path / "honest"))
+
+    place = ledger.batch(GATEWAY, read(ledger, OTHER_BUILT, decided=BY_BUILD))
+    words = f"caller {APP} has no credential for the build {OTHER_BUILT.hex()}: none was recorded"
+    require_refuted(judge(ledger, tmp_path / "forged"), words, leaf=place + 1)
+
+
+def test_access_after_its_credential_ended_is_refuted(tmp_path: Path) -> None:
+    ledger = make_ledger()
+    until_ms = max(one.until_ms for one in ledger.state.governed.credentials[APP, BUILT].values())
+    ledger.now_ms = until_ms - 11
+    ledger.batch(GATEWAY, read(ledger))
+    refused = read(ledger, decided=STOPPED)
+    ledger.batch(GATEWAY, refused)
+    assert ledger.now_ms >= until_ms
+    require_verified(judge(ledger, tmp_path / "honest"))
+    place = ledger.batch(GATEWAY, read(ledger, decided=BY_BUILD))
+    words = f"caller {APP} has no credential for the build {BUILT.hex()}: the last one ended at "
+    require_refuted(judge(ledger, tmp_path / "forged"), words, leaf=place + 1)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"build": OTHER_BUILT}, "is not approved"),
+        ({"principal": APP - 1}, "no service has this number"),
+        ({"until_ms": 2**62}, "it is for no time"),
+    ],
+)
+def test_credential_that_the_rules_do_not_allow_is_refuted(tmp_path: Path, told: dict[str, object], why: str) -> None:
+    ledger = make_ledger()
+    require_verified(judge(ledger, tmp_path / "honest"))
+    place = ledger.rule(credential(ledger.now_ms, **told))  # type: ignore[arg-type]
+    require_refuted(judge(ledger, tmp_path / "forged"), why, leaf=place)
 
 
 def _withdraw(ledger: GovernedLedger) -> None:

@@ -35,7 +35,8 @@ def make_certificate(
     *,
     address: str,
     name: str = "gateway",
-    days: int = 1,
+    days: float = 1,
+    since_days: float = 2,
 ) -> bytes:
     """Write `NAME.pem` and `NAME.key`, for whoever is at this address; give the certificate's SHA-256."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -43,7 +44,7 @@ def make_certificate(
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{name}.example")])
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
     builder = (
-        _begin(subject, issuer.subject, key.public_key(), days=days)
+        _begin(subject, issuer.subject, key.public_key(), days=days, since_days=since_days)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
@@ -59,7 +60,7 @@ def make_certificate(
 
 
 def _begin(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int = 1
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: float = 1, since_days: float = 2
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
@@ -68,6 +69,6 @@ def _begin(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - 2 * DAY)
+        .not_valid_before(now - since_days * DAY)
         .not_valid_after(now + days * DAY)
     )

@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc import jwt
 
+from ringfence.app.tokens import read_signing_key
 from ringfence.client.client import Client
 from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.core.issuers import CREDENTIALS_ISSUER
+from ringfence.gateway.authentication import THUMBPRINT, render_thumbprint
 from tests.attestations import BUILDER, attest
 from tests.core.attestor_keys import attestor_private
 from tests.faults.serving import Server, command
@@ -69,6 +74,12 @@ class Place:
             *("--certificate", str(self.folder / f"{certificate}.pem")),
         )
 
+    def give_credential(self, version: str) -> str:
+        """Give the service's credential, and let the gateway hear of it."""
+        token: str = self.ask_for_credential(version).facts()["credential"]
+        self.desks["gus"].do("proposals")  # which the gateway answers by the newest rules
+        return token
+
     def refuse_credential(self, version: str, words: str) -> None:
         """Ask for a credential that nobody is given."""
         refused = self.ask_for_credential(version)
@@ -118,21 +129,21 @@ def test_build_is_proposed_agreed_to_attested_served_and_withdrawn(place: Place)
     place.refuse_credential("1", "nobody signed the attestation whose word people agreed to take")
     assert kay.agree(proposal)["carried"]
 
-    given = place.ask_for_credential("1").facts()
-    assert given["build"] == digest_of(b"the service, version 1").hex()
-    assert place.read(given["credential"]) == {"userName": "ann"}
+    given = place.give_credential("1")
+    build = digest_of(b"the service, version 1").hex()
+    assert place.read(given) == {"userName": "ann"}
     for thief, words in (("thief", "this connection showed another"), ("", "this connection showed none")):
         with pytest.raises(UnauthenticatedError, match=words):
-            place.read(given["credential"], certificate=thief)
+            place.read(given, certificate=thief)
     token = command("token", "app", "-d", str(place.deployment))["token"]
     with pytest.raises(DeniedError) as refused:
         place.read(token)
     assert any("to services with an approved build" in line for line in refused.value.could_ask)
 
     gus.order("do: withdraw-build\ndigest: ranker-1.tar\n", name="withdraw-1")
-    with pytest.raises(DeniedError, match=f"the build {given['build']} was withdrawn by rule"):
-        place.read(given["credential"])
-    place.refuse_credential("1", f"the build {given['build']} was withdrawn by rule")
+    with pytest.raises(DeniedError, match=f"the build {build} was withdrawn by rule"):
+        place.read(given)
+    place.refuse_credential("1", f"the build {build} was withdrawn by rule")
 
 
 def test_update_is_taken_or_declined_by_the_custodian_and_not_by_whoever_proposes_it(place: Place) -> None:
@@ -148,8 +159,25 @@ def test_update_is_taken_or_declined_by_the_custodian_and_not_by_whoever_propose
 
     late = gus.run("approve", str(declined), f"proposal-{declined}.approve.sig")
     assert late.returncode == 1
-    assert place.read(place.ask_for_credential("2").facts()["credential"]) == {"userName": "ann"}
+    assert place.read(place.give_credential("2")) == {"userName": "ann"}
     place.refuse_credential("3", f"the build {digest_of(b'the service, version 3').hex()} is not approved")
+
+
+def test_whoever_signs_with_the_key_of_credentials_gives_none_that_the_ledger_has_not(place: Place) -> None:
+    """The thief has the key, a build that people approved and a certificate that callers may show."""
+    signer = read_signing_key(place.deployment / "keys" / "credentials.jwk")
+    own = place.give_credential("2")
+    claims = jwt.decode(own, signer, algorithms=["Ed25519"]).claims
+    shown = x509.load_pem_x509_certificate((place.folder / "thief.pem").read_bytes()).fingerprint(SHA256())
+    stolen = {**claims, "cnf": {THUMBPRINT: render_thumbprint(shown)}}
+    other = {**claims, "build": digest_of(b"the service, version 3").hex()}
+
+    for told, certificate in ((stolen, "thief"), (other, "service")):
+        forged = jwt.encode({"alg": "Ed25519", "kid": signer.kid}, told, signer, algorithms=["Ed25519"])
+        with pytest.raises(UnauthenticatedError, match="the ledger has no such credential"):
+            place.read(forged, certificate=certificate)
+    again = jwt.encode({"alg": "Ed25519", "kid": signer.kid}, claims, signer, algorithms=["Ed25519"])
+    assert place.read(again) == {"userName": "ann"}
 
 
 def test_key_of_credentials_is_the_ledgers(place: Place) -> None:

@@ -23,6 +23,7 @@ from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.reports.authority import ALONE, STANDING, Authority, find_authority
 from ringfence.reports.history import DAY_MS
+from tests.builds import OTHER_BUILT, approve, give_credential
 from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
@@ -121,10 +122,14 @@ def test_service_that_needs_an_approved_build_could_with_it_alone(tmp_path: Path
     ground = Ground.founded(charter)
     assert APP not in {row.principal for row in find_authority(ground.state, at_ms=ground.now_ms)}
 
-    ground.agree("hal", c.ApproveBuild(name="app 7", party="app", digest=bytes(range(32))), "gus")
+    ground.agree("hal", approve(OTHER_BUILT, attestor=b""), "gus")  # nobody is given a credential for it
+    assert APP not in {row.principal for row in find_authority(ground.state, at_ms=ground.now_ms)}
 
-    (row,) = [row for row in find_authority(ground.state, at_ms=ground.now_ms) if row.principal == APP]
-    assert (row.basis, row.clause) == ("build app 7", "serving")
+    ground.agree("hal", approve(), "gus")
+    for _ in ("before it was given a credential", "with one"):
+        (row,) = [row for row in find_authority(ground.state, at_ms=ground.now_ms) if row.principal == APP]
+        assert (row.basis, row.clause) == ("build app 7.3", "serving")
+        give_credential(ground)
 
 
 def test_every_cell_is_what_the_decision_says_and_no_other() -> None:

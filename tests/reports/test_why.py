@@ -20,7 +20,9 @@ from ringfence.core.governance.statement import APPROVE
 from ringfence.core.governance.wording import quote
 from ringfence.core.lane import leaf_hash
 from ringfence.core.receipt import Receipt, render_receipt
-from tests.governed import APP, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign
+from ringfence.core.times import show_time
+from tests.builds import BUILT, approve, for_builds, give_credential
+from tests.governed import APP, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
 from tests.ledgers import whole as plain_ledger
@@ -153,6 +155,20 @@ def test_facts_that_a_service_told_are_told_with_the_service(tmp_path: Path) -> 
 
     assert f"The service {feed} told them, which a quorum let feed the register." in by_feed
     assert "The service" not in by_file
+
+
+def test_credential_is_told_with_its_service_build_certificate_and_end(tmp_path: Path) -> None:
+    ledger = governed(charter=for_builds(CHARTER))
+    ledger.ground.agree("hal", approve(), "gus")
+    given = give_credential(ledger.ground)
+    ledger.follow()
+
+    said = why(ledger, tmp_path / "bundle", leaf_of(ledger, e.CredentialIssued, 0), detail=False)
+
+    assert f'(principal {APP}) was given a credential for the build "app 7.3", {BUILT.hex()}, by an' in said
+    for digest in (given.attestation, given.certificate):
+        assert f"SHA-256 {digest.hex()}" in said
+    assert f"ends at {show_time(given.until_ms)}." in said
 
 
 def test_what_was_decided_earlier_is_told_as_it_was_then(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
@@ -31,6 +32,7 @@ from ringfence.core.errors import (
     UnauthenticatedError,
 )
 from ringfence.core.issuers import CREDENTIALS_ISSUER
+from ringfence.core.standing import IssuedCredential
 from ringfence.core.state import State
 from ringfence.gateway.authentication import TokenChecker, render_thumbprint
 from tests.attestations import BUILDER, attest
@@ -41,7 +43,6 @@ from tests.journeys.certificates import make_authority, make_certificate
 from tests.services.governed_world import WIDER, GovernedWorld, found_deployment, in_governed_world
 from tests.services.world import make_deployment
 
-DAY_SECONDS = 86_400
 THIRD_BUILT = hashlib.sha256(b"the app, built a third time").digest()
 
 
@@ -53,7 +54,8 @@ class Desk:
         self.deployment = found_deployment(folder / "deployment", charter=for_builds(WIDER), services=services)
         authority = make_authority(folder / "ca.pem", "Authority of Callers")
         self.thumbprint = make_certificate(folder, authority, address="192.0.2.10", name="web")
-        make_certificate(folder, authority, address="192.0.2.10", name="expired", days=-1)
+        for name, days, since_days in (("expired", -1, 2), ("short", 0.25, 2), ("early", 3, -1)):
+            make_certificate(folder, authority, address="192.0.2.10", name=name, days=days, since_days=since_days)
         self.folder = folder
 
     def change(self, *changes: c.AnyChange) -> None:
@@ -71,18 +73,23 @@ class Desk:
         in_governed_world(self.deployment, work)
 
     def issue(self, **told: Any) -> Credential:
-        """Ask for the app's credential, at a time in its certificate's life, unless told otherwise."""
+        """Ask for the app's credential, unless told otherwise."""
         certificate = told.pop("certificate", (self.folder / "web.pem").read_bytes())
-        usual = {"attestation": attest(BUILT), "subject": "web", "lifetime_seconds": 600, "now_seconds": _now()}
-        return issue_credential(
-            self.deployment, state_of(self.deployment), certificate=certificate, **{**usual, **told}
-        )
+        usual = {"attestation": attest(BUILT), "subject": "web", "lifetime_seconds": 600}
+
+        async def work() -> Credential:
+            async with open_runtime(self.deployment) as runtime, runtime.governance() as rules:
+                return await issue_credential(self.deployment, rules, certificate=certificate, **{**usual, **told})
+
+        return asyncio.run(work())
 
     def refuse(self, kind: type[RingfenceError], words: str, **told: Any) -> None:
-        """Hold a refusal to its kind and words; what differs in nothing but that is given."""
+        """Hold a refusal to its kind and words, and that no entry says otherwise."""
+        epoch = state_of(self.deployment).epoch
         with pytest.raises(kind) as caught:
             self.issue(**told)
         assert words in caught.value.message
+        assert state_of(self.deployment).epoch == epoch
 
 
 def _now() -> int:
@@ -115,8 +122,8 @@ def desk(founded: Desk, tmp_path: Path) -> Desk:
 
 
 def test_credential_says_who_and_which_build_and_is_bound_to_the_certificate(founded: Desk) -> None:
-    now = _now()
-    given = founded.issue(now_seconds=now)
+    before = _now()
+    given = founded.issue()
 
     keys = KeySet.import_key_set(json.loads((founded.deployment.keys / PUBLIC_FILE).read_bytes()))
     claims = jwt.decode(given.token, keys, algorithms=["Ed25519"]).claims
@@ -124,21 +131,30 @@ def test_credential_says_who_and_which_build_and_is_bound_to_the_certificate(fou
         "iss": "ringfence:credentials",
         "sub": "web",
         "aud": "ringfence",
-        "iat": now,
-        "exp": now + 600,
+        "iat": given.ends_seconds - 600,
+        "exp": given.ends_seconds,
         "cnf": {"x5t#S256": render_thumbprint(founded.thumbprint)},
         "build": BUILT.hex(),
     }
     assert (given.build, given.attestor) == (BUILT, attestor_key(BUILDER))
-    assert given.ends_seconds == now + 600
+    assert before + 600 <= given.ends_seconds <= _now() + 600
+
+
+def test_ledger_has_every_credential_that_was_given(desk: Desk) -> None:
+    given = [desk.issue(lifetime_seconds=seconds) for seconds in (600, 900)]
+
+    state = state_of(desk.deployment)
+    credentials = state.governed.credentials[state.identities[CREDENTIALS_ISSUER, "web"], BUILT]
+    attestation = hashlib.sha256(attest(BUILT)).digest()
+    assert credentials == {desk.thumbprint: IssuedCredential(attestation, given[-1].ends_seconds * 1000, state.epoch)}
 
 
 def test_gateway_takes_a_credential_on_its_certificates_connections_until_it_ends(founded: Desk) -> None:
-    now = [_now()]
-    state = state_of(founded.deployment)
+    given, state = founded.issue(), state_of(founded.deployment)
+    now = [given.ends_seconds - 600]
     book = IssuerBook(founded.deployment, lambda: state)
     checker = TokenChecker(book.usable, clock_seconds=lambda: now[0])
-    bearer = b"Bearer " + founded.issue(now_seconds=now[0]).token.encode()
+    bearer = b"Bearer " + given.token.encode()
 
     for _ in range(2):
         taken = checker.check(bearer, founded.thumbprint)
@@ -168,9 +184,12 @@ def test_gateway_takes_no_credential_of_a_key_that_the_ledger_does_not_trust(des
 
 
 def test_credential_ends_with_its_certificate_at_the_latest(founded: Desk) -> None:
-    late = _now() + DAY_SECONDS - 300
-    given = founded.issue(now_seconds=late, lifetime_seconds=LIFETIME_SECONDS_MAX)
-    assert late < given.ends_seconds <= late + 301
+    certificate = x509.load_pem_x509_certificate((founded.folder / "short.pem").read_bytes())
+    given = founded.issue(
+        certificate=(founded.folder / "short.pem").read_bytes(), lifetime_seconds=LIFETIME_SECONDS_MAX
+    )
+    assert given.ends_seconds == int(certificate.not_valid_after_utc.timestamp())
+    assert founded.issue(lifetime_seconds=LIFETIME_SECONDS_MAX).ends_seconds > given.ends_seconds
     for lifetime_seconds in (0, -1, LIFETIME_SECONDS_MAX + 1):
         founded.refuse(InvalidInputError, "valid for 1 to 43200 seconds", lifetime_seconds=lifetime_seconds)
 
@@ -239,11 +258,11 @@ def test_who_is_not_registered_for_credentials_gets_none(founded: Desk, subject:
 
 def test_certificate_that_cannot_be_used_is_refused(founded: Desk) -> None:
     own = (founded.folder / "web.pem").read_bytes()
-    for name, words in (("expired.pem", "the certificate is valid from"), ("web.key", "cannot be read")):
+    other_time = "the certificate is valid from"
+    for name, words in (("expired.pem", other_time), ("early.pem", other_time), ("web.key", "cannot be read")):
         founded.refuse(InvalidInputError, words, certificate=(founded.folder / name).read_bytes())
     founded.refuse(InvalidInputError, "is larger than", certificate=own + b" " * 65_536)
     founded.refuse(InvalidInputError, "cannot be read", certificate=b"")
-    founded.refuse(InvalidInputError, "the certificate is valid from", now_seconds=_now() - 3 * DAY_SECONDS)
     assert founded.issue(certificate=own)
 
 
@@ -283,15 +302,8 @@ def test_keys_that_do_not_fit_sign_nothing(desk: Desk, name: str) -> None:
 
 def test_ledger_that_is_not_governed_gives_no_credential(tmp_path: Path, founded: Desk) -> None:
     deployment = make_deployment(tmp_path / "deployment")
-    with pytest.raises(ConfigurationError, match="not governed, so that nobody approves builds"):
-        issue_credential(
-            deployment,
-            state_of(deployment),
-            attestation=attest(BUILT),
-            certificate=(founded.folder / "web.pem").read_bytes(),
-            subject="web",
-            lifetime_seconds=600,
-            now_seconds=_now(),
-        )
+    desk = Desk.__new__(Desk)
+    desk.folder, desk.deployment = founded.folder, deployment
+    desk.refuse(ConfigurationError, "not governed")
     with pytest.raises(ConfigurationError, match="not governed"):
         replace_credentials_key(deployment, state_of(deployment))

@@ -1,4 +1,7 @@
-"""What a service may do by the build that its credential names, and that a withdrawal takes all of it at once."""
+"""What a service may do by the build that its credential names, and that a withdrawal takes all of it at once.
+
+A credential is what the ledger has recorded: who shows another is refused as who shows none.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ import pytest
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
-from ringfence.core.errors import DeniedError
+from ringfence.core.errors import ConflictError, DeniedError, UnauthenticatedError
+from ringfence.core.state import State
 from ringfence.services.custody.request import Caller
-from tests.builds import BUILT, OTHER_BUILT, approve, for_builds
+from ringfence.services.governance.rule_writing import WrittenRule
+from tests.builds import BUILT, CERTIFICATE, OTHER_BUILT, OTHER_CERTIFICATE, approve, credential, for_builds
 from tests.services.governed_world import WIDER, GovernedWorld, found_deployment, in_governed_world
 from tests.services.test_custody_issuers import CALLS
 from tests.services.world import verified
@@ -25,9 +30,26 @@ def deployment(tmp_path: Path) -> Deployment:
     return found_deployment(tmp_path / "deployment", charter=for_builds(WIDER))
 
 
-def running(world: GovernedWorld, build: bytes = BUILT) -> Caller:
-    """Give the app's service with a credential for a build."""
-    return msgspec.structs.replace(world.caller("service"), build=build)
+def running(world: GovernedWorld, build: bytes = BUILT, certificate: bytes = CERTIFICATE) -> Caller:
+    """Give the app's service as it comes with a token for a build, whether or not the ledger has that credential."""
+    return msgspec.structs.replace(world.caller("service"), build=build, certificate=certificate)
+
+
+async def give(world: GovernedWorld, build: bytes = BUILT, **told: object) -> None:
+    """Give the app's service a credential for a build, as the custodian does."""
+
+    told = {"principal": world.caller("service").principal, **told}
+
+    def make(state: State, at_ms: int) -> WrittenRule:
+        return WrittenRule(credential(at_ms, build, **told))
+
+    async with world.runtime.governance() as rules:
+        await rules.write(make)
+
+
+async def approve_and_give(world: GovernedWorld) -> None:
+    await world.agree("hal", approve(), "gus")
+    await give(world)
 
 
 async def withdraw_elsewhere(world: GovernedWorld) -> None:
@@ -48,27 +70,71 @@ async def refused(world: GovernedWorld, name: str, caller: Caller) -> str:
 def test_flow_for_approved_builds_is_for_callers_with_one_alone(deployment: Deployment, name: str) -> None:
     async def work(world: GovernedWorld) -> None:
         await world.store_user("ann")
-        unapproved = await refused(world, name, running(world))
-        assert f"the build {BUILT.hex()} is not approved" in unapproved
-
-        await world.agree("hal", approve(), "gus")
+        await approve_and_give(world)
         assert "no clause of the charter permits it" in await refused(world, name, world.caller("service"))
-        assert f"the build {OTHER_BUILT.hex()} is not approved" in await refused(
-            world, name, running(world, OTHER_BUILT)
-        )
         await CALLS[name](world.gate, running(world))
 
     in_governed_world(deployment, work)
 
 
-def test_build_that_is_approved_for_another_party_is_none(deployment: Deployment) -> None:
+@pytest.mark.parametrize("name", CALLS)
+def test_credential_that_is_in_no_entry_is_not_taken(deployment: Deployment, tmp_path: Path, name: str) -> None:
+    """Whoever signed it: for an approved build, a build of another service's, another certificate."""
+
     async def work(world: GovernedWorld) -> None:
         await world.store_user("ann")
-        await world.agree("hal", approve(OTHER_BUILT, party="trust"), "gus")
+        await world.agree("hal", approve(OTHER_BUILT), "gus")
         await world.agree("hal", approve(), "gus")
-        words = await refused(world, "read", running(world, OTHER_BUILT))
-        assert words.endswith(f"the build {OTHER_BUILT.hex()} is approved for trust, not for app")
+        callers = running(world), running(world, OTHER_BUILT), running(world, certificate=OTHER_CERTIFICATE)
+        for given in range(2):
+            n = world.gate.singles.head.n, world.gate.bulk.head.n
+            for caller in callers[given:]:
+                with pytest.raises(UnauthenticatedError, match="the ledger has no such credential"):
+                    await CALLS[name](world.gate, caller)
+            assert (world.gate.singles.head.n, world.gate.bulk.head.n) == n  # what was not decided is in no entry
+            await give(world)
+        await CALLS[name](world.gate, callers[0])
+
+    in_governed_world(deployment, work)
+    verified(deployment, tmp_path / "bundle")
+
+
+def test_credential_ends_when_its_entry_says(deployment: Deployment) -> None:
+    async def work(world: GovernedWorld) -> None:
+        await world.store_user("ann")
+        await approve_and_give(world)
         await CALLS["read"](world.gate, running(world))
+        (given,) = world.state.governed.credentials[running(world).principal, BUILT].values()
+
+        for clock_ms, is_given in ((given.until_ms - 1, True), (given.until_ms, False)):
+            world.gate.clock_ms = lambda at_ms=clock_ms: at_ms  # type: ignore[misc]
+            if is_given:
+                world.gate.check_caller(running(world))
+            else:
+                with pytest.raises(UnauthenticatedError, match="no such credential"):
+                    world.gate.check_caller(running(world))
+
+    in_governed_world(deployment, work)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"build": OTHER_BUILT}, "is not approved"),
+        ({"principal": 99}, "no service has this number"),
+        ({"until_ms": 1}, "it is for no time from 1 ms"),
+    ],
+)
+def test_credential_that_the_rules_do_not_allow_is_not_written(
+    deployment: Deployment, told: dict[str, object], words: str
+) -> None:
+    async def work(world: GovernedWorld) -> None:
+        await world.agree("hal", approve(), "gus")
+        epoch = world.state.epoch
+        with pytest.raises(ConflictError, match=words):
+            await give(world, **told)
+        assert world.state.epoch == epoch
+        await give(world)
 
     in_governed_world(deployment, work)
 
@@ -78,7 +144,7 @@ def test_withdrawn_build_is_cut_at_the_next_request(deployment: Deployment, tmp_
     """Whatever it asks for, also where a service without any build is served."""
 
     async def work(world: GovernedWorld) -> None:
-        await world.agree("hal", approve(), "gus")
+        await approve_and_give(world)
         await world.store_user("ann")
         if name != "erase":
             await CALLS[name](world.gate, running(world))
@@ -93,14 +159,16 @@ def test_withdrawn_build_is_cut_at_the_next_request(deployment: Deployment, tmp_
     verified(deployment, tmp_path / "bundle")
 
 
-def test_build_that_is_approved_again_is_served_again(deployment: Deployment) -> None:
+def test_build_that_is_approved_again_is_served_again_with_a_new_credential(deployment: Deployment) -> None:
     async def work(world: GovernedWorld) -> None:
-        await world.agree("hal", approve(), "gus")
+        await approve_and_give(world)
         await world.store_user("ann")
         await world.order("gus", c.WithdrawBuild(digest=BUILT))
         await refused(world, "read", running(world))
 
         await world.agree("hal", approve(), "gus")
+        assert "none was recorded since it was approved" in await refused(world, "read", running(world))
+        await give(world)
         await CALLS["read"](world.gate, running(world))
 
     in_governed_world(deployment, work)
@@ -109,6 +177,8 @@ def test_build_that_is_approved_again_is_served_again(deployment: Deployment) ->
 def test_refused_service_hears_what_could_be_asked(deployment: Deployment) -> None:
     async def work(world: GovernedWorld) -> None:
         await world.store_user("ann")
+        await approve_and_give(world)
+        await world.order("gus", c.WithdrawBuild(digest=BUILT))
         for caller, words in (
             (running(world), "the same with a credential for an approved build"),
             (

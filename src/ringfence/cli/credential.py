@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Final
 
@@ -39,22 +38,24 @@ def credential() -> None:
 def issue(*, subject: str, attestation: Path, certificate: Path, minutes: int, directory: Path, as_json: bool) -> None:
     """Print a credential for the service SUBJECT, for the build that the attestation names.
 
-    It counts only on connections that show the very certificate, and only while the build is approved.
+    It counts only on connections that show the very certificate, and only while the build is approved. That
+    it was given, and by which attestation, is recorded in the ledger first; gateways know it within a second.
     """
     statement, own = (read_file(path, size_bytes_max=SIZE_BYTES_MAX) for path in (attestation, certificate))
 
     async def work() -> Credential:
         deployment = open_deployment(directory)
         async with open_runtime(deployment) as runtime:
-            return issue_credential(
-                deployment,
-                runtime.keeper.state,
-                attestation=statement,
-                certificate=own,
-                subject=subject,
-                lifetime_seconds=minutes * 60,
-                now_seconds=int(time.time()),
-            )
+            require_governed(runtime.keeper.state)
+            async with runtime.governance() as rules:
+                return await issue_credential(
+                    deployment,
+                    rules,
+                    attestation=statement,
+                    certificate=own,
+                    subject=subject,
+                    lifetime_seconds=minutes * 60,
+                )
 
     given = run(work())
     build, attestor = given.build.hex(), name_attestor(given.attestor)

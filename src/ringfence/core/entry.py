@@ -22,6 +22,7 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governed_entry import (
     Approved,
     Carried,
+    CredentialIssued,
     Declined,
     Founder,
     Ordered,
@@ -262,6 +263,7 @@ Rule: TypeAlias = (
     | SubjectErased
     | Snapshot
     | PeopleRecorded
+    | CredentialIssued
     | Proposed
     | Approved
     | Declined
@@ -284,6 +286,7 @@ RULE_TYPES: Final = (
     SubjectErased,
     Snapshot,
     PeopleRecorded,
+    CredentialIssued,
     Proposed,
     Approved,
     Declined,

@@ -17,6 +17,7 @@ from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.changes import EnactCharter
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.credentials import fold_credential
 from ringfence.core.enacting import enact
 from ringfence.core.engines import ENGINES
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
@@ -156,13 +157,15 @@ def _apply(state: State, rule: e.Rule, source: RuleSource) -> State:
 
 def _govern(
     state: State,
-    rule: g.PeopleRecorded | g.Proposed | g.Approved | g.Declined | g.Carried | g.Ordered,
+    rule: g.PeopleRecorded | g.CredentialIssued | g.Proposed | g.Approved | g.Declined | g.Carried | g.Ordered,
     source: RuleSource,
 ) -> State:
     at_ms, place = source.at_ms, source.place
     if isinstance(rule, g.PeopleRecorded):
         facts = _read_facts(rule, source)
         return fold_people(state, rule, facts, at_ms=at_ms, place=place)
+    if isinstance(rule, g.CredentialIssued):
+        return fold_credential(state, rule, at_ms=at_ms, place=place)
     if isinstance(rule, g.Carried):
         return carry(state, rule, at_ms=at_ms, place=place)
     signed = e.parse_signed(source.opening, place=place) if source.opening is not None else None

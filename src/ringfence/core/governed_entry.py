@@ -46,6 +46,20 @@ class PeopleRecorded(Leaf, frozen=True, kw_only=True, tag="rule.people"):
     by: int = 0
 
 
+class CredentialIssued(Leaf, frozen=True, kw_only=True, tag="rule.credential-issued"):
+    """The custodian gave the service `principal` a credential for a build, bound to a certificate, until `until_ms`.
+
+    `build`, `certificate` and `attestation` are digests (SHA-256, 32 bytes): of the build, of the certificate as DER
+    and of the attestation's file.
+    """
+
+    principal: int
+    build: bytes
+    certificate: bytes
+    attestation: bytes
+    until_ms: int
+
+
 class Proposed(Leaf, frozen=True, kw_only=True, tag="rule.proposed"):
     """A person asks for a change; `statement` commits to the bytes that were signed and their signature by `key`."""
 

@@ -82,7 +82,7 @@ def _why_governed(state: State, asked: Asked, said: str, *, at_ms: int) -> str:
         case _ if said == STOPPED_PERSON:
             return why_inactive(state, asked.principal, at_ms=at_ms)
         case _ if said == STOPPED_BUILD:
-            return why_not_approved(standing, party, asked.build)
+            return why_not_shown(standing, party, asked.principal, asked.build, at_ms=at_ms)
         case _ if said == GRANT_OTHER_USER:
             return f"grant {asked.grant} is for other users"
         case _ if said == GRANT_USED_UP:
@@ -132,6 +132,17 @@ def why_not_approved(standing: Standing, party: str, digest: bytes) -> str:
     if build.party != party:
         return f"the build {digest.hex()} is approved for {build.party}, not for {party}"
     return ""
+
+
+def why_not_shown(standing: Standing, party: str, principal: int, digest: bytes, *, at_ms: int) -> str:
+    """Say why a service's credential for a build does not count; "" where it does."""
+    if reason := why_not_approved(standing, party, digest):
+        return reason
+    until_ms = standing.credential_until_ms(principal, digest)
+    if at_ms < until_ms:
+        return ""
+    ended = f"the last one ended at {show_time(until_ms)}" if until_ms else "none was recorded since it was approved"
+    return f"caller {principal} has no credential for the build {digest.hex()}: {ended}"
 
 
 def why_unusable(standing: Standing, asked: Asked, *, at_ms: int) -> str:

@@ -96,7 +96,7 @@ def rule_access(state: State, asked: Asked, classes: Iterable[str], *, at_ms: in
     if standing is None:
         return _rule_classes(state, asked, classes, _Caller(party))
     member = standing.members.get(asked.principal)
-    if stop := _stop(standing, party, member, asked.build, at_ms=at_ms):
+    if stop := _stop(standing, party, member, asked, at_ms=at_ms):
         return Ruling(decided=dict.fromkeys(sorted(classes), stop), permitted={})
     return _rule_classes(state, asked, classes, _caller(standing, party, member, asked, at_ms=at_ms))
 
@@ -112,7 +112,7 @@ class _Caller(NamedTuple):
     holds_until_ms: int = 0
 
 
-def _stop(standing: Standing, party: str, member: Member | None, build: bytes, *, at_ms: int) -> str:
+def _stop(standing: Standing, party: str, member: Member | None, asked: Asked, *, at_ms: int) -> str:
     """Give what stops a caller whatever is asked for, "" when nothing does."""
     if standing.stopped:
         if (EVERYTHING, "") in standing.stopped:
@@ -121,7 +121,11 @@ def _stop(standing: Standing, party: str, member: Member | None, build: bytes, *
             return STOPPED_PARTY
     if member is not None and not member.is_active(at_ms):
         return STOPPED_PERSON
-    return STOPPED_BUILD if build and not is_approved(standing, party, build) else ""
+    if asked.build and not (
+        is_approved(standing, party, asked.build) and at_ms < standing.credential_until_ms(asked.principal, asked.build)
+    ):
+        return STOPPED_BUILD
+    return ""
 
 
 def is_approved(standing: Standing, party: str, build: bytes) -> bool:
@@ -134,7 +138,11 @@ def _caller(standing: Standing, party: str, member: Member | None, asked: Asked,
     grant = standing.grants.get(asked.grant) if asked.grant else None
     if grant is not None and (grant.grant.person != asked.principal or not grant.is_live(at_ms)):
         grant = None
-    ends = [member.until_ms if member else 0, grant.until_ms if grant else 0]
+    ends = [
+        member.until_ms if member else 0,
+        grant.until_ms if grant else 0,
+        standing.credential_until_ms(asked.principal, asked.build) if asked.build else 0,
+    ]
     return _Caller(
         party=party,
         duties=(tuple(sorted(member.duties)) or (OTHER,)) if member else (NONE,),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from immutables import Map
@@ -156,6 +157,18 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedCredential:
+    """A credential that a service has for a build and a certificate: see `governed_entry.CredentialIssued`.
+
+    `until_ms` is excluded; `epoch` is the rule that recorded it.
+    """
+
+    attestation: bytes
+    until_ms: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Suspension:
     """Something that is stopped: a flow, a party or everything. `lifted` is the epoch of its end, or 0."""
 
@@ -165,6 +178,9 @@ class Suspension:
     epoch: int
     by: int
     lifted: int = 0
+
+
+_NONE: Final[Mapping[bytes, IssuedCredential]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +193,7 @@ class Standing:
         members: those who were admitted, by number.
         keys, grants, suspensions, builds: by number (builds by digest), those that ended too.
         proposals: those that are open, by number.
+        credentials: those of a service's number and a build's digest, by the digest of the certificate.
         issuers: digest of each trusted issuer's keys, by name.
         statements: digests of the statements that were used, each once for ever.
         recoveries: lanes that may be recovered, each after this batch.
@@ -192,6 +209,7 @@ class Standing:
     proposals: Map[int, Proposal] = field(default_factory=Map)
     grants: Map[int, GivenGrant] = field(default_factory=Map)
     builds: Map[bytes, Build] = field(default_factory=Map)
+    credentials: Map[tuple[int, bytes], Mapping[bytes, IssuedCredential]] = field(default_factory=Map)
     issuers: Map[str, bytes] = field(default_factory=Map)
     suspensions: Map[int, Suspension] = field(default_factory=Map)
     statements: Map[bytes, int] = field(default_factory=Map)
@@ -199,6 +217,17 @@ class Standing:
     stopped: frozenset[tuple[str, str]] = frozenset()
     proposal_last: int = 0
     withheld: int = 0
+
+    def has_credential(self, principal: int, build: bytes, certificate: bytes, *, at_ms: int) -> bool:
+        """Tell whether a service was given a credential for a build with this very certificate that has not ended."""
+        given = self.credentials.get((principal, build), _NONE).get(certificate)
+        return given is not None and at_ms < given.until_ms
+
+    def credential_until_ms(self, principal: int, build: bytes) -> int:
+        """Give until when a service can show a credential for a build, given since the build was approved; else 0."""
+        approved = self.builds.get(build)
+        given = self.credentials.get((principal, build), _NONE).values()
+        return max((one.until_ms for one in given if approved and one.epoch > approved.epoch), default=0)
 
 
 def digest_standing(standing: Standing) -> bytes:
@@ -236,6 +265,7 @@ def digest_standing(standing: Standing) -> bytes:
             ]
             for _, build in sorted(standing.builds.items())
         ],
+        **({"credentials": _credentials(standing)} if standing.credentials else {}),  # told as before without any
         "issuers": [[name, keys.hex()] for name, keys in sorted(standing.issuers.items())],
         "suspensions": [
             [item.number, item.scope, item.name, item.epoch, item.by, item.lifted]
@@ -245,3 +275,16 @@ def digest_standing(standing: Standing) -> bytes:
         "proposal_last": standing.proposal_last,
     }
     return hashlib.sha256(msgspec.json.encode(facts)).digest()
+
+
+def _credentials(standing: Standing) -> list[list[object]]:
+    return [
+        [
+            *(principal, build.hex()),
+            [
+                [certificate.hex(), one.attestation.hex(), one.until_ms, one.epoch]
+                for certificate, one in sorted(given.items())
+            ],
+        ]
+        for (principal, build), given in sorted(standing.credentials.items())
+    ]

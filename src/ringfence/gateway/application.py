@@ -150,8 +150,10 @@ class Gateway:
         if reasons:
             raise UnavailableError(f"the service does not serve now: {reasons[0]}", hint="try again in a few seconds")
         grant = _parse_grant(named_grant) if named_grant else 0
-        issuer = bearer.issuer
-        return Caller(principal, country, source, grant, bearer.build, issuer=issuer.name, issuer_keys=issuer.digest)
+        issuer, build = bearer.issuer, bearer.build
+        shown = bearer.certificate if build else b""
+        keys = issuer.digest
+        return Caller(principal, country, source, grant, build, shown, issuer=issuer.name, issuer_keys=keys)
 
     # -- routes --------------------------------------------------------------------------------------------------
 

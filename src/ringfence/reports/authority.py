@@ -5,7 +5,9 @@ Rules of this file:
    that this flow permits this caller now, with this grant or build or with none.
 2. Whoever can give themselves break-glass alone could read: that grant is tried for real on the state, and what it
    would open is a row of its own.
-3. Callers who differ in nothing that a decision sees are asked once.
+3. A service could use what a flow for approved builds gives with a credential, which the custodian gives alone for each
+   build of its party that somebody is to attest: that one is tried on the state as well.
+4. Callers who differ in nothing that a decision sees are asked once.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Flow
+from ringfence.core.credentials import fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
+from ringfence.core.governed_entry import CredentialIssued
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Build, GivenGrant, Member
 from ringfence.core.state import State
@@ -127,8 +131,25 @@ class _Survey:
             if cells := self._ask(self._state, number, flow, key=(party,)):
                 yield self._row(number, flow, cells, STANDING)
             for build in builds if flow.builds else ():
-                if cells := self._ask(self._state, number, flow, build=build.digest, key=(party, build.digest)):
+                if cells := self._with_build(number, flow, build):
                     yield self._row(number, flow, cells, f"build {build.name}")
+
+    def _with_build(self, number: int, flow: Flow, build: Build) -> _Cells | None:
+        """Give what a service could use by the credential that it has or could be given for a build: rule 3."""
+        rule = CredentialIssued(
+            principal=number,
+            build=build.digest,
+            certificate=bytes(32),
+            attestation=bytes(32),
+            until_ms=self._at_ms + 1,
+        )
+        state = self._state
+        if self._at_ms >= state.governed.credential_until_ms(number, build.digest):
+            try:
+                state = fold_credential(state, rule, at_ms=self._at_ms, place="review")
+            except ProofInvalidError:
+                return None
+        return self._ask(state, number, flow, build=build.digest, key=(build.party, build.digest))
 
     def _of_member(self, member: Member) -> Iterator[Authority]:
         for flow in self._flows(member.party):

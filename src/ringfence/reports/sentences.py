@@ -174,6 +174,8 @@ def _rule(item: Explained) -> list[str]:
             return [*lines, *describe_change(rule.change)]
         case g.PeopleRecorded():
             return [*lines, *_people(item, rule)]
+        case g.CredentialIssued():
+            return [*lines, *_credential(folded.before, rule)]
         case e.CharterEnacted():
             return [
                 *lines,
@@ -212,6 +214,16 @@ def _people(item: Explained, rule: g.PeopleRecorded) -> list[str]:
             lines.append(f"  The chain that this rests on is {WITHHELD}.")
     lines += [f"Person {person} has no authority from {show_time(until_ms)} on." for person, until_ms in rule.ends]
     return lines if rule.suspends or rule.ends else [*lines, "It takes nothing from anybody."]
+
+
+def _credential(before: State, rule: g.CredentialIssued) -> list[str]:
+    build = before.standing.builds.get(rule.build) if before.standing else None
+    named = f"{quote(build.name)}, " if build else ""
+    return [
+        f"{_who(before, rule.principal)} was given a credential for the build {named}{rule.build.hex()}, by an "
+        f"attestation with SHA-256 {rule.attestation.hex()}.",
+        f"It is bound to the certificate with SHA-256 {rule.certificate.hex()} and ends at {show_time(rule.until_ms)}.",
+    ]
 
 
 def _genesis(rule: e.Genesis) -> list[str]:

@@ -11,7 +11,7 @@ from ringfence.core.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.services.people.feeding import FedPerson, require_feed
 from ringfence.services.people.recording import plan_recording
-from tests.builds import BUILT, OTHER_BUILT, approve
+from tests.builds import BUILT, OTHER_BUILT, approve, give_credential
 from tests.governed import NUMBERS, Ground
 
 EVE = NUMBERS["eve"]
@@ -34,7 +34,7 @@ def test_what_is_told_is_planned_as_the_services_word_with_what_follows() -> Non
 def test_service_that_was_withdrawn_meanwhile_is_denied_before_anything_is_looked_at() -> None:
     ground = Ground.founded()
     feed = ground.register_service("hr", feeds=True)
-    require_feed(ground.state, feed)
+    require_feed(ground.state, feed, at_ms=ground.now_ms)
     source = FedPerson(feed, lambda state, register, at_ms: pytest.fail("it was asked"))
 
     ground.order("ada", c.WithdrawService(principal=feed))
@@ -49,12 +49,15 @@ def test_service_whose_build_was_withdrawn_meanwhile_is_denied() -> None:
     ground.agree("hal", approve(party="trust"), "gus")
     ground.agree("hal", approve(OTHER_BUILT, party="app"), "gus")
     source = FedPerson(feed, tell, BUILT)
+    with pytest.raises(DeniedError, match="none was recorded since it was approved"):
+        source.compare(ground.state, at_ms=ground.now_ms)
+    give_credential(ground, principal=feed)
     assert source.compare(ground.state, at_ms=ground.now_ms)
     with pytest.raises(DeniedError, match="is approved for app, not for trust"):
-        require_feed(ground.state, feed, build=OTHER_BUILT)
+        require_feed(ground.state, feed, at_ms=ground.now_ms, build=OTHER_BUILT)
 
     ground.order("gus", c.WithdrawBuild(digest=BUILT))
 
     with pytest.raises(DeniedError, match=f"the build {BUILT.hex()} was withdrawn by rule"):
         source.compare(ground.state, at_ms=ground.now_ms)
-    require_feed(ground.state, feed)
+    require_feed(ground.state, feed, at_ms=ground.now_ms)

@@ -85,7 +85,7 @@ class ScimCalls:
         try:
             state = await self._gate.keeper.refresh()
             self._gate.check_caller(caller)  # the rules may be newer than those that the token was taken by
-            require_feed(state, caller.principal, build=caller.build)
+            require_feed(state, caller.principal, at_ms=self._gate.clock_ms(), build=caller.build)
         except DeniedError:
             self._gate.refusals.count(caller.principal, REFUSAL)
             raise

@@ -149,8 +149,18 @@ class Gate:
         """Refuse a caller whose token is not taken any more by the newest rules. No entry is written for one.
 
         Raises:
-            UnauthenticatedError: the ledger does not trust the issuer by these keys.
+            UnauthenticatedError: the ledger does not trust the issuer by these keys, or has no such credential.
         """
+        standing = self.keeper.state.standing
+        if (
+            caller.build
+            and standing is not None
+            and not standing.has_credential(caller.principal, caller.build, caller.certificate, at_ms=self.clock_ms())
+        ):
+            raise UnauthenticatedError(
+                "the ledger has no such credential for this service, build and certificate",
+                hint="one that was given just now is known here within a second; get another where it ended",
+            )
         if caller.issuer_keys and not is_trusted(self.keeper.state, caller.issuer, caller.issuer_keys):
             raise UnauthenticatedError(
                 f"tokens of the issuer {caller.issuer} are not taken any more", hint="get one from a trusted issuer"

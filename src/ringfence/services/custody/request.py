@@ -11,8 +11,9 @@ class Caller(msgspec.Struct, frozen=True):
     """Who asks: a registered principal, and where this connection comes from (`OTHER` when it is not known).
 
     `country_from` names the source of the country: `connection`, or the trusted proxy's name. `grant` is the grant that
-    the caller names, or 0; `build` the digest of the build that a service's credential names, or b"". `issuer` signed
-    the caller's token, by the keys of which `issuer_keys` is the digest; b"" where no ledger needs to trust them.
+    the caller names, or 0; `build` the digest of the build that a service's credential names and `certificate` that of
+    the certificate that it is bound to, or b"". `issuer` signed the caller's token, by the keys of which `issuer_keys`
+    is the digest; b"" where no ledger needs to trust them.
     """
 
     principal: int
@@ -20,6 +21,7 @@ class Caller(msgspec.Struct, frozen=True):
     country_from: str = "connection"
     grant: int = 0
     build: bytes = b""
+    certificate: bytes = b""
     issuer: str = ""
     issuer_keys: bytes = b""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from ringfence.core.errors import DeniedError
 from ringfence.core.governance.recording import why_not_feed
-from ringfence.core.refusal_words import why_not_approved
+from ringfence.core.refusal_words import why_not_shown
 from ringfence.core.register import PersonFacts, Register
 from ringfence.core.standing import Standing
 from ringfence.core.state import State
@@ -23,12 +23,13 @@ Tell = Callable[[State, Register, int], PersonFacts]
 """Gives what is told of a person, on a state with its register at a time; raises what refuses the request."""
 
 
-def require_feed(state: State, principal: int, *, build: bytes = b"") -> tuple[Standing, Register]:
+def require_feed(state: State, principal: int, *, at_ms: int, build: bytes = b"") -> tuple[Standing, Register]:
     """Give the standing and the register of people to a caller who may feed it.
 
     Args:
         state: the newest.
         principal: the caller's number.
+        at_ms: now, milliseconds since 1970 UTC.
         build: digest of the build that the caller's credential names, or b"".
 
     Raises:
@@ -38,7 +39,7 @@ def require_feed(state: State, principal: int, *, build: bytes = b"") -> tuple[S
     caller = state.principals.get(principal)
     reason = why_not_feed(caller, state.rules)
     if not reason and caller is not None and build:
-        reason = why_not_approved(state.governed, caller.party, build)
+        reason = why_not_shown(state.governed, caller.party, principal, build, at_ms=at_ms)
     if reason:
         raise DeniedError(
             f"caller {principal} may not read or feed the register of people: {reason}",
@@ -64,7 +65,7 @@ class FedPerson:
             DeniedError: who tells it may not, in this state.
             RingfenceError: what `tell` raises.
         """
-        _, register = require_feed(state, self.by, build=self.build)
+        _, register = require_feed(state, self.by, at_ms=at_ms, build=self.build)
         return compare_facts([self.tell(state, register, at_ms)], register)
 
 
