@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cedarpy
 import pytest
 from click.testing import CliRunner, Result
 
@@ -89,3 +90,18 @@ def test_explain_gives_sentences(small: Path, broken: Path) -> None:
 
 def test_schema_is_json_either_way() -> None:
     assert json.loads(run("schema").stdout) == json.loads(run("schema", "--json").stdout)
+
+
+def test_export_gives_the_policies_and_their_schema(small: Path, broken: Path) -> None:
+    policies = run("export", small, "--format", "cedar")
+    schema = run("export", small, "--format", "cedar-schema")
+
+    assert (policies.exit_code, schema.exit_code) == (0, 0)
+    assert cedarpy.validate_policies(policies.stdout, schema.stdout).validation_passed
+    assert policies.stdout.count("\npermit (") == 3
+    assert policies.stdout.count("\nforbid (") == 2
+    told = json.loads(run("export", small, "--format", "cedar", "--json").stdout)
+    assert (told["format"], told["text"]) == ("cedar", policies.stdout)
+    refused = run("export", broken, "--format", "cedar")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert run("export", small, "--format", "rego").exit_code == 2

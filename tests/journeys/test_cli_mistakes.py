@@ -79,7 +79,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_command_is_looked_at_here() -> None:
-    charter = {"charter check", "charter explain", "charter schema"}
+    charter = {"charter check", "charter explain", "charter export", "charter schema"}
     reports = {"why", "review access", "review activity", "review stale"}
     apart = {"init", "doctor", "demo", "verify", "synthetic", *charter, *reports}
     own_key = {"key new", "key show", "sign", "share"}
@@ -431,6 +431,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
         "init": [str(tmp_path / "other"), "--charter", CHARTER, "--region", "virginia"],
         "charter check": [CHARTER],
         "charter explain": [CHARTER],
+        "charter export": [CHARTER, "--format", "cedar"],
         "charter schema": [],
         "charter enact": [str(charter), *here],
         "principal register": ["second", "--party", "tiktok", *here],

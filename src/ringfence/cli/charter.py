@@ -1,4 +1,4 @@
-"""`ringfence charter`: check an agreement, read it in plain sentences, and give its schema to an editor.
+"""`ringfence charter`: check an agreement, read it in plain sentences, and give it to editors and policy engines.
 
 Exit codes: 0 the charter is valid, 1 it has problems or cannot be read. Problems go to standard error, one a line as
 `FILE:LINE:COLUMN: ...`; with `--json` the same facts are one JSON object on standard output.
@@ -21,9 +21,11 @@ from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.charter_shape import charter_schema
 from ringfence.core.charter_words import explain_charter
 from ringfence.core.errors import CharterInvalidError, Problem
+from ringfence.prover.cedar import render_cedar, render_cedar_schema
 
 EXIT_VALID: Final = 0
 EXIT_PROBLEMS: Final = 1
+_EXPORTS: Final = {"cedar": render_cedar, "cedar-schema": render_cedar_schema}
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
@@ -77,6 +79,23 @@ def explain(file: Path, *, as_json: bool) -> None:
         _print_json({"charter": parsed.name, "version": parsed.version, "text": words})
     else:
         click.echo(words, nl=False)
+
+
+@charter.command(short_help="Give it to a policy engine of somebody else.")
+@_FILE
+@click.option("--format", "kind", type=click.Choice(list(_EXPORTS)), required=True, help="What to write.")
+@_JSON
+def export(file: Path, *, kind: str, as_json: bool) -> None:
+    """Write FILE (`-` for standard input) as policies of Cedar, or the schema of their requests.
+
+    Each flow is a permit and each invariant a forbid; the names stand in @id.
+    """
+    parsed = _load(file, as_json=as_json)
+    text = _EXPORTS[kind](parsed)
+    if as_json:
+        _print_json({"charter": parsed.name, "version": parsed.version, "format": kind, "text": text})
+    else:
+        click.echo(text, nl=False)
 
 
 def _load(file: Path, *, as_json: bool) -> Charter:
