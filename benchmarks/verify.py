@@ -123,9 +123,10 @@ class Requests:
 def make_ledger(entries: int) -> Ledger:
     """Give a ledger of so many access entries; see the method above."""
     ledger = Ledger(engine=NEWEST_ENGINE)
-    charter = parse_charter(CHARTER.read_bytes(), file=CHARTER.name)
+    text = CHARTER.read_text("utf-8").replace("    builds: approved\n", "")  # nobody approves any in this ledger
+    charter = parse_charter(text.encode(), file=CHARTER.name)
     ledger.genesis()
-    ledger.enact(CHARTER.read_text("utf-8"), name=charter.name, version=charter.version)
+    ledger.enact(text, name=charter.name, version=charter.version)
     for number, party in enumerate(charter.parties, start=1):
         ledger.register(number, party)
     for lane in LANES:

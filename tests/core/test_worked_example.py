@@ -7,6 +7,8 @@ from pathlib import Path
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.charter_governance import PROPOSE_ONLY, THROUGH, Governance
 from ringfence.core.charter_words import explain_charter
+from ringfence.core.engines import NEWEST_ENGINE, decide
+from ringfence.core.view import APPROVED, NONE, View
 from tests.core.governed_charter import governance_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
@@ -55,3 +57,13 @@ def test_nothing_is_carried_by_one_person_of_the_custodian_alone() -> None:
             assert sum(group.count for group in way) >= 2 or {duty for group in way for duty in group.duties} == {
                 "monitor"
             }
+
+
+def test_what_ranks_feeds_is_an_approved_build_and_nothing_else_reads_in_bulk_for_the_app() -> None:
+    charter, _ = example()
+    view = View("tiktok", "US", "rank_feeds", "read", "watch_history", "protected", "bulk", NONE, NONE, APPROVED)
+    assert decide(NEWEST_ENGINE, charter, view).permitted
+    for less in ({"build": NONE}, {"purpose": "serve_user"}, {"country": "SG"}):
+        assert not decide(NEWEST_ENGINE, charter, view._replace(**less)).permitted
+    serving = view._replace(purpose="serve_user", shape="single", build=NONE)
+    assert decide(NEWEST_ENGINE, charter, serving).permitted

@@ -1,7 +1,7 @@
 """A service and its builds: the app proposes one, inspectors agree to it, and the service is served while they do.
 
 It reads like the manual: each step is the command that a person types, on a served deployment that was founded by a
-ceremony. The service reads over mutual TLS through a flow of the charter that is for approved builds alone.
+ceremony. The service reads over mutual TLS through the worked example's flow for approved builds alone.
 """
 
 from __future__ import annotations
@@ -29,10 +29,7 @@ from tests.journeys.certificates import make_authority, make_certificate
 from tests.journeys.desks import Desk, found_example, make_desks
 from tests.journeys.programs import Done, run
 from tests.journeys.test_tls import change_settings
-from tests.services.world import EXAMPLE
 
-RANKING = "bulk: {records_max: 100, records_per_day_max: 50000000000}\n"
-CHARTER = EXAMPLE.read_text("utf-8").replace(RANKING, f"{RANKING}    builds: approved\n")
 SUBJECT = "ranker"
 REGISTER = f"do: register-service\nparty: tiktok\nissuer: {CREDENTIALS_ISSUER}\nsubject: {SUBJECT}\n"
 APPROVE = "do: approve-build\nname: ranker {0}\nparty: tiktok\ndigest: ranker-{0}.tar\nattestor: builder.pem\n"
@@ -43,7 +40,7 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.deployment = found_example(folder / "deployment", charter=CHARTER.encode())
+        self.deployment = found_example(folder / "deployment")
         authority = make_authority(folder / "ca.pem", "Example Authority")
         make_certificate(self.deployment / "tls", authority, address="127.0.0.1")
         callers = make_authority(self.deployment / "tls" / "callers.pem", "Authority of Callers")

@@ -46,6 +46,7 @@ def test_rows_of_the_worked_example_are_who_can_do_anything_and_who_can_do_nothi
         ("usds", "counsel", "a grant (legal-demand)"),
         ("oracle", "anyone", ""),
         ("tiktok", "a service", ""),
+        ("tiktok", "a service", "an approved build"),
         ("bytedance", "a service", ""),
         ("cfius", "monitor or examiner", ""),
         ("other", "anyone", ""),
@@ -119,12 +120,12 @@ def test_lines_join_classes_to_which_the_same_may_be_done() -> None:
     asked = ask_all("v2", example())
     rows = survey(asked)
 
-    app = lines_of(row_of(rows, "tiktok", "a service"), asked.domain)
-
-    assert [(line.classes, line.single, line.bulk) for line in app] == [
-        (("protected", "public", "interoperability"), (*VERBS[:3], "export", "erase"), ("read",)),
-        (("aggregated",), ("find", "export", "erase"), ()),
-    ]
+    for needs, bulk in (("", ()), ("an approved build", ("read",))):
+        app = lines_of(row_of(rows, "tiktok", "a service", needs), asked.domain)
+        assert [(line.classes, line.single, line.bulk) for line in app] == [
+            (("protected", "public", "interoperability"), (*VERBS[:3], "export", "erase"), bulk),
+            (("aggregated",), ("find", "export", "erase"), ()),
+        ]
     assert lines_of(row_of(rows, "oracle", "anyone"), asked.domain)[0].single == ()
 
 

@@ -16,12 +16,11 @@ from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.refusals import SINGLE_REFUSALS_PER_SECOND_MAX
 from tests.faults.load import read_entries
-from tests.services.world import EXAMPLE, World, in_world, make_deployment, verified
+from tests.services.world import OPEN, World, in_world, make_deployment, verified
 
 TRIES = 3 * SINGLE_REFUSALS_PER_SECOND_MAX
 CHARTER = (
-    EXAMPLE.read_text("utf-8")
-    .replace("{records_max: 100, records_per_day_max: 50000000000}", "{records_max: 2, records_per_day_max: 2}")
+    OPEN.replace("{records_max: 100, records_per_day_max: 50000000000}", "{records_max: 2, records_per_day_max: 2}")
     .replace("downgrades_per_day_max: 1000000", "downgrades_per_day_max: 1")
     .replace("verbs: [find, export]\n", "verbs: [find, export]\n    withhold: [profile.emailAddress]\n")
 )

@@ -18,7 +18,7 @@ from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.vault.audit import audit_vault
-from tests.services.world import EXAMPLE, World, in_world, make_deployment, verified
+from tests.services.world import OPEN, World, in_world, make_deployment, verified
 
 PUBLIC = {"Title": "for all", "WhoCanView": "Everyone"}
 PRIVATE = {"Title": "for me", "WhoCanView": "Only me"}
@@ -70,7 +70,7 @@ def test_writes_and_reads_behind_an_erasure_never_touch_the_subject_that_is_gone
 
 def limited(tmp_path: Path, *, per_day: int) -> Deployment:
     """A deployment whose custodian may write 10 records a batch and so many a day, and move none to public."""
-    text = EXAMPLE.read_text()
+    text = OPEN
     start = text.index("name: bring-data-in")
     end = text.index("bulk:", start)
     line = text[end : text.index("\n", end)]
@@ -183,7 +183,7 @@ def test_what_is_kept_of_a_request_says_nothing_of_it_without_the_keys(deploymen
 
 
 def test_write_may_not_delete_a_part_of_a_class_that_the_caller_may_not_write(tmp_path: Path) -> None:
-    text = EXAMPLE.read_text()
+    text = OPEN
     start = text.index("name: bring-data-in")
     line_start = text.index("classes:", start)
     line = text[line_start : text.index("\n", line_start)]
@@ -201,7 +201,7 @@ def test_write_may_not_delete_a_part_of_a_class_that_the_caller_may_not_write(tm
 
 
 def test_field_that_is_withheld_cannot_be_guessed_by_a_look_up(tmp_path: Path) -> None:
-    text = EXAMPLE.read_text()
+    text = OPEN
     start = text.index("name: serve-users")
     end = text.index("classes:", start)
     charter = text[:end] + "withhold: [profile.emailAddress]\n    " + text[end:]

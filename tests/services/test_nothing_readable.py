@@ -19,7 +19,7 @@ from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.synthetic.files import write_exports
 from tests.faults.serving import command
 from tests.services.exports_taken import stored
-from tests.services.world import EXAMPLE, World, in_world, make_deployment, verified
+from tests.services.world import OPEN, World, in_world, make_deployment, verified
 from tests.stores import OwnServer, PostgresDatabase, make_postgres_database
 
 USERS = 40
@@ -62,7 +62,7 @@ def fill(deployment: Deployment, tmp_path: Path) -> list[bytes]:
     planted = {place.user for place in parts} | {"planted-request-id", *PUT.values()}
     for part in parts.values():
         planted |= {value for value in part.fields.values() if isinstance(value, str) and len(value) >= 12}
-    charter = EXAMPLE.read_bytes()  # stored in the clear, and words of its own occur in the exports too
+    charter = OPEN.encode()  # stored in the clear, and words of its own occur in the exports too
     needles = [text.encode() for text in sorted(planted) if text.encode() not in charter]
     assert len(needles) > NEEDLES
     used = {"planted-request-id", *PUT.values()}  # always, and of the others as many as can be looked for

@@ -12,7 +12,7 @@ from ringfence.app.deployment import Deployment
 from ringfence.app.serving import _tree_files
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.verify import REFUTED, VERIFIED, Verdict, parse_trust, verify_bundle
-from tests.services.world import EXAMPLE, World, in_world, make_deployment, sequence
+from tests.services.world import OPEN, World, in_world, make_deployment, sequence
 
 ROUNDS, WRITES = 4, 20
 
@@ -53,7 +53,7 @@ def test_copy_of_the_published_directory_is_verified(deployment: Deployment, tmp
 
 def test_published_directory_holds_nothing_else(deployment: Deployment) -> None:
     assert {path.name for path in deployment.ledger.iterdir()} == {"blobs", "checkpoint", "tile", "vkey"}
-    assert [path.read_bytes() for path in (deployment.ledger / "blobs").iterdir()] == [EXAMPLE.read_bytes()]
+    assert [path.read_bytes() for path in (deployment.ledger / "blobs").iterdir()] == [OPEN.encode()]
     beside = {path.name for path in (deployment.directory / "ledger-work").iterdir()}
     assert beside == {"incoming", "lock", "standing"}
 
