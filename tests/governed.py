@@ -225,6 +225,7 @@ def found(charter: str = CHARTER, *, absent: str = "", **told: dict[str, object]
         nonce=bytes(16),
         people=people,
         services=(FoundingService(party="app", identity=e.Identity(ISSUER, "service")),),
+        issuers=(g.TrustedIssuer(name=ISSUER, keys=hashlib.sha256(b"the issuer's keys").digest()),),
     )
     document = render_founding(founding)
     signatures = tuple(sign("somebody else" if name == absent else name, document, FOUND) for name in FOUNDERS)

@@ -12,9 +12,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER
 from ringfence.client.client import Client
 from ringfence.core.errors import ConfigurationError, UnauthenticatedError, UnavailableError
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.gateway.authentication import render_thumbprint
 from tests.faults.serving import Server
 from tests.journeys.certificates import make_authority, make_certificate

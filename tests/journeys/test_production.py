@@ -19,13 +19,14 @@ from joserfc.jwk import ECKey, OKPKey
 from ruamel.yaml import YAML
 
 from ringfence.app.configuration import Configuration
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, LOCAL_ISSUER, open_deployment
+from ringfence.app.deployment import open_deployment
 from ringfence.app.initialise import Ground
 from ringfence.app.tokens import create_token_key
 from ringfence.client.client import Client
 from ringfence.core import changes as c
 from ringfence.core.entry import PRODUCTION
 from ringfence.core.errors import DeniedError, UnauthenticatedError
+from ringfence.core.issuers import DEVELOPMENT_ISSUER, LOCAL_ISSUER
 from ringfence.synthetic.geography import write_geography
 from tests.faults.serving import Server, command
 from tests.founders import agree, found, order, register_service

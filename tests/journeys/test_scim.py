@@ -18,10 +18,11 @@ from scim2_client import SCIMClientException
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import CheckResult, Status, check_server
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
+from ringfence.app.deployment import open_deployment
 from ringfence.cli.change_file import read_change
 from ringfence.core import changes as c
 from ringfence.core.governance.wording import describe_change
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from tests.architecture.source_tree import ROOT
 from tests.faults.serving import Server, command
 from tests.founders import EXAMPLE_PEOPLE, number_of, register_service

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.core.errors import ConflictError
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from tests.services.world import verified
 
 

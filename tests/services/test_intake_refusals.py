@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.deployment import Deployment
 from ringfence.app.ingesting import local_caller
 from ringfence.app.runtime import Runtime, open_runtime
 from ringfence.core.errors import DeniedError, InvalidInputError
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.legacy.limits import DEFAULT_LIMITS
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.gate import Gate

@@ -40,8 +40,6 @@ from ringfence.vault.sqlite import SqliteStore
 
 SHARES_VARIABLE: Final = "RINGFENCE_SHARES"
 TRUST_FILE: Final = "trust.json"
-LOCAL_ISSUER: Final = "ringfence:local"
-DEVELOPMENT_ISSUER: Final = "ringfence:development"
 
 
 @dataclass(frozen=True, slots=True)

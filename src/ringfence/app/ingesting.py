@@ -16,12 +16,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from ringfence.app.deployment import LOCAL_ISSUER, Deployment
+from ringfence.app.deployment import Deployment
 from ringfence.app.garbage import settle_garbage
 from ringfence.app.ingest_reader import GARBAGE_THRESHOLD, LEAVE_OPEN, SEAL, ReadingJob, read_all
 from ringfence.app.runtime import Runtime
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ConfigurationError, UnavailableError
+from ringfence.core.issuers import LOCAL_ISSUER
 from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
 from ringfence.services.custody.request import Caller
 from ringfence.services.intake.messages import Message, parse_messages

@@ -12,13 +12,14 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.app.configuration import FILE, Configuration, render_configuration
-from ringfence.app.deployment import LOCAL_ISSUER, TRUST_FILE, Deployment
+from ringfence.app.deployment import TRUST_FILE, Deployment
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.app.tokens import create_token_key
 from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED, Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
+from ringfence.core.issuers import LOCAL_ISSUER
 from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file

@@ -11,9 +11,10 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, Deployment
+from ringfence.app.deployment import Deployment
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.core.state import State
 from ringfence.keys.files import write_key_file
 

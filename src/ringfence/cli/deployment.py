@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from ringfence.app.checkup import check_deployment
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, open_deployment
+from ringfence.app.deployment import open_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import EXIT_DEVICE, deployment_option, json_option, run, say
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.issuers import DEVELOPMENT_ISSUER
 
 
 @click.command(short_help="Put a newer charter in force.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ringfence.app.deployment import DEVELOPMENT_ISSUER, LOCAL_ISSUER
+from ringfence.core.issuers import DEVELOPMENT_ISSUER, LOCAL_ISSUER
 from ringfence.demo.stage import Stage
 
 PEOPLE: Final = {

@@ -4,54 +4,65 @@ Rules of this file:
 1. An access counts for what it asked for: an entry tells how many records were named, and of a page the most that it
    could have held.
 2. A refusal is an activity too. Refusals that one entry sums up are counted one by one.
-3. What people signed is theirs, whoever carried it out.
+3. What people signed is theirs, whoever carried it out. What nobody signed is the custodian's operator's, and told too.
+4. Each row names its principal as of its entries: who was called otherwise later, or before, has a row for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ringfence.core import entry as e
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.ruling import is_given
 from ringfence.core.tiles import TILE_WIDTH
-from ringfence.reports.authority import name_principal
-from ringfence.reports.history import Evidence, History, Period
+from ringfence.reports.history import ASKED, REFUSED, Evidence, History, Period, clauses_of
+from ringfence.reports.naming import Called
 from ringfence.verify.bundle import entries_tile, place_of_leaf
 
-REFUSED: Final = "refused"
-SIGNED: Final = "signed"
 ROWS_MAX: Final = 200_000
-"""More kinds of activity than a review of one period can be read with."""
+"""More sorts of activity than a review of one period can be read with."""
 
-_Kind = tuple[int, str, str, str, str, int, str]
 Progress = Callable[[int, int], None]
+
+
+class _Sort(NamedTuple):
+    """What is added up together: see `Activity`."""
+
+    kind: str
+    clause: str
+    verb: str
+    dataset: str = ""
+    purpose: str = ""
+    grant: int = 0
+    build: str = ""
 
 
 @dataclass(slots=True)
 class Activity:
-    """All that one principal did of one kind in the period.
+    """All that one principal did of one sort in the period.
 
     Attributes:
-        principal: the number; 0 for callers whom nobody knows.
-        who: as `Authority.who`.
-        party: whose person or service; "" for a stranger.
-        clause: the flow that permitted it; several with `+`; `REFUSED`, or `SIGNED` for what was signed.
+        principal: the number; 0 for callers whom nobody knows, and for the custodian's operator.
+        who, name, party: as `naming.Called`, then.
+        kind: how: `history.GIVEN` or another of the words there.
+        clause: the flow that permitted it; several with `+`; "" for what no flow permitted.
         verb: what was done.
         dataset: of which data; "" where it is about none.
-        purpose: what for; "" for what was signed, and for what is told in sums.
-        grant: the number of the grant that was named, or 0.
+        purpose: what for; "" where nobody named one, and for what is told in sums.
+        grant: the number of the grant that what was given rests on, or that what was refused named; 0 for none.
         build: digest in hex of the build that the credential named, or "".
         times: how often.
-        records: how many records were asked for, at most.
+        records: how many records were asked for, at most; of what was told or named, how many people or users.
         first_ms, last_ms: when first and last.
     """
 
     principal: int
     who: str
+    name: str
     party: str
+    kind: str
     clause: str
     verb: str
     dataset: str
@@ -83,66 +94,69 @@ def find_activity(
         progress: told of leaves done, and of all.
 
     Raises:
-        InvalidInputError: there are more than `ROWS_MAX` kinds of activity.
+        InvalidInputError: there are more than `ROWS_MAX` sorts of activity.
         ProofInvalidError: a leaf is no entry.
     """
     sums = _Sums(history)
     for act in history.acts:
         if period.holds(act.at_ms):
-            sums.add((act.principal, SIGNED, act.what, "", "", 0, ""), 1, 0, act.at_ms)
-    for entry, at_ms in _entries(evidence, progress):
-        if period.holds(at_ms):
-            _count(sums, entry, at_ms)
+            sort = _Sort(act.kind, act.clause, act.verb, purpose=act.purpose, build=act.build)
+            sums.add(act.principal, act.epoch, sort, 1, act.records, act.at_ms)
+    for entry, batch in _entries(evidence, progress):
+        if period.holds(batch.at_ms):
+            _count(sums, entry, batch)
     return sums.rows()
 
 
-def _entries(evidence: Evidence, progress: Progress | None) -> Iterator[tuple[e.AnyLeaf, int]]:
-    """Give every entry with the time of its batch."""
-    at_ms = 0
+def _entries(evidence: Evidence, progress: Progress | None) -> Iterator[tuple[e.AnyLeaf, e.Batch]]:
+    """Give every entry with the header of its batch."""
+    batch = None
     for index in range(-(-evidence.size // TILE_WIDTH)):
         tile = entries_tile(index, size=evidence.size)
         for number, data in enumerate(evidence.bundle.read_leaves(tile)):
             entry = e.parse_entry(data, place=place_of_leaf(index * TILE_WIDTH + number))
             if isinstance(entry, e.Batch):
-                at_ms = entry.at_ms
-            else:
-                yield entry, at_ms
+                batch = entry
+            elif batch is not None:
+                yield entry, batch
         if progress is not None:
             progress(min((index + 1) * TILE_WIDTH, evidence.size), evidence.size)
 
 
-def _count(sums: _Sums, entry: e.AnyLeaf, at_ms: int) -> None:
+def _count(sums: _Sums, entry: e.AnyLeaf, batch: e.Batch) -> None:
     match entry:
         case e.Access():
-            given = sorted({said for said in entry.decided.values() if said and not said.startswith("!")})
-            clause = "+".join(given) if is_given(entry) else REFUSED
-            kind = (entry.principal, clause, entry.verb, entry.dataset, entry.purpose, entry.grant, entry.build.hex())
-            sums.add(kind, 1, entry.records, at_ms)
+            kind, clause = clauses_of(entry.decided)
+            grant = entry.grant if kind == REFUSED or entry.granted is not None else 0
+            sort = _Sort(kind, clause, entry.verb, entry.dataset, entry.purpose, grant, entry.build.hex())
+            sums.add(entry.principal, batch.epoch, sort, 1, entry.records, batch.at_ms)
         case e.SubjectsNamed():
-            sums.add((entry.principal, SIGNED, "named users", "", "", 0, ""), 1, entry.users, at_ms)
+            sort = _Sort(ASKED, "", "named users")
+            sums.add(entry.principal, batch.epoch, sort, 1, entry.users, batch.at_ms)
         case e.Refusals():
-            sums.add((entry.principal, REFUSED, entry.reason, "", "", 0, ""), entry.requests, 0, at_ms)
+            sort = _Sort(REFUSED, "", entry.reason)
+            sums.add(entry.principal, batch.epoch, sort, entry.requests, 0, batch.at_ms)
         case _:
             return
 
 
 class _Sums:
-    """Activities by kind."""
+    """Activities by sort."""
 
     def __init__(self, history: History) -> None:
-        self._history = history
-        self._rows: dict[_Kind, Activity] = {}
+        self._names = history.names
+        self._rows: dict[tuple[int, Called, _Sort], Activity] = {}
 
-    def add(self, kind: _Kind, times: int, records: int, at_ms: int) -> None:
-        """Count some more of one kind."""
-        row = self._rows.get(kind)
+    def add(self, principal: int, epoch: int, sort: _Sort, times: int, records: int, at_ms: int) -> None:
+        """Count some more of one sort, by somebody as called in an epoch."""
+        called = self._names.of(principal, epoch)
+        row = self._rows.get((principal, called, sort))
         if row is None:
             if len(self._rows) == ROWS_MAX:
                 raise InvalidInputError(
-                    f"there are more than {ROWS_MAX:,} kinds of activity", place="period", hint="take a shorter period"
+                    f"there are more than {ROWS_MAX:,} sorts of activity", place="period", hint="take a shorter period"
                 )
-            who = name_principal(self._history.state, kind[0], self._history.subjects)
-            row = self._rows[kind] = Activity(kind[0], who, self._history.parties.get(kind[0], ""), *kind[1:])
+            row = self._rows[principal, called, sort] = Activity(principal, **called._asdict(), **sort._asdict())
         row.add(times, records, at_ms)
 
     def rows(self) -> list[Activity]:

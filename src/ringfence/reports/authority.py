@@ -8,6 +8,9 @@ Rules of this file:
 3. A service could use what a flow for approved builds gives with a credential, which the custodian gives alone for each
    build of its party that somebody is to attest: that one is tried on the state as well.
 4. Callers who differ in nothing that a decision sees are asked once.
+5. A service that may feed the register of people has a row for that: what it tells takes authority from anyone.
+6. Who is known by a login of an issuer that the ledger does not trust can call for nothing, and has no row. Where
+   logins are withheld nobody can tell.
 """
 
 from __future__ import annotations
@@ -21,14 +24,18 @@ from ringfence.core.charter import Flow
 from ringfence.core.credentials import fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
+from ringfence.core.governance.recording import why_not_feed
 from ringfence.core.governed_entry import CredentialIssued
+from ringfence.core.issuers import can_call
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Build, GivenGrant, Member
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, SHAPES, VERBS
+from ringfence.reports.naming import name_principals
 
 STANDING: Final = "standing"
 ALONE: Final = "break-glass, given alone"
+FEEDS: Final = "feeds the register of people"
 SERVICE: Final = "service"
 PERSON: Final = "person"
 ANY_USER: Final = "any"
@@ -37,16 +44,15 @@ _ANYWHERE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """One flow of the charter that somebody could use.
+    """One flow of the charter that somebody could use, or that a service may feed the register of people.
 
     Attributes:
         principal: the person's or service's number.
         kind: `PERSON` or `SERVICE`.
-        who: a person's reference in the register, a service's subject; "" where that is withheld.
-        party: whose person or service.
+        who, name, party: as `naming.Called`.
         duties: that the person holds.
-        clause: the flow.
-        basis: `STANDING`, `ALONE`, or the grant or build that it takes.
+        clause: the flow; "" for feeding the register.
+        basis: `STANDING`, `ALONE`, `FEEDS`, or the grant or build that it takes.
         verbs, datasets, classes, purposes, countries, shapes: what the flow permits them.
         users: `ANY_USER`, or of how many users; "named" where these are withheld.
         until_ms: when it ends by itself; 0 when it does not.
@@ -55,6 +61,7 @@ class Authority:
     principal: int
     kind: str
     who: str
+    name: str
     party: str
     duties: tuple[str, ...]
     clause: str
@@ -73,12 +80,12 @@ class Authority:
 class _Cells:
     """The values of the cells of one flow that are permitted."""
 
-    verbs: tuple[str, ...]
-    datasets: tuple[str, ...]
-    classes: tuple[str, ...]
-    purposes: tuple[str, ...]
-    countries: tuple[str, ...]
-    shapes: tuple[str, ...]
+    verbs: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
 
 
 def find_authority(state: State, *, at_ms: int) -> Iterator[Authority]:
@@ -86,21 +93,11 @@ def find_authority(state: State, *, at_ms: int) -> Iterator[Authority]:
     return _Survey(state, at_ms).all()
 
 
-def name_principal(state: State, number: int, services: dict[int, str]) -> str:
-    """Give what a principal is called; "" where that is withheld.
-
-    Args:
-        services: from `name_services`.
-    """
-    register = state.standing.register if state.standing else None
-    if register is not None and number in register.people:
-        return register.people[number].reference
-    return services.get(number, "")
-
-
-def name_services(state: State) -> dict[int, str]:
-    """Give the subjects of those principals whose identity is known."""
-    return {number: subject for (_, subject), number in state.identities.items()}
+def find_shut_out(state: State) -> Iterator[int]:
+    """Give those who are known by a login that no token can show: the ledger does not trust its issuer."""
+    for (issuer, _), number in state.identities.items():
+        if not can_call(state, issuer):
+            yield number
 
 
 class _Survey:
@@ -109,7 +106,7 @@ class _Survey:
     def __init__(self, state: State, at_ms: int) -> None:
         self._state = state
         self._at_ms = at_ms
-        self._services = name_services(state)
+        self._called = name_principals(state)
         self._known: dict[tuple[object, ...], _Cells | None] = {}
         self._grants: dict[int, list[GivenGrant]] = {}
         for given in state.standing.grants.values() if state.standing else ():
@@ -117,7 +114,8 @@ class _Survey:
                 self._grants.setdefault(given.grant.person, []).append(given)
 
     def all(self) -> Iterator[Authority]:
-        for number in sorted(self._state.principals):
+        shut_out = set(find_shut_out(self._state))
+        for number in sorted(set(self._state.principals) - shut_out):
             member = self._state.standing.members.get(number) if self._state.standing else None
             if member is None:
                 yield from self._of_service(number)
@@ -133,6 +131,8 @@ class _Survey:
             for build in builds if flow.builds else ():
                 if cells := self._with_build(number, flow, build):
                     yield self._row(number, flow, cells, f"build {build.name}")
+        if not why_not_feed(self._state.principals[number], self._state.rules):
+            yield self._row(number, None, _Cells(verbs=("feed",)), FEEDS)
 
     def _with_build(self, number: int, flow: Flow, build: Build) -> _Cells | None:
         """Give what a service could use by the credential that it has or could be given for a build: rule 3."""
@@ -255,17 +255,23 @@ class _Survey:
         return [build for build in builds if not build.withdrawn]
 
     def _row(
-        self, number: int, flow: Flow, cells: _Cells, basis: str, *, given: GivenGrant | None = None, until_ms: int = 0
+        self,
+        number: int,
+        flow: Flow | None,
+        cells: _Cells,
+        basis: str,
+        *,
+        given: GivenGrant | None = None,
+        until_ms: int = 0,
     ) -> Authority:
         standing = self._state.standing
         member = standing.members.get(number) if standing else None
         return Authority(
             principal=number,
             kind=PERSON if member else SERVICE,
-            who=name_principal(self._state, number, self._services),
-            party=self._state.principals[number].party,
+            **self._called[number]._asdict(),
             duties=tuple(sorted(member.duties)) if member else (),
-            clause=flow.name,
+            clause=flow.name if flow else "",
             basis=basis,
             verbs=cells.verbs,
             datasets=cells.datasets,
@@ -273,7 +279,7 @@ class _Survey:
             purposes=cells.purposes,
             countries=cells.countries,
             shapes=cells.shapes,
-            users=_users(given),
+            users=_users(given) if flow else "",
             until_ms=until_ms,
         )
 

@@ -2,8 +2,9 @@
 
 Rules of this file:
 1. Unused means: not once in the period. What was given within the period is said with since when.
-2. What holds authority and may not use it (a suspended person's duty, a key of somebody who left) is found too: it
-   comes back to life with the next admission.
+2. What holds authority and may not use it (a suspended person's duty, a key of somebody who left, a login of an issuer
+   that is not trusted) is found too: it comes back to life with the next admission, or the next trust.
+3. A grant is used by what rested on it alone: an access that it was named in for nothing is no use of it.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core import changes as c
+from ringfence.core.governance.wording import quote
+from ringfence.core.issuers import can_call
 from ringfence.core.refusal_words import why_inactive
 from ringfence.core.standing import GivenGrant, Member
 from ringfence.core.state import State
-from ringfence.reports.activity import REFUSED, Activity
-from ringfence.reports.authority import ALONE, Authority, name_principal
-from ringfence.reports.history import History, Period
+from ringfence.reports.activity import Activity
+from ringfence.reports.authority import ALONE, FEEDS, Authority
+from ringfence.reports.history import GIVEN, REFUSED, TOLD, History, Period
 
 UNUSED_FLOW: Final = "unused-flow"
+UNUSED_FEED: Final = "unused-feed"
 UNUSED_GRANT: Final = "unused-grant"
 UNUSED_KEY: Final = "unused-key"
 UNUSED_BUILD: Final = "unused-build"
 IDLE_PERSON: Final = "idle-person"
 INACTIVE_DUTY: Final = "inactive-duty"
 INACTIVE_KEY: Final = "inactive-key"
+INACTIVE_LOGIN: Final = "inactive-login"
 REVIEW_MISSING: Final = "review-missing"
 
 
@@ -37,8 +42,7 @@ class Finding:
     Attributes:
         kind: one of the words above.
         principal: whose; 0 for nobody's.
-        who: as `Authority.who`.
-        party: whose person or service.
+        who, name, party: as `naming.Called`, at the end of the period or when last known.
         what: the flow, grant, key, duty or build.
         since_ms: since when it is so, as far as the period tells.
         words: one sentence.
@@ -47,6 +51,7 @@ class Finding:
     kind: str
     principal: int
     who: str
+    name: str
     party: str
     what: str
     since_ms: int
@@ -58,7 +63,7 @@ def find_stale(
 ) -> list[Finding]:
     """Give what is unused or out of date at the end of a period, by kind, then by principal."""
     look = _Look(history, period, list(authority), list(activity))
-    found = [*look.flows(), *look.grants(), *look.members(), *look.keys(), *look.builds()]
+    found = [*look.flows(), *look.grants(), *look.logins(), *look.members(), *look.keys(), *look.builds()]
     return sorted(found, key=lambda one: (one.kind, one.principal, one.what))
 
 
@@ -70,19 +75,25 @@ class _Look:
         self._state: State = history.state
         self._period = period
         self._authority = authority
-        given = [row for row in activity if row.clause != REFUSED]
+        done = [row for row in activity if row.kind != REFUSED]
+        given = [row for row in done if row.kind == GIVEN]
         self._used = {(row.principal, clause) for row in given for clause in row.clause.split("+")}
-        self._acted = {row.principal for row in given}
+        self._told = {row.principal for row in done if row.kind == TOLD}
+        self._acted = {row.principal for row in done}
         self._keys = {act.key for act in history.acts if period.holds(act.at_ms)}
         self._grants = {row.grant for row in given}
         self._builds = {row.build for row in given}
 
     def flows(self) -> Iterator[Finding]:
-        """Flows that somebody could use, and did not."""
+        """Flows that somebody could use, and services that could feed the register, and did not."""
         seen = set()
         for row in self._authority:
             what = (row.principal, row.clause)
-            if row.basis != ALONE and what not in self._used and what not in seen:
+            if row.basis == FEEDS:
+                if row.principal not in self._told:
+                    words = "may feed the register of people and told it nothing"
+                    yield self._finding(UNUSED_FEED, row.principal, "register", self._since(row), words)
+            elif row.basis != ALONE and what not in self._used and what not in seen:
                 seen.add(what)
                 words = f"could use the flow {row.clause} ({row.basis}) and did not"
                 yield self._finding(UNUSED_FLOW, row.principal, row.clause, self._since(row), words)
@@ -100,6 +111,14 @@ class _Look:
                     "its review is overdue" if late else "it waits for its review"
                 )
                 yield self._finding(REVIEW_MISSING, person, what, given.given_ms, words)
+
+    def logins(self) -> Iterator[Finding]:
+        """Logins that no token can show any more."""
+        for (issuer, subject), number in self._state.identities.items():
+            if not can_call(self._state, issuer):
+                words = f"is known by a login of {quote(issuer)}, which is not trusted: no token of theirs is taken"
+                since_ms = self._history.time_of(self._history.names.since(number))
+                yield self._finding(INACTIVE_LOGIN, number, subject, since_ms, words)
 
     def members(self) -> Iterator[Finding]:
         """Duties of those who may not act, and people who did nothing."""
@@ -141,7 +160,7 @@ class _Look:
                 continue
             since_ms = self._history.time_of(build.epoch)
             words = f"build {build.name} of {build.party} is approved, and no lane runs it and no caller named it"
-            yield Finding(UNUSED_BUILD, 0, "", build.party, build.name, since_ms, words)
+            yield Finding(UNUSED_BUILD, 0, "", "", build.party, build.name, since_ms, words)
 
     def _members(self) -> list[Member]:
         standing = self._state.standing
@@ -151,12 +170,15 @@ class _Look:
         return self._history.time_of(member.duties[duty].epoch)
 
     def _since(self, row: Authority) -> int:
-        """Give since when somebody could use a flow, as far back as the period goes: by the first of its duties."""
+        """Give since when somebody could use it, as far back as the period goes: by the first of a flow's duties, or
+        since a service is known.
+        """
         standing = self._state.standing
         member = standing.members.get(row.principal) if standing else None
-        duties = next(flow.duties for flow in self._state.rules.flows if flow.name == row.clause)
-        held = [self._appointed(member, duty) for duty in duties if duty in member.duties] if member else []
-        return max(self._period.from_ms, min(held, default=0))
+        duties = {duty for flow in self._state.rules.flows if flow.name == row.clause for duty in flow.duties}
+        held = [self._appointed(member, duty) for duty in duties & member.duties.keys()] if member else []
+        known = self._history.time_of(self._history.names.since(row.principal))
+        return max(self._period.from_ms, min(held, default=known))
 
     def _unused_words(self, given: GivenGrant) -> str:
         kind = "break-glass" if given.grant.kind == c.BREAK_GLASS else f"a grant ({given.grant.kind})"
@@ -164,5 +186,4 @@ class _Look:
         return f"was given {kind} for {given.grant.purpose}, {state} now, and did not use it in the period"
 
     def _finding(self, kind: str, principal: int, what: str, since_ms: int, words: str) -> Finding:
-        who = name_principal(self._state, principal, self._history.subjects)
-        return Finding(kind, principal, who, self._history.parties.get(principal, ""), what, since_ms, words)
+        return Finding(kind, principal, *self._history.called(principal), what, since_ms, words)
