@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from ringfence.core import changes as c
@@ -283,51 +280,7 @@ def test_build_that_nobody_runs_is_found(tmp_path: Path) -> None:
     assert BUILD in ledger.state.governed.builds
 
 
-# -- as it is printed --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("what", ["access", "activity", "stale"])
-def test_table_csv_and_json_say_the_same(tmp_path: Path, what: str) -> None:
-    ledger = governed()
-    ledger.batch(GATEWAY, ledger.read(ALICE, grant=0))
-    ledger.ground.record(facts(NUMBERS["ben"], "ben", directed_by=(NUMBERS["hal"],)))
-    ledger.follow()
-    found = rows(what, ledger, tmp_path / "bundle")
-
-    table = run(what, tmp_path / "bundle").stdout.splitlines()
-    cells = list(csv.DictReader(io.StringIO(run(what, tmp_path / "bundle", "--csv").stdout)))
-
-    assert len(found) == len(cells) == len(table) - 2 > 1
-    assert table[0].endswith(f"{len(found)} rows")
-    for row, line in zip(found, cells, strict=True):
-        assert [name.removesuffix("_ms") for name in row] == list(line)
-        assert line["who"] == row["who"]
-        assert line["principal"] == str(row["principal"] or "")
-    assert any("hr-" in line for line in table)
-
-
-def test_name_that_a_spreadsheet_would_run_is_told_as_text(tmp_path: Path) -> None:
-    ledger = governed()
-    ledger.ground.record(msgspec.structs.replace(facts(EVE, "eve"), reference="=1+2"))
-    ledger.follow()
-    ledger.write(tmp_path / "bundle")
-
-    cells = list(csv.DictReader(io.StringIO(run("access", tmp_path / "bundle", "--csv").stdout)))
-
-    assert "'=1+2" in {line["who"] for line in cells}
-    assert "=1+2" not in {line["who"] for line in cells}
-
-
-def test_name_with_hidden_characters_is_shown_escaped(tmp_path: Path) -> None:
-    ledger = governed()
-    ledger.ground.record(msgspec.structs.replace(facts(EVE, "eve"), reference="ev\x1b[31me"))
-    ledger.follow()
-    ledger.write(tmp_path / "bundle")
-
-    shown = run("access", tmp_path / "bundle").stdout
-
-    assert "\x1b" not in shown
-    assert '"ev\\u001b[31me"' in shown
+# -- what cannot be reviewed -------------------------------------------------------------------------------------------
 
 
 def test_ledger_that_is_not_governed_is_reviewed_too(tmp_path: Path) -> None:
@@ -336,6 +289,19 @@ def test_ledger_that_is_not_governed_is_reviewed_too(tmp_path: Path) -> None:
         result = run(what, tmp_path / "bundle", "--json")
         assert result.exit_code == 0, result.exception
         assert json.loads(result.stdout)["rows"] or what == "stale"
+
+
+def test_period_that_the_bundle_does_not_tell_of_is_refused_and_one_up_to_its_checkpoint_is_not(tmp_path: Path) -> None:
+    ledger = governed()
+    ledger.write(tmp_path / "bundle")
+    signed_ms = json.loads(run("activity", tmp_path / "bundle", "--json").stdout)["signed_at_ms"]
+
+    refused = run("activity", tmp_path / "bundle", "--to", iso(signed_ms + 2000))
+
+    assert isinstance(refused.exception, RingfenceError)
+    assert "tells nothing of what was after" in refused.exception.message
+    assert run("activity", tmp_path / "bundle", "--to", iso(signed_ms + 1000)).exit_code == 0
+    assert run("activity", tmp_path / "bundle", "--to", iso(signed_ms) + "Z").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
 from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
 from ringfence.cli.progress import show_progress
-from ringfence.cli.tables import print_table, render_csv
+from ringfence.cli.review_cells import Row, tell_rows
+from ringfence.cli.tables import draw_table, render_csv
 from ringfence.core.errors import InvalidInputError
+from ringfence.core.governance.wording import count_of, show_line
 from ringfence.core.times import show_time
 from ringfence.reports.activity import Activity, find_activity
 from ringfence.reports.authority import Authority, find_authority
@@ -25,8 +27,7 @@ from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_ev
 from ringfence.reports.stale import Finding, find_stale
 
 PERIOD_DAYS: Final = 90
-_DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
-Row = Authority | Activity | Finding
+_DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -45,7 +46,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 def review() -> None:
     """Review who has access, from an evidence bundle (`ringfence ledger export`).
 
-    Everything is told as of the end of the period. Names of people are in a bundle with --detail only.
+    What is, is told as of the end of the period; what was done, as of then. Names of people are in a bundle with
+    --detail only. A table is for reading; --csv and --json have every row whole.
     """
 
 
@@ -57,19 +59,19 @@ def access(directory: Path, *, since: datetime | None, to: datetime | None, as_c
     Each was asked of the decision that serves requests: without a grant, under each live grant, with each approved
     build, and under the break-glass that people may give themselves.
     """
-    _, history, period = _read(directory, since, to)
-    rows = list(find_authority(history.state, at_ms=period.to_ms))
-    _print(Authority, rows, period, as_csv=as_csv, as_json=as_json)
+    read = _read(directory, since, to)
+    rows = list(find_authority(read.history.state, at_ms=read.period.to_ms))
+    _print(Authority, rows, read, as_csv=as_csv, as_json=as_json)
 
 
 @review.command(short_help="Who did what in the period.")
 @_options
 def activity(directory: Path, *, since: datetime | None, to: datetime | None, as_csv: bool, as_json: bool) -> None:
     """List who did what in the period, added up: accesses given and refused, and what people signed."""
-    evidence, history, period = _read(directory, since, to)
+    read = _read(directory, since, to)
     with show_progress("reading", quiet=as_json or as_csv) as tell:
-        rows = find_activity(evidence, history, period, progress=tell)
-    _print(Activity, rows, period, as_csv=as_csv, as_json=as_json)
+        rows = find_activity(*read, progress=tell)
+    _print(Activity, rows, read, as_csv=as_csv, as_json=as_json)
 
 
 @review.command(short_help="Authority that was not used, or should have ended.")
@@ -78,35 +80,64 @@ def stale(directory: Path, *, since: datetime | None, to: datetime | None, as_cs
     """List authority that nobody used in the period, and what should have ended: duties and keys of those who may not
     act, and break-glass that nobody reviewed.
     """
-    evidence, history, period = _read(directory, since, to)
+    read = _read(directory, since, to)
     with show_progress("reading", quiet=as_json or as_csv) as tell:
-        done = find_activity(evidence, history, period, progress=tell)
+        done = find_activity(*read, progress=tell)
+    _, history, period = read
     rows = find_stale(history, period, find_authority(history.state, at_ms=period.to_ms), done)
-    _print(Finding, rows, period, as_csv=as_csv, as_json=as_json)
+    _print(Finding, rows, read, as_csv=as_csv, as_json=as_json)
 
 
-def _read(directory: Path, since: datetime | None, to: datetime | None) -> tuple[Evidence, History, Period]:
+class _Read(NamedTuple):
+    evidence: Evidence
+    history: History
+    period: Period
+
+
+def _read(directory: Path, since: datetime | None, to: datetime | None) -> _Read:
     evidence = open_evidence(directory)
-    end_ms = _ms(to) if to else evidence.signed_at_ms + 1_000  # a checkpoint's time is in whole seconds
+    last_ms = evidence.signed_at_ms + 1_000  # a checkpoint's time is in whole seconds
+    end_ms = _ms(to) if to else last_ms
+    if end_ms > last_ms:
+        raise InvalidInputError(
+            f"the bundle tells nothing of what was after {show_time(evidence.signed_at_ms)}, when it was signed",
+            place="--to",
+            hint="leave it out, or export the ledger again",
+        )
     start_ms = _ms(since) if since else max(end_ms - PERIOD_DAYS * DAY_MS, 0)
     if start_ms >= end_ms:
         raise InvalidInputError("the period ends before it begins", place="--from")
-    return evidence, read_history(evidence, until_ms=end_ms), Period(start_ms, end_ms)
+    return _Read(evidence, read_history(evidence, until_ms=end_ms), Period(start_ms, end_ms))
 
 
 def _ms(day: datetime) -> int:
     return int(day.replace(tzinfo=UTC).timestamp() * 1000)
 
 
-def _print(kind: type[Row], rows: Sequence[Row], period: Period, *, as_csv: bool, as_json: bool) -> None:
+# -- printing ------------------------------------------------------------------------------------------------------
+
+
+def _print(kind: type[Row], rows: Sequence[Row], read: _Read, *, as_csv: bool, as_json: bool) -> None:
     if as_csv and as_json:
         raise click.UsageError("choose one of --csv and --json")
     if as_csv:
         click.echo(render_csv(kind, rows), nl=False)
         return
-    facts = {"from_ms": period.from_ms, "to_ms": period.to_ms, "rows": [asdict(row) for row in rows]}
+    evidence, history, period = read
+    facts = {
+        "origin": evidence.origin,
+        "size": evidence.size,
+        "signed_at_ms": evidence.signed_at_ms,
+        "detail": evidence.detail,
+        "from_ms": period.from_ms,
+        "to_ms": period.to_ms,
+        "rows": [asdict(row) for row in rows],
+    }
     if as_json:
         say("", facts, as_json=True)
         return
-    click.echo(f"from {show_time(period.from_ms)} to {show_time(period.to_ms)}: {len(rows)} rows")
-    print_table(kind, rows)
+    signed = f"{evidence.size:,} leaves, signed at {show_time(evidence.signed_at_ms)}"
+    click.echo(f"{show_line(evidence.origin)}: {signed}" + ("" if evidence.detail else "; who is who is withheld"))
+    click.echo(f"from {show_time(period.from_ms)} to {show_time(period.to_ms)}: {count_of(len(rows), 'row')}")
+    for line in draw_table(tell_rows(rows, history.state.rules)):
+        click.echo(line)

@@ -16,7 +16,6 @@ from ringfence.core.changes import operation_of
 from ringfence.core.entry import (
     CharterEnacted,
     Genesis,
-    Rule,
     Snapshot,
     SubjectErased,
 )
