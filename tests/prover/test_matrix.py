@@ -16,7 +16,7 @@ from ringfence.core.engines import decide
 from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofInvalidError
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
 from ringfence.prover import matrix as prover
-from ringfence.prover.domain import ATOMS, Box, domain_of
+from ringfence.prover.domain import ATOMS, SAMPLES_MAX, Box, domain_of
 from ringfence.prover.matrix import Cell, Matrix, ask_all
 from tests.core.governed_charter import governed_charter
 from tests.core.small_charter import SMALL, changed, small_charter
@@ -123,6 +123,19 @@ def test_engine_that_heeds_no_duties_is_asked_of_services_alone_and_of_no_charte
     assert {len(cell.decisions) for cell in asked.cells} == {1}
     with pytest.raises(InvalidInputError, match="heeds no duties"):
         ask_all("v1", governed_charter())
+
+
+def test_samples_of_a_box_are_spread_over_its_values() -> None:
+    boxes = [cell.box for cell in ask_all("v2", example()).cells]
+    assert max(len(values) for box in boxes for values in box) > SAMPLES_MAX
+
+    for box in boxes:
+        samples = list(box.samples())
+        assert len(samples) == min(max(map(len, box)), SAMPLES_MAX)
+        for atom, values in zip(ATOMS, box, strict=True):
+            asked = {getattr(view, atom) for view in samples}
+            assert asked == set(values) if len(values) <= SAMPLES_MAX else len(asked) == SAMPLES_MAX
+            assert {values[0], values[-1]} <= asked <= set(values)
 
 
 def test_engine_that_tells_apart_what_no_clause_does_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

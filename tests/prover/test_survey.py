@@ -13,7 +13,6 @@ from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.charter import Charter, parse_draft
 from ringfence.core.engines import decide
 from ringfence.core.view import APPROVED, NONE, VERBS, View
-from ringfence.prover.domain import ATOMS
 from ringfence.prover.matrix import ask_all
 from ringfence.prover.picture import draw_picture
 from ringfence.prover.survey import BULK, BULK_GRANT, SINGLE, SINGLE_GRANT, Place, Row, lines_of, survey
@@ -223,13 +222,3 @@ def test_what_a_charter_says_is_escaped_in_the_picture() -> None:
     Page(text)
     assert "<script" not in text
     assert escape(hostile) in text
-
-
-def test_cell_of_many_questions_has_every_value_in_a_sample() -> None:
-    asked = ask_all("v2", example())
-    largest = max(asked.cells, key=lambda cell: cell.box.views)
-
-    samples = list(largest.box.samples())
-
-    for atom in ATOMS:
-        assert {getattr(view, atom) for view in samples} == set(getattr(largest.box, atom))

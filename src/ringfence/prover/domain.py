@@ -23,6 +23,9 @@ from ringfence.core.charter_governance import GRANT_KINDS
 from ringfence.core.engines import HEEDING_ENGINES
 from ringfence.core.view import APPROVED, NONE, OTHER, SHAPES, VERBS, View
 
+SAMPLES_MAX: Final = 8
+"""Questions of one box that are put to the engine."""
+
 
 class Box(NamedTuple):
     """Questions that no clause and no invariant tells apart: each of the values of each atom, with each of the others.
@@ -47,9 +50,13 @@ class Box(NamedTuple):
         return prod(map(len, self))
 
     def samples(self) -> Iterator[View]:
-        """Give so many of its questions, nothing suspended, that each value of each atom is in one; the first first."""
-        for at in range(max(map(len, self))):
-            yield self.view(lambda values: values[at % len(values)])  # noqa: B023, it is called at once
+        """Give some of its questions, nothing suspended: of each atom the first, the last and others between.
+
+        At most `SAMPLES_MAX`; of an atom with no more values than there are samples, each value is in one.
+        """
+        count = min(max(map(len, self)), SAMPLES_MAX)
+        for at in range(count):
+            yield self.view(lambda values: _spread(values, at, count))  # noqa: B023, it is called at once
 
     def view(self, choose: Callable[[Sequence[str]], str]) -> View:
         """Give one of its questions, nothing suspended, by the value that is chosen of each atom's."""
@@ -58,6 +65,11 @@ class Box(NamedTuple):
 
 
 ATOMS: Final = Box._fields
+
+
+def _spread(values: Sequence[str], at: int, count: int) -> str:
+    """Give the value for one of `count` samples: few values in turn, of many the first, the last and some between."""
+    return values[at % len(values)] if len(values) <= count else values[at * (len(values) - 1) // (count - 1)]
 
 
 def domain_of(charter: Charter, *, engine: str, parties: Collection[str] = ()) -> Box:

@@ -1,8 +1,8 @@
 """The matrix: every question that a charter can be asked, answered by the engine that serves requests.
 
 Rules of this file:
-1. The engine itself is asked, and of every box so often that each value of each atom is asked about once: an engine
-   that tells apart what no clause does is found out.
+1. The engine itself is asked, of every box by several of its questions, spread over its values: an engine that tells
+   apart what no clause does is found out.
 2. It is asked with nothing suspended; then with the flow that answered suspended, and so on, until nothing answers.
    Whatever else is suspended, the first of these flows that is not answers: so each set of suspended flows is one of
    those that were asked.
@@ -23,7 +23,7 @@ from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofIn
 from ringfence.core.view import Decision, View
 from ringfence.prover.domain import Box, domain_of, split
 
-CELLS_MAX: Final = 200_000
+CELLS_MAX: Final = 100_000
 GIVING: Final = frozenset({"read", "find", "export"})
 """The verbs by which a caller gets something to know."""
 

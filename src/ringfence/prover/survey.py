@@ -9,7 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Final, NamedTuple
 
@@ -37,28 +37,43 @@ class Place(NamedTuple):
     dataset: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Given:
     """What one verb gives at one place.
 
     Attributes:
-        strengths: how, by the index of `STRENGTHS`.
+        strengths: how, by the index of `STRENGTHS`; at least one.
         clauses, purposes, countries: by which flows, for which purposes and from which countries, in order.
         withheld: fields that are kept back by one of the flows at least.
         broken: names of invariants that this breaks.
     """
 
-    strengths: set[int] = field(default_factory=set)
-    clauses: dict[str, None] = field(default_factory=dict)
-    purposes: dict[str, None] = field(default_factory=dict)
-    countries: dict[str, None] = field(default_factory=dict)
-    withheld: dict[str, None] = field(default_factory=dict)
-    broken: dict[str, None] = field(default_factory=dict)
+    strengths: frozenset[int]
+    clauses: tuple[str, ...]
+    purposes: tuple[str, ...]
+    countries: tuple[str, ...]
+    withheld: tuple[str, ...]
+    broken: tuple[str, ...]
 
     @property
     def is_bulk(self) -> bool:
         """Tell whether it gives many users at once."""
         return bool(self.strengths & {BULK_GRANT, BULK})
+
+    def __or__(self, other: Given) -> Given:
+        """Give what both give together."""
+        return Given(
+            self.strengths | other.strengths,
+            _joined_names(self.clauses, other.clauses),
+            _joined_names(self.purposes, other.purposes),
+            _joined_names(self.countries, other.countries),
+            _joined_names(self.withheld, other.withheld),
+            _joined_names(self.broken, other.broken),
+        )
+
+
+def _joined_names(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return first if first == second else tuple(dict.fromkeys((*first, *second)))
 
 
 Reach = dict[Place, dict[str, Given]]
@@ -127,17 +142,13 @@ def _note(reached: dict[_Caller, Reach], box: Box, decision: Decision, broken: t
         strength = BULK_GRANT if decision.needs_grant else BULK
     else:
         strength = SINGLE_GRANT if decision.needs_grant else SINGLE
+    told = Given(frozenset({strength}), (decision.clause,), box.purpose, box.country, decision.withheld, broken)
     for caller in map(_Caller._make, product(box.party, box.duty, box.grant, box.build)):
         reach = reached.setdefault(caller, {})
         for place in map(Place._make, product(box.data_class, box.dataset)):
+            verbs = reach.setdefault(place, {})
             for verb in box.verb:
-                given = reach.setdefault(place, {}).setdefault(verb, Given())
-                given.strengths.add(strength)
-                given.clauses[decision.clause] = None
-                given.purposes.update(dict.fromkeys(box.purpose))
-                given.countries.update(dict.fromkeys(box.country))
-                given.withheld.update(dict.fromkeys(decision.withheld))
-                given.broken.update(dict.fromkeys(broken))
+                verbs[verb] = verbs[verb] | told if verb in verbs else told
 
 
 def _rows_of(party: str, reached: Mapping[_Caller, Reach], *, order: Sequence[str]) -> Iterator[Row]:
