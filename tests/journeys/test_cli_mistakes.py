@@ -132,6 +132,8 @@ def test_command_without_its_deployment_says_how_to_make_or_mend_one(tmp_path: P
         ("get", "--url", b"http://\xff/", 1),
         ("get", "--ca", "/absent.pem", 3),
         ("get", "--ca", CHARTER, 3),
+        *((words, "--cert", "/absent.pem", 3) for words in CALLS),
+        ("get", "--key", "/absent.key", 3),
         ("get", "--token", "a\nb", 1),
         ("get", "--token", "ä", 1),
         ("get", "--token", "", 1),

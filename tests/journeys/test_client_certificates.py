@@ -6,12 +6,14 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from ringfence.cli.gateway_options import Gateway
 from ringfence.client.client import Client
 from ringfence.core.errors import ConfigurationError, UnauthenticatedError, UnavailableError
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
@@ -104,6 +106,13 @@ def test_certificate_of_another_authority_or_time_is_no_connection(served: Serve
         client.read("profile", "ada", purpose=PURPOSE)
     with served.connect(served.token(), as_="own") as client:
         assert client.read("profile", "ada", purpose=PURPOSE)
+
+
+def test_command_in_a_session_is_given_the_same_connection() -> None:
+    bare = Gateway("https://gateway.example.org", "token")
+    assert bare.arguments() == ["--url", "https://gateway.example.org", "--token", "token"]
+    whole = replace(bare, ca="ca.pem", cert="own.pem", key="own.key")
+    assert whole.arguments()[4:] == ["--ca", "ca.pem", "--cert", "own.pem", "--key", "own.key"]
 
 
 def test_client_says_which_of_its_own_files_it_cannot_use(served: Served) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from joserfc import jwt
 from ringfence.app.tokens import read_signing_key
 from ringfence.client.client import Client
 from ringfence.core.errors import DeniedError, UnauthenticatedError
-from ringfence.core.issuers import CREDENTIALS_ISSUER
-from ringfence.gateway.authentication import THUMBPRINT, render_thumbprint
+from ringfence.core.issuers import CREDENTIALS_ISSUER, DEVELOPMENT_ISSUER
+from ringfence.gateway.authentication import AUDIENCE, THUMBPRINT, render_thumbprint
 from tests.attestations import BUILDER, attest
 from tests.core.attestor_keys import attestor_private
 from tests.faults.serving import Server, command
@@ -44,8 +45,8 @@ class Place:
         authority = make_authority(folder / "ca.pem", "Example Authority")
         make_certificate(self.deployment / "tls", authority, address="127.0.0.1")
         callers = make_authority(self.deployment / "tls" / "callers.pem", "Authority of Callers")
-        for name in ("service", "thief"):
-            make_certificate(folder, callers, address="192.0.2.10", name=name)
+        self.thumbprint = make_certificate(folder, callers, address="192.0.2.10", name="service")
+        make_certificate(folder, callers, address="192.0.2.10", name="thief")
         settings = {"certificate": "tls/gateway.pem", "key": "tls/gateway.key", "client_ca": "tls/callers.pem"}
         change_settings(self.deployment, **settings)
         self.server = Server(self.deployment)
@@ -175,6 +176,28 @@ def test_whoever_signs_with_the_key_of_credentials_gives_none_that_the_ledger_ha
             place.read(forged, certificate=certificate)
     again = jwt.encode({"alg": "Ed25519", "kid": signer.kid}, claims, signer, algorithms=["Ed25519"])
     assert place.read(again) == {"userName": "ann"}
+
+
+def test_service_is_tried_from_the_command_line_with_its_certificate(place: Place) -> None:
+    files = {
+        name: ("--cert", str(place.folder / f"{name}.pem"), "--key", str(place.folder / f"{name}.key"))
+        for name in ("service", "thief")
+    }
+    at = ("--url", place.server.url, "--ca", str(place.folder / "ca.pem"))
+    get = ("get", "profile", "ann", "--purpose", "rank_feeds", *at, "--token", place.give_credential("2"), "--json")
+    assert run(*get, *files["service"]).facts()["fields"] == {"userName": "ann"}
+    for shown, words in (((), "showed none"), (files["thief"], "showed another")):
+        refused = run(*get, *shown)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert words in refused.stderr
+
+    claims = {"iss": DEVELOPMENT_ISSUER, "sub": "app", "aud": AUDIENCE, "iat": 0, "exp": int(time.time()) + 600}
+    claims["cnf"] = {THUMBPRINT: render_thumbprint(place.thumbprint)}
+    signer = read_signing_key(place.deployment / "keys" / "token.jwk")
+    bound = jwt.encode({"alg": "Ed25519", "kid": signer.kid}, claims, signer, algorithms=["Ed25519"])
+    put = ("put", "profile", "bob", "--fields", '{"userName": "bob"}', "--purpose", "serve_user", *at, "--token", bound)
+    assert run(*put).returncode == 1
+    assert "stored as version 1" in run(*put, *files["service"]).stdout
 
 
 def test_key_of_credentials_is_the_ledgers(place: Place) -> None:

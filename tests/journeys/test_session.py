@@ -115,7 +115,15 @@ def test_session_on_a_terminal_prompts_and_ends_with_the_grant(desks: dict[str, 
 
 
 def test_line_does_not_leave_the_grant(desks: dict[str, Desk], grant: str) -> None:
-    options = ("--grant 1", "--purpose=serve_user", "--token x", "--url http://127.0.0.1:9", "--ca none")
+    options = (
+        "--grant 1",
+        "--purpose=serve_user",
+        "--token x",
+        "--url http://127.0.0.1:9",
+        "--ca none",
+        "--cert x",
+        "--key x",
+    )
     done = desks["eve"].run("session", grant, typed="".join(f"get profile ann {option}\n" for option in options))
     assert done.returncode == 2
     assert done.stderr.count("is the session's: open another one") == len(options)

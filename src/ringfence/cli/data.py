@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ringfence.cli.gateway_options import gateway_options
+from ringfence.cli.gateway_options import Gateway, gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.client import Client
 from ringfence.core.errors import InvalidInputError
@@ -49,15 +49,13 @@ def get(
     dataset: str,
     user: str,
     record: str,
-    url: str,
-    token: str,
-    ca: str,
+    gateway: Gateway,
     grant: int | None,
     purpose: str,
     as_json: bool,
 ) -> None:
     """Read one record of a user."""
-    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
+    with gateway.connect(Client, grant=grant or 0) as client:
         found = client.read(dataset, user, record, purpose=purpose)
     facts = {"record": found.record, "classes": list(found.classes), "fields": found.fields, "receipt": found.receipt}
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in found.fields.items()]
@@ -77,9 +75,7 @@ def put(
     user: str,
     record: str,
     fields: str,
-    url: str,
-    token: str,
-    ca: str,
+    gateway: Gateway,
     grant: int | None,
     purpose: str,
     as_json: bool,
@@ -92,7 +88,7 @@ def put(
         raise InvalidInputError(error.message, place="--fields", hint=error.hint) from None
     if not isinstance(values, dict):
         raise InvalidInputError("the fields are not a JSON object", place="--fields")
-    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
+    with gateway.connect(Client, grant=grant or 0) as client:
         stored = client.write(dataset, user, values, purpose=purpose, record=record)
     facts = {"version": stored.version, "repeated": stored.repeated, "receipt": stored.receipt}
     say(f"stored as version {stored.version} (receipt {stored.receipt})", facts, as_json=as_json)
@@ -109,15 +105,13 @@ def find(
     dataset: str,
     field: str,
     value: str,
-    url: str,
-    token: str,
-    ca: str,
+    gateway: Gateway,
     grant: int | None,
     purpose: str,
     as_json: bool,
 ) -> None:
     """Look users up by a searchable field."""
-    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
+    with gateway.connect(Client, grant=grant or 0) as client:
         users = client.find(dataset, field, value, purpose=purpose)
     say("\n".join(users) or "nobody", {"users": users}, as_json=as_json)
 
@@ -126,9 +120,9 @@ def find(
 @click.argument("user")
 @_connection
 @json_option
-def erase(*, user: str, url: str, token: str, ca: str, grant: int | None, purpose: str, as_json: bool) -> None:
+def erase(*, user: str, gateway: Gateway, grant: int | None, purpose: str, as_json: bool) -> None:
     """Erase a user: every record and key."""
-    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
+    with gateway.connect(Client, grant=grant or 0) as client:
         done = dict(client.erase(user, purpose=purpose))
     since = show_time(int(done["refused_from_ms"]))
     text = f"erased: refused from {since} on, not yet shredded (receipt {done['receipt']})"
@@ -139,9 +133,9 @@ def erase(*, user: str, url: str, token: str, ca: str, grant: int | None, purpos
 @click.argument("user")
 @_connection
 @json_option
-def export(*, user: str, url: str, token: str, ca: str, grant: int | None, purpose: str, as_json: bool) -> None:
+def export(*, user: str, gateway: Gateway, grant: int | None, purpose: str, as_json: bool) -> None:
     """Print all of a user's records, one line of JSON each; with `--json`, one object that holds them."""
-    with Client(url, token=token, grant=grant or 0, ca=ca) as client:
+    with gateway.connect(Client, grant=grant or 0) as client:
         lines = (json.dumps(line, ensure_ascii=False) for line in client.export(user, purpose=purpose))
         if not as_json:
             for line in lines:

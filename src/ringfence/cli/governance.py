@@ -16,7 +16,7 @@ import click
 
 from ringfence.cli.change_file import read_change
 from ringfence.cli.files import FILE, read_file
-from ringfence.cli.gateway_options import gateway_options
+from ringfence.cli.gateway_options import Gateway, gateway_options
 from ringfence.cli.output import json_option, say
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
@@ -57,14 +57,12 @@ def new(
     ticket: str,
     hours: int,
     out: Path,
-    url: str,
-    token: str,
-    ca: str,
+    gateway: Gateway,
     as_json: bool,
 ) -> None:
     """Make the bytes that ask for the change in CHANGE.yaml, for the ledger of a gateway."""
     written = read_change(change, author=by)
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         ground = client.ground()
         subjects = client.name_users(written.users) if written.users else []
     now = time.time_ns() // 1_000_000
@@ -95,9 +93,9 @@ def new(
 @click.option("--out", metavar="FILE", type=FILE, required=True, help="Where the bytes go.")
 @gateway_options
 @json_option
-def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: bool) -> None:
+def get(proposal: int, *, out: Path, gateway: Gateway, as_json: bool) -> None:
     """Get the exact bytes that whoever agrees to PROPOSAL signs."""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         data = client.statement(proposal)
     words = describe_statement(parse_statement(data))
     _write(out, data)
@@ -110,12 +108,10 @@ def get(proposal: int, *, out: Path, url: str, token: str, ca: str, as_json: boo
 @click.option("--file", "charter", type=FILE, help="The charter, when the statement asks to enact one.")
 @gateway_options
 @json_option
-def propose(
-    statement_file: Path, signature: Path, *, charter: Path | None, url: str, token: str, ca: str, as_json: bool
-) -> None:
+def propose(statement_file: Path, signature: Path, *, charter: Path | None, gateway: Gateway, as_json: bool) -> None:
     """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as propose`)."""
     file = read_file(charter, size_bytes_max=TEXT_SIZE_BYTES_MAX) if charter else b""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         done = client.propose(
             read_file(statement_file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX), _signature(signature), file=file
         )
@@ -125,9 +121,9 @@ def propose(
 @click.command(short_help="List the open proposals.")
 @gateway_options
 @json_option
-def proposals(*, url: str, token: str, ca: str, as_json: bool) -> None:
+def proposals(*, gateway: Gateway, as_json: bool) -> None:
     """List the open proposals, and what each still lacks."""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         found = client.proposals()
     lines = [
         f"{item['number']:>5}  {item['operation']:<16} by {item['by']}, approved by "
@@ -145,8 +141,8 @@ def _agreement(name: str, what: str) -> click.Command:
     @click.argument("signature", type=FILE)
     @gateway_options
     @json_option
-    def command(proposal: int, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
-        with GovernanceClient(url, token=token, ca=ca) as client:
+    def command(proposal: int, signature: Path, *, gateway: Gateway, as_json: bool) -> None:
+        with gateway.connect(GovernanceClient) as client:
             take = client.approve if name == "approve" else client.decline
             done = take(proposal, _signature(signature))
         _say_done(f"{name}d proposal {proposal}", done, as_json=as_json)
@@ -163,9 +159,9 @@ decline = _agreement("decline", "Refuse a proposal, which ends it.")
 @click.argument("proposal", type=click.IntRange(min=1))
 @gateway_options
 @json_option
-def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> None:
+def carry(proposal: int, *, gateway: Gateway, as_json: bool) -> None:
     """Put PROPOSAL in effect, once enough people agreed and nobody may veto it any more."""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         done = client.carry(proposal)
     _say_done(f"proposal {proposal}", done, as_json=as_json)
 
@@ -175,9 +171,9 @@ def carry(proposal: int, *, url: str, token: str, ca: str, as_json: bool) -> Non
 @click.argument("signature", type=FILE)
 @gateway_options
 @json_option
-def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: str, as_json: bool) -> None:
+def order(statement_file: Path, signature: Path, *, gateway: Gateway, as_json: bool) -> None:
     """Hand in STATEMENT with its author's SIGNATURE (`ringfence sign --as order`): it holds at once."""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         done = client.order(read_file(statement_file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX), _signature(signature))
     _say_done("the order", done, as_json=as_json)
 
@@ -185,9 +181,9 @@ def order(statement_file: Path, signature: Path, *, url: str, token: str, ca: st
 @click.command(short_help="List your own grants.")
 @gateway_options
 @json_option
-def grants(*, url: str, token: str, ca: str, as_json: bool) -> None:
+def grants(*, gateway: Gateway, as_json: bool) -> None:
     """List the caller's own grants, those that ended too."""
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         found = client.grants()
     lines = [
         f"{item['number']:>5}  {item['grant']['kind']:<12} {item['grant']['purpose']}: "

@@ -26,7 +26,7 @@ from typing import Any, Final
 import click
 
 from ringfence.cli import data
-from ringfence.cli.gateway_options import gateway_options
+from ringfence.cli.gateway_options import OPTIONS, Gateway, gateway_options
 from ringfence.cli.output import EXIT_REFUSED, EXIT_USAGE, complain, exit_code, tell_error
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
@@ -39,25 +39,25 @@ UNANSWERED_SECONDS_MAX: Final = 10.0
 
 _COMMANDS: Final[Mapping[str, click.Command]] = {"read": data.get, "find": data.find, "export": data.export}
 _LEAVING: Final = ("exit", "quit")
-_FIXED: Final = ("--url", "--token", "--ca", "--grant", "--purpose")
+_FIXED: Final = (*OPTIONS, "--grant", "--purpose")
 
 
 @click.command(short_help="Look at data under one grant, in a shell that ends with it.")
 @click.argument("grant", type=click.IntRange(min=1))
 @gateway_options
-def session(grant: int, *, url: str, token: str, ca: str) -> int:
+def session(grant: int, *, gateway: Gateway) -> int:
     """Open a shell under your grant number GRANT: `get`, `find`, `export` as far as it goes, `help`, `exit`.
 
     Each line is one request with an entry of its own in the ledger. The session ends when the grant does: when its time
     is over, when it is revoked, or when you are suspended. Lines may come from a file: `ringfence session 3 < lines`.
     """
-    with GovernanceClient(url, token=token, ca=ca) as client:
+    with gateway.connect(GovernanceClient) as client:
         given = _find(client, grant)
     if not given["live"]:
         raise DeniedError(f"grant {grant} is not live", could_ask=["`ringfence grants` lists yours"])
-    shell = _Shell(given, ["--url", url, "--token", token, *(["--ca", ca] if ca else [])])
+    shell = _Shell(given, gateway.arguments())
     shell.greet()
-    with _Watch(grant, url=url, token=token, ca=ca) as watch:
+    with _Watch(grant, gateway) as watch:
         return shell.run(watch)
 
 
@@ -71,9 +71,9 @@ def _find(client: GovernanceClient, grant: int) -> Mapping[str, Any]:
 class _Watch:
     """Asks whether a grant still holds, on a thread; when it does not, whatever the main thread does is interrupted."""
 
-    def __init__(self, grant: int, *, url: str, token: str, ca: str) -> None:
+    def __init__(self, grant: int, gateway: Gateway) -> None:
         self._grant = grant
-        self._open = functools.partial(GovernanceClient, url, token=token, ca=ca, timeout_seconds=ANSWER_SECONDS_MAX)
+        self._open = functools.partial(gateway.connect, GovernanceClient, timeout_seconds=ANSWER_SECONDS_MAX)
         self._left = threading.Event()
         self._leaving = threading.Lock()
         self._why = ""
