@@ -107,6 +107,8 @@ def test_questions_of_one_party_can_be_asked_alone(small: Path) -> None:
     facts = prove(small, "--party", "app", "--party", "watch", "--json").facts()
 
     assert facts["domain"]["party"] == ["app", "watch"]
+    assert "questions, of app and watch alone, each" in prove(small, "--party", "app", "--party", "watch").stdout
+    assert " alone" not in prove(small).stdout
     unknown = prove(small, "--party", "nobody")
     complained(unknown, 1, hint=False)
     assert "it has keeper, hoster, app, parent, watch" in unknown.stderr
@@ -127,7 +129,8 @@ def test_bundle_is_told_with_what_is_suspended_in_it_and_that_nothing_verified_i
     assert any(line.startswith("trust") and "helping" in line for line in before.stdout.splitlines())
     assert "suspended now: flow helping" in after.stdout
     assert not any(line.startswith("trust") and "helping" in line for line in after.stdout.splitlines())
-    told: Any = prove(tmp_path / "stopped", "--json").facts()
+    told: Any = prove(tmp_path / "stopped", "--json", "--picture", tmp_path / "matrix.html").facts()
+    assert "suspended now: flow helping" in (tmp_path / "matrix.html").read_text("utf-8")
     assert told["suspended"] == [{"scope": "flow", "name": "helping"}]
 
 

@@ -21,7 +21,15 @@ from ringfence.prover.domain import Box
 from ringfence.prover.matrix import Matrix, Promise, ask_all
 from ringfence.prover.picture import draw_picture
 from ringfence.prover.survey import Line, Row, lines_of, survey
-from ringfence.prover.words import AskedCell, asked_cells, box_words, matrix_facts, names_words, widening_words
+from ringfence.prover.words import (
+    AskedCell,
+    asked_cells,
+    box_words,
+    matrix_facts,
+    names_words,
+    scope_words,
+    widening_words,
+)
 
 BROKEN_SHOWN_MAX: Final = 20
 
@@ -54,7 +62,7 @@ def matrix(
     promises = asked.promises()
     rows = survey(asked, stopped=subject.stopped)
     if picture is not None:
-        _write(picture, draw_picture(asked, promises, rows, source=subject.words))
+        _write(picture, draw_picture(asked, promises, rows, source=_where(subject)))
     if as_csv:
         click.echo(render_csv(AskedCell, asked_cells(asked)), nl=False)
     elif as_json:
@@ -62,6 +70,12 @@ def matrix(
     else:
         _tell(subject, asked, promises, rows)
     return EXIT_REFUSED if any(promise.broken for promise in promises) else 0
+
+
+def _where(subject: Subject) -> str:
+    """Say of a picture where its rules are from, and what is suspended in it."""
+    suspended = ", ".join(f"{scope} {name}".rstrip() for scope, name in sorted(subject.stopped))
+    return f"{subject.words}; suspended now: {suspended}" if suspended else subject.words
 
 
 def _write(path: Path, text: str) -> None:
@@ -74,10 +88,7 @@ def _write(path: Path, text: str) -> None:
 def _tell(subject: Subject, asked: Matrix, promises: tuple[Promise, ...], rows: tuple[Row, ...]) -> None:
     charter = asked.charter
     click.echo(f"{subject.words}: {charter.name}, version {charter.version}, decided by engine {asked.engine}")
-    click.echo(
-        f"{asked.domain.views:,} questions, each under every set of {len(charter.flows)} flows that may be suspended: "
-        f"merged into {len(asked.cells):,} cells, each asked of the engine"
-    )
+    click.echo(scope_words(asked))
     for scope, name in sorted(subject.stopped):
         click.echo(f"suspended now: {scope} {name}".rstrip())
     for promise in promises:

@@ -18,18 +18,18 @@ from ringfence.core.charter import Charter
 from ringfence.core.view import OTHER
 from ringfence.prover.matrix import GIVING, Matrix, Promise
 from ringfence.prover.survey import BULK, NOTHING, STRENGTHS, Given, Place, Row, lines_of
-from ringfence.prover.words import box_words, names_words, widening_words
+from ringfence.prover.words import box_words, names_words, scope_words, widening_words
 
 _LETTERS: Final = {"read": "r", "write": "w", "find": "f", "export": "x", "erase": "e"}
 _FILLS: Final = ("#ffffff", "#dbe9f6", "#a9cbe8", "#5b93c9", "#173f73")
 _LABEL, _CELL, _ROW, _HEAD = 322, 54, 40, 58
-_LEGEND = 290
 _BROKEN_SHOWN_MAX: Final = 20
 _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #16202c; background: #fff; margin: 2rem }
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 1.6rem 0 .4rem }
 p { margin: .3rem 0; max-width: 70rem } ul { margin: .3rem 0; padding-left: 1.2rem }
 .broken { color: #a11212; font-weight: 600 } .broken li { font-weight: 400 } .drawing { overflow-x: auto }
+.keys span { display: inline-block; margin-right: 1.6rem } .keys svg { vertical-align: middle }
 table { border-collapse: collapse; font-size: .85rem } caption { text-align: left }
 th, td { border: 1px solid #c3ccd6; padding: .25rem .5rem; text-align: left; vertical-align: top }
 th { background: #f1f4f7 }
@@ -67,8 +67,7 @@ def draw_picture(matrix: Matrix, promises: Sequence[Promise], rows: Sequence[Row
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
-        f"<p>From {escape(source)}. {matrix.domain.views:,} questions, each under every set of {len(charter.flows)} "
-        f"flows that may be suspended, asked of engine {escape(matrix.engine)} as {len(matrix.cells):,} cells.</p>",
+        f"<p>From {escape(source)}, decided by engine {escape(matrix.engine)}. {escape(scope_words(matrix))}.</p>",
         *_tell_promises(matrix, promises),
         "<h2>At a glance</h2>",
         *_tell_legend(),
@@ -123,12 +122,11 @@ def _tell_promises(matrix: Matrix, promises: Sequence[Promise]) -> Iterator[str]
 
 def _tell_legend() -> Iterator[str]:
     yield "<p>The colour says how much may be read, found or exported.</p>"
-    yield f'<svg width="{len(STRENGTHS) * _LEGEND}" height="30" role="img" aria-label="legend of the colours">'
-    for strength, words in enumerate(STRENGTHS):
-        x = strength * _LEGEND
-        yield f'<rect x="{x + 1}" y="5" width="34" height="20" fill="{_FILLS[strength]}" stroke="#8796a5"/>'
-        yield f'<text x="{x + 44}" y="20">{escape(words)}</text>'
-    yield "</svg>"
+    yield '<p class="keys">'
+    for fill, words in zip(_FILLS, STRENGTHS, strict=True):
+        swatch = f'<rect x="1" y="1" width="32" height="18" fill="{fill}" stroke="#8796a5"/>'
+        yield f'<span><svg width="34" height="20" aria-hidden="true">{swatch}</svg> {escape(words)}</span>'
+    yield "</p>"
     letters = ", ".join(f"{letter} {verb}" for verb, letter in _LETTERS.items())
     yield (
         f"<p>Letters: {letters}; a capital means many users at once. ° some fields are kept back. "

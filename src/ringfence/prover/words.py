@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ringfence.prover.domain import ATOMS, Box
+from ringfence.prover.domain import ATOMS, Box, domain_of
 from ringfence.prover.matrix import Cell, Matrix, Promise, Widening
 from ringfence.prover.survey import Row, lines_of
 
@@ -110,6 +110,17 @@ def matrix_facts(
         ],
         "table": [asdict(line) for row in rows for line in lines_of(row, matrix.domain)],
     }
+
+
+def scope_words(matrix: Matrix) -> str:
+    """Say how much was asked, and of which parties where it was not all."""
+    flows, cells = len(matrix.charter.flows), len(matrix.cells)
+    whole = domain_of(matrix.charter, engine=matrix.engine)
+    alone = "" if matrix.domain == whole else f", of {' and '.join(matrix.domain.party)} alone"
+    return (
+        f"{matrix.domain.views:,} questions{alone}, each under every set of {flows} flows that may be suspended: "
+        f"merged into {cells:,} cells, each asked of the engine"
+    )
 
 
 def _cell_facts(cell: Cell) -> dict[str, Any]:
