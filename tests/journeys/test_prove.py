@@ -13,6 +13,7 @@ from ringfence.core import changes as c
 from tests.core.small_charter import SMALL
 from tests.governed_ledgers import governed
 from tests.journeys.programs import Done, complained, run, run_inside
+from tests.ledgers import whole
 from tests.prover.test_matrix import BREAKING
 from tests.services.world import EXAMPLE, make_deployment
 
@@ -132,6 +133,19 @@ def test_bundle_is_told_with_what_is_suspended_in_it_and_that_nothing_verified_i
     told: Any = prove(tmp_path / "stopped", "--json", "--picture", tmp_path / "matrix.html").facts()
     assert "suspended now: flow helping" in (tmp_path / "matrix.html").read_text("utf-8")
     assert told["suspended"] == [{"scope": "flow", "name": "helping"}]
+
+
+def test_bundle_of_an_older_engine_and_without_invariants_says_so(tmp_path: Path) -> None:
+    whole().write(tmp_path / "plain")
+
+    done = prove(tmp_path / "plain", "--picture", tmp_path / "matrix.html")
+
+    assert done.returncode == 0
+    first, second, third = done.stdout.splitlines()[:3]
+    assert first.endswith("small, version 2, decided by engine v1")
+    assert second == "1,280 questions: merged into 11 cells, each asked of the engine"
+    assert third == "the charter has no invariants"
+    assert "The charter has none." in (tmp_path / "matrix.html").read_text("utf-8")
 
 
 def test_deployment_is_looked_at_when_nothing_else_is_named(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def _tell(subject: Subject, asked: Matrix, promises: tuple[Promise, ...], rows: 
     click.echo(scope_words(asked))
     for scope, name in sorted(subject.stopped):
         click.echo(f"suspended now: {scope} {name}".rstrip())
+    if not promises:
+        click.echo("the charter has no invariants")
     for promise in promises:
         click.echo(_promise_words(promise, asked.domain))
     for widening in asked.widenings():

@@ -105,6 +105,11 @@ class Matrix:
     domain: Box
     cells: tuple[Cell, ...] = field(repr=False)
 
+    @property
+    def heeds_suspensions(self) -> bool:
+        """Tell whether the engine heeds suspensions; under one that does not, nothing is ever suspended."""
+        return self.engine in HEEDING_ENGINES
+
     def promises(self) -> tuple[Promise, ...]:
         """Hold each invariant of the charter against the answers, in the order of the file."""
         speaking: dict[str, list[Cell]] = {invariant.name: [] for invariant in self.charter.invariants}

@@ -103,7 +103,7 @@ def _head(at: int) -> str:
 
 
 def _tell_promises(matrix: Matrix, promises: Sequence[Promise]) -> Iterator[str]:
-    yield "<h2>Invariants</h2><ul>"
+    yield "<h2>Invariants</h2><ul>" if promises else "<h2>Invariants</h2><p>The charter has none.</p><ul>"
     for promise in promises:
         if promise.broken:
             yield f'<li class="broken">! {escape(promise.name)} is broken by {len(promise.broken)} cells<ul>'

@@ -117,10 +117,8 @@ def scope_words(matrix: Matrix) -> str:
     flows, cells = len(matrix.charter.flows), len(matrix.cells)
     whole = domain_of(matrix.charter, engine=matrix.engine)
     alone = "" if matrix.domain == whole else f", of {' and '.join(matrix.domain.party)} alone"
-    return (
-        f"{matrix.domain.views:,} questions{alone}, each under every set of {flows} flows that may be suspended: "
-        f"merged into {cells:,} cells, each asked of the engine"
-    )
+    suspended = f", each under every set of {flows} flows that may be suspended" if matrix.heeds_suspensions else ""
+    return f"{matrix.domain.views:,} questions{alone}{suspended}: merged into {cells:,} cells, each asked of the engine"
 
 
 def _cell_facts(cell: Cell) -> dict[str, Any]:
