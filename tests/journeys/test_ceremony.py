@@ -201,3 +201,47 @@ def test_ceremony_is_finished_once(table: Path) -> None:
     assert again.returncode == 3
     assert "is begun already" in again.stderr
     assert (table / "deployment" / "trust.json").read_bytes() == trust
+
+
+def test_doctor_says_that_the_founders_have_to_sign_until_they_have(table: Path) -> None:
+    ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    before = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
+
+    assert before.returncode == 3
+    wrong = [one for one in json.loads(before.stdout)["findings"] if one["state"] == "wrong"]
+    assert [(one["check"], one["detail"]) for one in wrong] == [
+        ("ledger", "no ledger is begun yet: its founders have to sign first")
+    ]
+    assert "ringfence found" in wrong[0]["hint"]
+
+    hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
+    assert ringfence("found", "-d", "deployment", *signatures(table), cwd=table).returncode == 0
+    assert "begun" not in ringfence("doctor", "-d", "deployment", "--json", cwd=table).stdout
+    (table / "deployment" / "trust.json").unlink()
+    lost = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
+    assert "begun" not in lost.stdout
+    assert "trust.json cannot be read" in lost.stdout
+
+
+@pytest.mark.parametrize(("minimum", "is_short"), [(3, False), (4, True)])
+def test_founding_below_a_minimum_says_which_duties_and_what_does_not_work(
+    table: Path, minimum: int, is_short: bool
+) -> None:
+    charter = CHARTER.replace("party: trust, minimum: 2}", f"party: trust, minimum: {minimum}}}")
+    assert charter != CHARTER
+    (table / "charter.yaml").write_text(charter, "utf-8")
+    words = "hold officer (3 of 4): until enough do, nothing but admissions, appointments and keys can be carried"
+
+    begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", "--json", cwd=table)
+    hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
+    founded = ringfence("found", "-d", "deployment", *signatures(table), "--json", cwd=table)
+    doctor = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
+
+    short = [{"duty": "officer", "held": 3, "minimum": 4}] if is_short else []
+    for done in (begun, founded):
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["understaffed"] == short
+        assert (words in done.stderr) is is_short
+    notes = [one["detail"] for one in json.loads(doctor.stdout)["findings"] if one["check"] == "people"]
+    assert [words in note for note in notes] == [True] * is_short

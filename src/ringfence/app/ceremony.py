@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -46,19 +46,40 @@ from ringfence.core.governance.founding import (
     render_founding_opening,
     verify_founding,
 )
+from ringfence.core.governance.proposals import understaffed
 from ringfence.core.governed_entry import TrustedIssuer
 from ringfence.core.issuers import CREDENTIALS_ISSUER
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.register import EMPTY_REGISTER, record
 from ringfence.core.signatures import read_signature
-from ringfence.core.state import EMPTY
+from ringfence.core.state import EMPTY, State
 
 CEREMONY: Final = "ceremony"
 DOCUMENT: Final = "founding.json"
 CHARTER: Final = "charter.yaml"
 
 
-async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Founding:
+Short: TypeAlias = Sequence[tuple[str, int, int]]
+"""Duties with fewer people than the charter's minimum: (duty, how many hold it, how many should)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A ceremony that was begun: what its founders must sign, and the duties that have too few of them."""
+
+    founding: Founding
+    short: Short
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A ledger that was founded: the charter in force, and the duties that have too few people."""
+
+    charter: Charter
+    short: Short
+
+
+async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Begun:
     """Make a deployment without a ledger, and the document that its founders must sign.
 
     Raises:
@@ -88,7 +109,7 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
         holders=founders.holders,
         threshold=founders.threshold,
     )
-    _check(founding, charter_text)
+    tried = _try(founding, charter_text)
     deployment, log_key = await make_deployment(directory, ground, charter, shared=_shared(founding))
     founding = msgspec.structs.replace(
         founding,
@@ -99,10 +120,19 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Foun
     (directory / CEREMONY).mkdir(mode=0o700)
     write_file(directory / CEREMONY / CHARTER, charter_text)
     write_file(directory / CEREMONY / DOCUMENT, render_founding(founding))
-    return founding
+    return Begun(founding, understaffed(tried, at_ms=founding.at_ms))
 
 
-async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -> Charter:
+async def is_ceremony_open(deployment: Deployment) -> bool:
+    """Tell whether a ceremony was begun here and no ledger was founded yet.
+
+    Raises:
+        UnavailableError: the database does not answer.
+    """
+    return (deployment.directory / CEREMONY / DOCUMENT).exists() and await _epoch(deployment) == 0
+
+
+async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -> Founded:
     """Write the first entries of a ledger that all its founders have signed for.
 
     Args:
@@ -133,22 +163,26 @@ async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -
         await governance.begin(genesis, opening=opening)
         await governance.enact(charter_text, file=CHARTER)
         await open_first_key_epochs(governance, charter)
-    return charter
+        return Founded(charter, understaffed(runtime.keeper.state, at_ms=clock_ms()))
 
 
 async def _require_no_ledger(deployment: Deployment) -> None:
     """Check that the custodian's keys open and that no first entry is there yet."""
     deployment.open_custody()
-    store = deployment.make_store()
-    await store.open()
-    try:
-        epoch = await store.epoch()
-    finally:
-        await store.close()
-    if epoch > 0:
+    if await _epoch(deployment) > 0:
         raise ConfigurationError(
             f"the ledger of {deployment.directory} is begun already", hint="what follows is proposed and agreed to"
         )
+
+
+async def _epoch(deployment: Deployment) -> int:
+    """Give how many rules the database has."""
+    store = deployment.make_store()
+    await store.open()
+    try:
+        return await store.epoch()
+    finally:
+        await store.close()
 
 
 def _with_credentials(issuers: Sequence[TrustedIssuer], keys: bytes) -> tuple[TrustedIssuer, ...]:
@@ -165,7 +199,7 @@ def _shared(founding: Founding) -> Shared | None:
     return Shared({str(person.facts.number): person.key for person in people}, founding.threshold)
 
 
-def _check(founding: Founding, charter_text: bytes) -> None:
+def _try(founding: Founding, charter_text: bytes) -> State:
     """Try whether these people may found a ledger on this charter, before anything is made or signed."""
     check_founding(founding, place="the plan")
     genesis = genesis_of(founding, commitment=bytes(32))
@@ -174,7 +208,7 @@ def _check(founding: Founding, charter_text: bytes) -> None:
     rule = e.CharterEnacted(name=charter.name, version=charter.version, digest=founding.charter, engine=founding.engine)
     register = record(EMPTY_REGISTER, [person.facts for person in founding.people], at_ms=founding.at_ms)
     state = replace(state, standing=replace(state.governed, register=register))
-    fold(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, blob=charter_text, place="the plan"))
+    return fold(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, blob=charter_text, place="the plan"))
 
 
 def _in_order(founding: Founding, signatures: Sequence[bytes]) -> tuple[bytes, ...]:

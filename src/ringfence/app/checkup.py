@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ringfence.app.ceremony import is_ceremony_open
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.ingesting import verify_geography
 from ringfence.app.issuers import IssuerBook
-from ringfence.app.runtime import Runtime, open_runtime
+from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, verify_certificate
 from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
+from ringfence.core.governance.proposals import render_understaffed, understaffed
 from ringfence.core.state import State
 from ringfence.ledger.tree_reader import TreeReader
 
@@ -34,6 +36,14 @@ class Finding:
     hint: str = ""
 
 
+_UNFOUNDED: Final = Finding(
+    "ledger",
+    "wrong",
+    "no ledger is begun yet: its founders have to sign first",
+    "each founder signs ceremony/founding.json with `ringfence sign`, and `ringfence found` begins it",
+)
+
+
 async def check_deployment(directory: Path) -> list[Finding]:
     """Check settings, key files, store, rules, tree and lanes; never raises for what it finds."""
     try:
@@ -44,6 +54,8 @@ async def check_deployment(directory: Path) -> list[Finding]:
     findings += _check_keys(deployment)
     findings += _check_listening(deployment)
     try:
+        if await is_ceremony_open(deployment):
+            return [*findings, _UNFOUNDED]
         async with open_runtime(deployment) as runtime:
             findings.append(Finding("store", "good", f"epoch {runtime.keeper.state.epoch}, not rolled back"))
             findings += [finding async for finding in _check_running(runtime)]
@@ -144,6 +156,9 @@ async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
         yield Finding("mode", "note", "development: anyone with the keys directory can make tokens")
     for finding in _check_surroundings(runtime.deployment, state):
         yield finding
+    if state.standing is not None and (short := understaffed(state, at_ms=clock_ms())):
+        hint = "let people be admitted, enrolled and appointed: propose `admit`, `enrol-key`, `appoint`"
+        yield Finding("people", "note", render_understaffed(short), hint)
     signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)
     head = await runtime.store.tree_head()
     if signed is None:

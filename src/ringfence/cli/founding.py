@@ -6,17 +6,16 @@ from pathlib import Path
 
 import click
 
-from ringfence.app.ceremony import CEREMONY, DOCUMENT, begin_ceremony, finish_ceremony
+from ringfence.app.ceremony import CEREMONY, DOCUMENT, Begun, Founded, Short, begin_ceremony, finish_ceremony
 from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import open_deployment
 from ringfence.app.initialise import Ground, initialise
 from ringfence.cli.files import FILE, read_file
-from ringfence.cli.output import deployment_option, json_option, run, say
-from ringfence.core.charter import Charter
+from ringfence.cli.output import complain, deployment_option, json_option, run, say
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.founding import Founding
+from ringfence.core.governance.proposals import render_understaffed
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
 
@@ -90,7 +89,7 @@ def init(
             "in production no operator makes rules alone", hint="found the ledger: `ringfence init --ceremony PLAN`"
         )
     else:
-        _say_in_force(directory, run(initialise(directory, ground)), as_json=as_json)
+        _say_in_force(directory, Founded(run(initialise(directory, ground)), ()), as_json=as_json)
 
 
 @click.command(short_help="Begin a governed ledger with its founders' signatures.")
@@ -105,28 +104,43 @@ def found(signatures: tuple[Path, ...], *, directory: Path, as_json: bool) -> No
         )
         for path in signatures
     ]
-    charter = run(finish_ceremony(open_deployment(directory), given))
-    _say_in_force(directory, charter, as_json=as_json)
+    _say_in_force(directory, run(finish_ceremony(open_deployment(directory), given)), as_json=as_json)
 
 
-def _say_begun(directory: Path, founding: Founding, *, as_json: bool) -> None:
+def _say_begun(directory: Path, begun: Begun, *, as_json: bool) -> None:
     document = directory / CEREMONY / DOCUMENT
-    people = [person.facts.name for person in founding.people]
+    people = [person.facts.name for person in begun.founding.people]
     text = (
         f"{directory}: keys and database are made; no ledger is begun yet.\n"
         f"Each founder ({', '.join(people)}) reads and signs {document}:\n"
         f"  ringfence sign {DOCUMENT} --as found --key KEY\n"
         f"Then: ringfence found -d {directory} SIGNATURE..."
     )
-    say(text, {"directory": str(directory), "document": str(document), "founders": people}, as_json=as_json)
+    facts = {"directory": str(directory), "document": str(document), "founders": people}
+    say(text, {**facts, "understaffed": _short_facts(begun.short)}, as_json=as_json)
+    _warn(begun.short)
 
 
-def _say_in_force(directory: Path, charter: Charter, *, as_json: bool) -> None:
+def _short_facts(short: Short) -> list[dict[str, str | int]]:
+    return [{"duty": duty, "held": held, "minimum": minimum} for duty, held, minimum in short]
+
+
+def _warn(short: Short) -> None:
+    if short:
+        complain(f"warning: {render_understaffed(short)}")
+
+
+def _say_in_force(directory: Path, founded: Founded, *, as_json: bool) -> None:
+    charter = founded.charter
     say(
         f"{directory}: the charter {charter.name}, version {charter.version}, is in force.\n"
         f"Give {directory / 'trust.json'} to whoever verifies. Next:\n"
         f"  ringfence doctor -d {directory}   says what is still missing\n"
         f"  ringfence serve -d {directory}    starts the gateway",
-        {"directory": str(directory), "charter": charter.name, "version": charter.version},
+        {
+            **{"directory": str(directory), "charter": charter.name, "version": charter.version},
+            "understaffed": _short_facts(founded.short),
+        },
         as_json=as_json,
     )
+    _warn(founded.short)

@@ -16,6 +16,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
@@ -370,6 +371,17 @@ def understaffed(state: State, *, at_ms: int) -> list[tuple[str, int, int]]:
     return [
         (duty.name, there.get(duty.name, 0), duty.minimum) for duty in duties if there.get(duty.name, 0) < duty.minimum
     ]
+
+
+def render_understaffed(short: Sequence[tuple[str, int, int]]) -> str:
+    """Say which duties have too few people, and what does not work until they have enough; "" for none."""
+    if not short:
+        return ""
+    duties = ", ".join(f"{duty} ({held} of {minimum})" for duty, held, minimum in short)
+    return (
+        f"fewer people than the charter's minimum hold {duties}: until enough do, nothing but admissions, appointments "
+        f"and keys can be carried - no grant, build, service, issuer or charter; orders still work"
+    )
 
 
 def open_proposal(standing: Standing, number: int, *, at_ms: int, place: str) -> Proposal:
