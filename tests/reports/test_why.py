@@ -83,6 +83,17 @@ def test_read_under_a_grant_names_who_asked_who_agreed_and_how_far_it_goes(tmp_p
     assert f"It is about the users {ALICE.hex()}." in said
 
 
+def test_grant_that_was_named_and_gave_nothing_is_said_to_have_given_nothing(tmp_path: Path) -> None:
+    ledger = governed()
+    first = ledger.batch(GATEWAY, ledger.read(ALICE), ledger.read(ALICE, country="SG", granted=None)) + 1
+
+    given, refused = (why(ledger, tmp_path / "bundle", leaf) for leaf in (first, first + 1))
+
+    assert "Nothing was given by it." not in given
+    assert "It names grant 1 (access)" in refused
+    assert "Nothing was given by it." in refused
+
+
 def test_without_detail_it_says_what_is_withheld(tmp_path: Path) -> None:
     ledger = governed()
     leaf = ledger.batch(GATEWAY, ledger.read(ALICE)) + 1

@@ -97,6 +97,8 @@ def _access(item: Explained, entry: e.Access) -> list[str]:
                 lines.append(f"  The chain that the suspension rests on is {WITHHELD}.")
     if entry.grant:
         lines += _grant(item, entry.grant)
+        if entry.granted is None:
+            lines.append("  Nothing was given by it.")
     for step in (entry.counted, entry.granted):
         if step is not None:
             counter = f"the counter {_name(step.counter)}"
