@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.serving import command
+from tests.founders import number_of
 from tests.journeys.desks import GRANT, Desk, open_desks
 
 
@@ -33,6 +34,24 @@ def test_engineer_asks_two_officers_sign_and_the_grant_is_given_and_revoked(desk
     assert [given["number"] for given in eve.do("grants")["grants"] if not given["ended"]] == [done["number"]]
     ada.order(f"do: revoke-grant\ngrant: {done['number']}\n", name="revoke")
     assert [given["ended"] for given in eve.do("grants")["grants"]] == [True]
+
+
+def test_statement_that_was_prepared_for_somebody_else_is_that_persons_to_sign(desks: dict[str, Desk]) -> None:
+    eve, ada = desks["eve"], desks["ada"]
+    number, other = number_of("eve"), number_of("ada")
+    for desk in (eve, ada):
+        (desk.folder / "prepared.yaml").write_text(GRANT, "utf-8")
+    new = ("statement", "new", "prepared.yaml", "--by", str(number), "--reason", "a user asks", "--out", "prepared")
+
+    own, prepared = eve.run(*new), ada.run(*new)
+
+    words = f"; person {number} has to sign them, for you called as {other})"
+    assert (words in own.stdout, words in prepared.stdout) == (False, True)
+    assert "(the bytes to sign are in prepared)" in own.stdout
+    refused = ada.run("propose", "prepared", ada.sign("prepared", "propose"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    (eve.folder / "prepared").write_bytes((ada.folder / "prepared").read_bytes())
+    assert eve.do("propose", "prepared", eve.sign("prepared", "propose"))["proposal"]
 
 
 def test_engineer_reads_under_her_grant_as_much_as_it_is_for_until_it_is_revoked(desks: dict[str, Desk]) -> None:

@@ -42,7 +42,9 @@ def statement() -> None:
 
 @statement.command(short_help="Make the bytes that ask for a change.")
 @click.argument("change", metavar="CHANGE.yaml", type=FILE)
-@click.option("--by", type=click.IntRange(min=1), required=True, help="Your number, as a person of the register.")
+@click.option(
+    "--by", type=click.IntRange(min=1), required=True, help="Whose statement it is: your number in the register."
+)
 @click.option("--reason", required=True, help="Why, in your words.")
 @click.option("--ticket", default="", help="The ticket that it belongs to.")
 @click.option("--hours", type=click.IntRange(1, HOURS_MAX), default=24, show_default=True, help="Until it expires.")
@@ -60,7 +62,10 @@ def new(
     gateway: Gateway,
     as_json: bool,
 ) -> None:
-    """Make the bytes that ask for the change in CHANGE.yaml, for the ledger of a gateway."""
+    """Make the bytes that ask for the change in CHANGE.yaml, for the ledger of a gateway.
+
+    They may be prepared for somebody else: whose number --by is has to sign them, and nobody else's signature counts.
+    """
     written = read_change(change, author=by)
     with gateway.connect(GovernanceClient) as client:
         ground = client.ground()
@@ -84,8 +89,10 @@ def new(
         )
     )
     _write(out, data)
-    words = describe_statement(parse_statement(data))
-    say("\n".join([*words, f"(the bytes to sign are in {out})"]), {"file": str(out), "words": words}, as_json=as_json)
+    words, caller = describe_statement(parse_statement(data)), int(ground["caller"])
+    own = "" if caller == by else f"; person {by} has to sign them, for you called as {caller}"
+    facts = {"file": str(out), "words": words, "by": by, "caller": caller}
+    say("\n".join([*words, f"(the bytes to sign are in {out}{own})"]), facts, as_json=as_json)
 
 
 @statement.command(short_help="Get the exact bytes of a proposal.")

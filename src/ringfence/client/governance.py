@@ -17,7 +17,10 @@ class GovernanceClient(Client):
     """
 
     def ground(self) -> Mapping[str, Any]:
-        """Give the ledger's `origin`, `genesis` (hex), `epoch` and `mode`: what a statement is made with."""
+        """Give the ledger's `origin`, `genesis` (hex), `epoch` and `mode`, which a statement is made with.
+
+        `caller` is the number of whoever asks.
+        """
         return facts_of(self._send("GET", path_of("governance")))
 
     def proposals(self) -> list[Mapping[str, Any]]:

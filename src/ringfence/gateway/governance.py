@@ -89,7 +89,7 @@ class GovernanceCalls:
             await self._gate.keeper.refresh()
         match parts:
             case ["governance"] if method == "GET":
-                return _json(200, _ground(self._governed()))
+                return _json(200, _ground(self._governed(), caller))
             case ["proposals"] if method == "GET":
                 return _json(200, {"proposals": self._proposals()})
             case ["proposals"] if method == "POST":
@@ -167,8 +167,9 @@ class GovernanceCalls:
         ]
 
 
-def _ground(state: State) -> dict[str, Any]:
-    return {"origin": state.origin, "genesis": state.genesis.hex(), "epoch": state.epoch, "mode": state.mode}
+def _ground(state: State, caller: Caller) -> dict[str, Any]:
+    ground = {"origin": state.origin, "genesis": state.genesis.hex(), "epoch": state.epoch, "mode": state.mode}
+    return {**ground, "caller": caller.principal}
 
 
 def _proposal(state: State, proposal: Proposal, now_ms: int) -> dict[str, Any]:

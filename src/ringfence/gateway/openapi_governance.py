@@ -56,7 +56,7 @@ def governance_paths() -> dict[str, Any]:
 def governance_schemas() -> dict[str, Any]:
     """Give what the paths refer to."""
     return {
-        "Ground": an_object(origin=TEXT, genesis=TEXT, epoch=_NUMBER, mode=TEXT),
+        "Ground": an_object(origin=TEXT, genesis=TEXT, epoch=_NUMBER, mode=TEXT, caller=_NUMBER),
         "Signed": {
             **exact_object(statement=_BYTES, signature=_BYTES, file=_BYTES),
             "required": ["statement", "signature"],
