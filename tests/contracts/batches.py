@@ -50,12 +50,17 @@ class Writer:
         self.epoch = 0
         self.subjects: set[bytes] = set()
 
-    def build(self, *, entries: int = 1, rule: bool = False, alone: bool = False, **rows: Any) -> Transaction:
-        """Give the next batch; the head stays until `commit` took it."""
+    def build(
+        self, *, entries: int = 1, rule: bool = False, alone: bool = False, at_ms: int = 0, **rows: Any
+    ) -> Transaction:
+        """Give the next batch, each a millisecond after the one before unless `at_ms` is given.
+
+        The head stays until `commit` took it.
+        """
         if not alone:
             rows["subjects"] = self._with_subjects(**rows)
         leaves = [rule_entry()] if rule else [access_entry(number) for number in range(entries)]
-        batch = build_batch(self.head, epoch=self.epoch, at_ms=START_MS + self.head.n, entries=leaves)
+        batch = build_batch(self.head, epoch=self.epoch, at_ms=at_ms or START_MS + self.head.n, entries=leaves)
         if rule:
             rows.setdefault("seal", b"seal of lane %d batch %d" % (self.head.lane, batch.head.n))
         code = hashlib.sha256(batch.header).digest()

@@ -203,6 +203,25 @@ def test_seal_that_comes_after_the_rule_of_a_later_part_is_refuted(tmp_path: Pat
         assert [item.leaf for item in found[0].refutations] == ([place] if late else [])
 
 
+@pytest.mark.parametrize("behind_ms", [0, 3_600_000])
+@pytest.mark.parametrize("rules", [1, 2])
+def test_rule_is_held_against_the_newest_batch_of_an_earlier_part(tmp_path: Path, behind_ms: int, rules: int) -> None:
+    ledger = started()
+    newest_ms = ledger.now_ms + 2 * 3_600_000
+    ledger.batch(GATEWAY, ledger.access(), at_ms=newest_ms)
+    filled(ledger, 600)
+    ledger.now_ms = newest_ms - behind_ms
+    places = [ledger.register(number, "app") for number in range(7, 7 + rules)]
+    ledger.now_ms = newest_ms + 1_000
+    found = verdicts(ledger.write(tmp_path), ledger.trust())
+    assert {verdict.outcome for verdict in found} == {REFUTED if behind_ms else VERIFIED}
+    if behind_ms:
+        assert {verdict.refutations[0].leaf for verdict in found} == {places[0]}
+        assert {verdict.refutations[0].what for verdict in found} == {
+            f"rule 7 is of an earlier time than batch 1 of lane {GATEWAY}, before it"
+        }
+
+
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ledger, list[int]]:
     """Give a bundle that reaches the third level of tiles, with three wrong decisions at the leaves given."""

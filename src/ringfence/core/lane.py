@@ -25,6 +25,9 @@ from ringfence.core.errors import ProofInvalidError
 ENTRIES_PER_BATCH_MAX: Final = 256
 NO_PREVIOUS: Final = bytes(32)
 AUTHORITY_LANE: Final = 0
+TIME_OFF_MS_MAX: Final = 1_000
+"""How far a batch's time may be ahead of the clock of the store that commits it, and a rule's time behind what other
+lanes committed while it was on its way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ What a store must guarantee:
 3. A lane's batches have no gaps: batch n is taken only when the lane stands at n-1 with the hash that it names.
 4. A failure whose outcome is not known raises `CommitUnknownError`; `find_batch` then tells.
 5. `commit_tree` is a compare-and-swap on (size, root, term).
+6. Under the rule lock a rule is refused whose time is more than `TIME_OFF_MS_MAX` before what any lane committed. So is
+   a batch of a time that far ahead of the store's own clock, unless some lane stands at that time or later already.
 Row ids do not order commits; nothing here follows `id > last`.
 """
 
@@ -38,6 +40,14 @@ class EpochMovedError(DeviceError):
     def __init__(self, epoch: int) -> None:
         super().__init__(f"the rules are now at epoch {epoch}")
         self.epoch = epoch
+
+
+class TimePassedError(DeviceError):
+    """Another lane committed something of a later time than this rule's: decide again. Nothing was written."""
+
+    def __init__(self, newest_ms: int) -> None:
+        super().__init__(f"a lane has written at {newest_ms} ms, after the time of this rule")
+        self.newest_ms = newest_ms
 
 
 class LaneMovedError(DeviceError):
@@ -323,9 +333,9 @@ class Store(Protocol):
         """Commit one batch and what goes with it; the only way to write anything but seals and the tree.
 
         Raises:
-            EpochMovedError, LaneMovedError, ItemConflictError: nothing was written.
+            EpochMovedError, TimePassedError, LaneMovedError, ItemConflictError: nothing was written.
             CommitUnknownError: ask `find_batch`.
-            UnavailableError: the database does not answer; nothing was written.
+            UnavailableError: the database does not answer, or its clock is behind; nothing was written.
         """
 
     async def epoch(self) -> int:

@@ -94,10 +94,12 @@ class Job:
     Attributes:
         prepare: gives what goes into the batch, decided on the given state; may raise a CallerError.
         done: told `Committed` after the commit, or the error.
+        rule: whether it may come to a rule: it begins a batch, of no time before what any lane has written.
     """
 
     prepare: Callable[[State, int], Prepared]
     done: Waiter
+    rule: bool = False
     attempts: int = 0
     prepared: Prepared | None = field(default=None)
 

@@ -6,6 +6,8 @@ Rules of this file (steps 3 to 6 of the main path):
 3. Nothing of a batch is released before its commit is known. An unknown commit is settled by (lane, n) before n+1.
 4. A batch that the store refuses harms only the items at fault: they are told, the others go again.
 5. A lane seals what it wrote before it writes a rule, or its first batch of another epoch; and every 200 ms.
+6. Whatever this clock says, a batch is of no time before its lane's last one and the rule that began its epoch, and a
+   rule of none before what any lane has written. Where that is too far ahead of this clock, no rule is written.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,6 +52,7 @@ from ringfence.core.ports import (
     Store,
     StoredBatch,
     StoredSeal,
+    TimePassedError,
     Transaction,
 )
 from ringfence.core.state import State
@@ -65,6 +69,9 @@ READS_PER_BATCH_MAX: Final = 1024
 UNKNOWN_COMMIT_SECONDS_MAX: Final = 10.0
 ATTEMPTS_MAX: Final = 8
 RETRY_PAUSE_SECONDS: Final = 0.05
+LANES_AHEAD_MS_MAX: Final = 2 * 60 * 60_000
+"""How far a rule's time may be moved ahead of this clock by what other lanes wrote: by clocks that were set an hour
+back, never by as much as would end every request and grant."""
 
 
 class LaneWriter:
@@ -146,18 +153,18 @@ class LaneWriter:
         with contextlib.suppress(DeviceError):
             await self.seal()
 
-    def submit(self, prepare: Callable[[State, int], Prepared]) -> asyncio.Future[Committed]:
-        """Queue a job; its future resolves after the commit.
+    def submit(self, prepare: Callable[[State, int], Prepared], *, rule: bool = False) -> asyncio.Future[Committed]:
+        """Queue a job; its future resolves after the commit. `rule`: as for `Job`.
 
         Raises:
             UnavailableError: as for `enqueue`.
         """
         done: asyncio.Future[Committed] = self._loop.create_future()
-        self.enqueue(prepare, done)
+        self.enqueue(prepare, done, rule=rule)
         return done
 
-    def enqueue(self, prepare: Callable[[State, int], Prepared], waiter: Waiter) -> None:
-        """Queue a job for a waiter that is told after the commit.
+    def enqueue(self, prepare: Callable[[State, int], Prepared], waiter: Waiter, *, rule: bool = False) -> None:
+        """Queue a job for a waiter that is told after the commit. `rule`: as for `Job`.
 
         Raises:
             UnavailableError: the writer is stopping, full, or found the store to be wrong; the waiter hears nothing.
@@ -168,7 +175,7 @@ class LaneWriter:
             raise UnavailableError("the service is stopping", hint="send the request to another process")
         if len(self._waiting) >= WAITING_JOBS_MAX:
             raise UnavailableError(f"more than {WAITING_JOBS_MAX} requests wait", hint="try again in a second")
-        self._waiting.append(Job(prepare, waiter))
+        self._waiting.append(Job(prepare, waiter, rule))
         self._wake.set()
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -182,18 +189,38 @@ class LaneWriter:
                 await self._wake.wait()
                 await self._let_join()
                 continue
-            # What a rule began is never of a time before it, whatever this clock says.
-            at_ms = max(self._clock_ms(), self.head.at_ms, self._keeper.state.ruled_ms)
-            jobs = self._take(at_ms)
+            jobs: list[Job] = []
             try:
+                at_ms = await self._date()
+                jobs = self._take(at_ms)
                 await self._write(jobs, at_ms)
             except RingfenceError as error:
-                self._give_up(jobs, error)
+                self._give_up(jobs or [self._waiting.popleft()], error)  # none is taken yet: the first has no time
             except Exception as error:  # a fault of ours: nobody waits for a lane that writes no more
                 self.failure = UnavailableError(f"the lane stopped in a way not foreseen: {type(error).__name__}")
                 self._fail_all([*jobs, *self._waiting], self.failure)
                 self._waiting.clear()
                 raise
+
+    async def _date(self) -> int:
+        """Give the time of the next batch: rule 6.
+
+        Raises:
+            UnavailableError: a lane has written more than `LANES_AHEAD_MS_MAX` ahead of this clock.
+        """
+        newest = self.head
+        if self._waiting[0].rule:
+            newest = max(await self._store.lanes(), key=attrgetter("at_ms"), default=newest)
+        clock_ms = self._clock_ms()
+        ahead_ms = newest.at_ms - clock_ms
+        own_ms = max(clock_ms, self.head.at_ms, self._keeper.state.ruled_ms)
+        if newest.at_ms > own_ms and ahead_ms > LANES_AHEAD_MS_MAX:
+            raise UnavailableError(
+                f"lane {newest.lane} has written {ahead_ms / 1000:.0f} s ahead of this machine's clock,"
+                " and no rule may be of an earlier time",
+                hint="set the clocks right; if they are, find out who changed the database",
+            )
+        return max(own_ms, newest.at_ms)
 
     async def _let_join(self) -> None:
         """Let what arrives in the loop's next turns join, while it keeps coming: one commit serves all of it.
@@ -216,13 +243,19 @@ class LaneWriter:
             job.fail(error)
 
     def _take(self, at_ms: int) -> list[Job]:
-        """Prepare waiting jobs until the batch is full; a job that cannot be prepared is told and left out."""
+        """Prepare waiting jobs until the batch is full; a job that cannot be prepared is told and left out.
+
+        A rule begins a batch: what time it is decided at was found out for the first of those that wait.
+        """
         state = self._keeper.state
         self.counters.begin()
         jobs: list[Job] = []
         entries = reads = 0
+        first = self._waiting[0]
         while self._waiting:
             job = self._waiting[0]
+            if job.rule and job is not first:
+                break
             prepared = self._prepare(job, state, at_ms)
             if prepared is None:
                 self._waiting.popleft()
@@ -273,7 +306,7 @@ class LaneWriter:
         transaction, batch = self._assemble(jobs, epoch, at_ms)
         try:
             rows = await self._store.transact(transaction)
-        except EpochMovedError:
+        except (EpochMovedError, TimePassedError):
             await self._keeper.refresh()
             self._requeue(jobs)
         except ItemConflictError as error:

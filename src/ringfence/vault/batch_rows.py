@@ -6,6 +6,8 @@ Rules of this file:
    the last.
 3. A part or a token is stored only under a subject that is there, so that nothing outlives an erasure.
 4. Entries are kept as one blob in the form of an entry bundle (C2SP tlog-tiles), so that a batch is one row.
+5. No rule is of a time before what any lane committed, and no batch of a time that has not come, each give or take
+   `TIME_OFF_MS_MAX`. Where the clocks went back, what is of the newest stored time is taken.
 """
 
 from __future__ import annotations
@@ -17,8 +19,17 @@ import msgspec
 
 from ringfence.core.entry import Batch, Count
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName
-from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.ports import CountWrite, ItemConflictError, LaneMovedError, SearchWrite, StoredBatch, Transaction
+from ringfence.core.errors import IntegrityError, ProofInvalidError, UnavailableError
+from ringfence.core.lane import TIME_OFF_MS_MAX
+from ringfence.core.ports import (
+    CountWrite,
+    ItemConflictError,
+    LaneMovedError,
+    SearchWrite,
+    StoredBatch,
+    TimePassedError,
+    Transaction,
+)
 from ringfence.core.tiles import encode_bundle, parse_bundle
 
 _header_decoder: msgspec.json.Decoder[Batch] = msgspec.json.Decoder(Batch)
@@ -76,6 +87,28 @@ def previous_of(transaction: Transaction) -> bytes:
     if (header.lane, header.n, header.epoch) != (head.lane, head.n, transaction.batch.epoch):
         raise LaneMovedError(f"the header of batch {head.n} of lane {head.lane} is of another batch")
     return header.previous
+
+
+def check_time(transaction: Transaction, *, newest_ms: int, clock_ms: int) -> None:
+    """Check the time of a batch against the newest time of any lane and the store's own clock.
+
+    Raises:
+        TimePassedError: it is a rule of an earlier time.
+        UnavailableError: it is of a time that has not come.
+    """
+    at_ms = transaction.batch.head.at_ms
+    if transaction.rule and newest_ms > at_ms + TIME_OFF_MS_MAX:
+        raise TimePassedError(newest_ms)
+    if at_ms > max(newest_ms, clock_ms + TIME_OFF_MS_MAX):
+        raise ahead_of_store(at_ms - clock_ms)
+
+
+def ahead_of_store(ahead_ms: int) -> UnavailableError:
+    """Give the error for a batch whose time is this far ahead of the store's clock."""
+    return UnavailableError(
+        f"this machine's clock is {ahead_ms / 1000:.1f} s ahead of the database's; nothing was written",
+        hint="set both clocks right",
+    )
 
 
 def check_parts_once(transaction: Transaction) -> None:

@@ -21,7 +21,7 @@
 -- 1. Advisory lock 5929356452438560323 is the rule lock: shared for an access, exclusive for a rule, taken by
 --    `commit_batch` and held to the end of the transaction. (1380338766, lane) is the claim of a lane, held by a session.
 -- 2. `commit_batch` must be called under READ COMMITTED: it is VOLATILE, so each of its statements has a snapshot of its
---    own, and the epoch is read by one that starts after the lock was granted.
+--    own, and the epoch, and for a rule the lanes' newest time, is read by one that starts after the lock was granted.
 -- 3. Each function takes the result of the one that must run before it, so that one statement runs them in order.
 -- 4. A row that conflicts raises a state of class RF; the detail lists the places (from 1) of the rows at fault: those
 --    that do not stand in the table as written by this transaction (xmin), or nothing when that does not tell.
@@ -158,6 +158,8 @@ CREATE FUNCTION ringfence.commit_batch(
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     stored bigint;
+    newest_ms bigint;
+    clock_ms bigint := extract(epoch FROM clock_timestamp()) * 1000;
 BEGIN
     IF p_rule THEN
         PERFORM pg_advisory_xact_lock(5929356452438560323);
@@ -167,6 +169,15 @@ BEGIN
     SELECT epoch INTO stored FROM ringfence.rule_head;
     IF stored <> p_epoch THEN
         RAISE EXCEPTION 'the epoch moved' USING ERRCODE = 'RF001', DETAIL = stored::text;
+    END IF;
+    IF p_rule OR p_at_ms > clock_ms + 1000 THEN  -- 1000: TIME_OFF_MS_MAX
+        SELECT coalesce(max(at_ms), 0) INTO newest_ms FROM ringfence.lanes;
+        IF p_rule AND newest_ms > p_at_ms + 1000 THEN
+            RAISE EXCEPTION 'the time has passed' USING ERRCODE = 'RF003', DETAIL = newest_ms::text;
+        END IF;
+        IF p_at_ms > greatest(newest_ms, clock_ms + 1000) THEN
+            RAISE EXCEPTION 'the time has not come' USING ERRCODE = 'RF004', DETAIL = (p_at_ms - clock_ms)::text;
+        END IF;
     END IF;
     IF p_n = 1 THEN
         INSERT INTO ringfence.lanes SELECT p_lane, 1, p_hash, p_at_ms

@@ -20,9 +20,11 @@ from ringfence.core.ports import (
     ItemConflictError,
     LaneMovedError,
     PartWrite,
+    TimePassedError,
     Transaction,
 )
 from ringfence.vault.batch_rows import (
+    ahead_of_store,
     chain_counts,
     check_parts_once,
     last_searches,
@@ -179,6 +181,10 @@ def conflict_of(statement: Statement, *, state: str, detail: str) -> DeviceError
     if state == "RF002":
         lane, n = statement.arguments[:2]
         return LaneMovedError(f"lane {lane} does not stand where batch {n} says")
+    if state == "RF003":
+        return TimePassedError(int(detail))
+    if state == "RF004":
+        return ahead_of_store(int(detail))
     if state in statement.refusals:
         reason, items = statement.refusals[state]
         places = [int(place) - 1 for place in detail.split(",") if place]

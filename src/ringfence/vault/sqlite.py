@@ -2,7 +2,7 @@
 
 The main path, numbered as in the code of `transact`:
 1. Take the write lock. It stands for the rule lock too: every transaction here is exclusive.
-2. Check that the rules are still those that were decided on.
+2. Check that the rules are still those that were decided on, and the batch's time.
 3. Move the lane on from the batch before.
 4. Insert the batch.
 5. Write rows, then read what was asked for.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -36,7 +37,7 @@ from ringfence.core.ports import (
     Subject,
     Transaction,
 )
-from ringfence.vault.batch_rows import pack_entries, previous_of
+from ringfence.vault.batch_rows import check_time, pack_entries, previous_of
 from ringfence.vault.sqlite_device import DATA_ERRORS
 from ringfence.vault.sqlite_ledger import SqliteLedger, place_of
 from ringfence.vault.sqlite_writes import apply_writes, has_writes
@@ -84,6 +85,8 @@ class SqliteStore(SqliteLedger):
             ((epoch,),) = cursor.execute("SELECT epoch FROM rule_head")  # 2
             if epoch != t.batch.epoch:
                 raise EpochMovedError(epoch)
+            ((newest_ms,),) = cursor.execute("SELECT coalesce(max(at_ms), 0) FROM lanes")
+            check_time(t, newest_ms=newest_ms, clock_ms=time.time_ns() // 1_000_000)
             _move_lane(cursor, t, previous)  # 3
             try:
                 _insert_batch(cursor, t)  # 4

@@ -6,11 +6,14 @@ granted (`Assumed`), and the chain of parts is checked here, in order. Nothing s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from ringfence.core.entry import Seal
 from ringfence.core.lane import LaneHead
 from ringfence.verify.bundle import place_of_leaf
+from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 from ringfence.verify.verdict import Findings
 
 
@@ -40,17 +43,29 @@ class FirstBatch:
     at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class DatedRule:
+    """A rule by its number, from 1, its leaf and its time; and of the batches before it that are known, the newest."""
+
+    number: int
+    leaf: int
+    at_ms: int
+    newest: LaneHead | None
+
+
 @dataclass(slots=True)
 class Assumed:
     """What a part has to say about lanes: its tracks, and the lanes known at its first moment of quiet.
 
     At a rule and at a checkpoint every lane must be sealed. `quiet` names the first such place in the part, or is "",
-    and `quiet_lanes` are the lanes that the part itself could answer for.
+    and `quiet_lanes` are the lanes that the part itself could answer for. `first_rule` is held against the lanes' times
+    in earlier parts; rules after it are of no earlier time than it is.
     """
 
     tracks: dict[int, LaneTrack] = field(default_factory=dict)
     quiet: str = ""
     quiet_lanes: frozenset[int] = frozenset()
+    first_rule: DatedRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,8 @@ class LaneBook:
         """Check what the next part took for granted, and move on to its end."""
         if part.quiet:
             self._check_quiet(part)
+        if part.first_rule:
+            check_date(part.first_rule, [standing.head for standing in self._lanes.values()], findings=self._findings)
         for number, track in sorted(part.tracks.items()):
             standing = self._lanes.get(number, _Standing(LaneHead(lane=number), True, 0))
             for leaf, seal in track.seals:
@@ -132,6 +149,27 @@ def check_seal(seal: Seal, head: LaneHead, *, leaf: int, findings: Findings) -> 
             expected=f"batch {head.n}, {head.hash.hex()}",
             found=f"batch {seal.n}, {seal.head.hex()}",
             leaf=leaf,
+        )
+
+
+def newest_of(heads: Iterable[LaneHead]) -> LaneHead | None:
+    """Give the head of the latest time; None when there is none."""
+    return max(heads, key=attrgetter("at_ms"), default=None)
+
+
+def check_date(rule: DatedRule, heads: Iterable[LaneHead], *, findings: Findings) -> None:
+    """Refute a rule of an earlier time than a batch before it, by more than two clocks may be apart.
+
+    `heads` are those of the lanes in earlier parts, which `rule.newest` does not know of.
+    """
+    newest = newest_of([*heads, *([rule.newest] if rule.newest else [])])
+    if newest is not None and rule.at_ms < newest.at_ms - CLOCK_SKEW_MS_MAX:
+        findings.refute(
+            place_of_leaf(rule.leaf),
+            f"rule {rule.number} is of an earlier time than batch {newest.n} of lane {newest.lane}, before it",
+            expected=f">= {newest.at_ms - CLOCK_SKEW_MS_MAX}",
+            found=str(rule.at_ms),
+            leaf=rule.leaf,
         )
 
 

@@ -5,7 +5,7 @@ Rules of this file:
    lie in the next part; so every leaf is walked exactly once, and `PartReport.start` and `end` must join up.
 2. Outside of a batch there are only batch headers and seals. A rule is alone in its batch and its seal follows it.
 3. A batch is of the epoch of the rules before it, by a lane that these rules certified and did not close.
-4. At a rule, and at the size of every checkpoint, each lane's newest batch is sealed.
+4. At a rule, and at the size of every checkpoint, each lane's newest batch is sealed. A rule is of no time before them.
 5. What depends on earlier parts is handed on in the report, never skipped.
 """
 
@@ -27,11 +27,14 @@ from ringfence.verify.counters import Run
 from ringfence.verify.entries import EntryChecker
 from ringfence.verify.lanes import (
     Assumed,
+    DatedRule,
     FirstBatch,
     LaneTrack,
     check_closing,
+    check_date,
     check_link,
     check_seal,
+    newest_of,
     refute_unsealed,
 )
 from ringfence.verify.outcomes import BATCH_PREFIX, OutcomeBook, Outcomes
@@ -216,6 +219,7 @@ class _Walk:
         is_rule = entries[0].startswith(RULE_PREFIX)
         if is_rule:
             self._check_quiet(position, f"the rule at leaf {first}")
+            self._check_date(header, first)
         self._link(header, position)
         self._batches[lane.duty] += 1
         self._entries.check_bare(position)
@@ -258,6 +262,16 @@ class _Walk:
                 what = f"the checkpoint of {self._next_quiet} leaves ends inside of a batch"
                 self._findings.refute(place_of_leaf(position), what, leaf=position)
             self._next_quiet = next(self._quiet, self._scope.size)
+
+    def _check_date(self, header: Batch, leaf: int) -> None:
+        """Check that a rule is of no time before the batches that it follows; the part's first waits for the joint."""
+        lanes = self._report.lanes
+        newest = newest_of(track.head for track in self._tracks.values() if track.head)
+        rule = DatedRule(header.epoch + 1, leaf, header.at_ms, newest)
+        if lanes.first_rule is None:
+            lanes.first_rule = rule
+        else:
+            check_date(rule, (), findings=self._findings)
 
     def _refute_time(self, what: str, header: Batch, position: int, *, expected: str) -> None:
         place = place_of_leaf(position)

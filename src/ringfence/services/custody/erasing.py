@@ -70,7 +70,7 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
             raise NotFoundError(f"the user is not in the vault (receipt {receipt})")
         erasing = _Erasing(gate, request, rule, subject.subject_ref)
         try:
-            committed = await gate.singles.submit(erasing.prepare)
+            committed = await gate.singles.submit(erasing.prepare, rule=True)
         except ItemConflictError:
             continue
         if not erasing.permitted:

@@ -60,5 +60,5 @@ class RuleWriter:
             )
 
         await self.keeper.refresh()
-        await self._authority.submit(prepare)
+        await self._authority.submit(prepare, rule=True)
         return await self.keeper.refresh()
