@@ -1,4 +1,4 @@
-"""Times that the ledger itself contradicts: what follows a rule is of no time before it, nor it before what it follows."""
+"""Times that the ledger itself contradicts: of what follows a rule before it, or of a rule before what it follows."""
 
 from __future__ import annotations
 

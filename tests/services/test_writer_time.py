@@ -8,18 +8,21 @@ from pathlib import Path
 import pytest
 
 from ringfence.app import runtime
+from ringfence.app.deployment import Deployment
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.errors import RingfenceError, UnavailableError
 from ringfence.core.governance.statement import APPROVE
 from ringfence.core.lane import LaneHead
 from ringfence.core.state import State
+from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
+from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.jobs import Prepared
 from tests.governed import HOUR_MS, sign
 from tests.services.governed_world import GovernedWorld, found_deployment, in_governed_world
-from tests.services.world import verified
+from tests.services.world import World, in_world, verified
 from tests.stores import POSTGRES, SQLITE
 
 STORES = [SQLITE, POSTGRES]
@@ -154,6 +157,25 @@ def test_what_may_be_a_rule_is_decided_at_the_newest_time_though_something_else_
         assert done[0].at_ms < newest_ms <= done[1].at_ms == done[2].at_ms
 
     in_governed_world(deployment, work)
+    clocks.mend()
+    verified(deployment, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("behind_ms", [0, HOUR_MS])
+def test_erasure_is_of_a_time_at_or_after_what_another_lane_wrote(
+    deployment: Deployment, tmp_path: Path, clocks: Clocks, behind_ms: int
+) -> None:
+    async def work(world: World) -> None:
+        ann = WriteItem("ann", "profile", "self", {"userName": "ann", "bioDescription": "hello"})
+        await write_records(world.gate, world.caller("app"), purpose="serve_user", items=[ann])
+        clocks.gateway_ms = 900
+        refusals = e.render_entry(e.Refusals(principal=0, reason="unauthenticated", requests=1, since_ms=0))
+        newest = await world.gate.bulk.submit(lambda state, at_ms: Prepared(entries=[refusals], openings=[None]))
+        clocks.gateway_ms = -behind_ms
+        answer = await erase_user(world.gate, world.caller("app"), purpose="user_request", user="ann")
+        assert answer.refused_from_ms >= newest.at_ms
+
+    in_world(deployment, work)
     clocks.mend()
     verified(deployment, tmp_path / "bundle")
 
