@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ringfence.app.checkup import check_deployment
 from ringfence.gateway.scim import calls
 from tests.gateway.scim_stage import PERSON, WORK, HrStage, open_hr_stage, patch_of, user_of
 from tests.governed import FOUNDERS, NUMBERS, facts
@@ -380,3 +381,24 @@ def test_who_has_a_name_in_other_letters_as_well_can_still_be_told_to_have_left(
 
     assert not may_act(hr, eve)
     assert hr.refused("PATCH", f"/Users/{eve}", patch_of(replace("userName", "Hr-Eve")))[:2] == (409, "uniqueness")
+
+
+def test_feed_by_which_unusually_many_leave_is_taken_and_told_loudly(
+    hr: HrStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = [hr.hire(f"leaver{number}") for number in range(11)]
+
+    def doctor() -> list[str]:
+        findings = hr.runner.run(check_deployment(hr.world.runtime.deployment.directory))
+        return [finding.detail for finding in findings if "have left within a day" in finding.detail]
+
+    for number in people[:10]:
+        hr.patch(number, replace("active", False))
+    assert not [record for record in caplog.records if record.name == "ringfence.people"]
+    before = doctor()
+    gone = hr.patch(people[10], replace("active", False))
+
+    assert gone["active"] is False
+    (told,) = [record for record in caplog.records if record.name == "ringfence.people"]
+    assert (told.levelname, "11 of " in told.message) == ("CRITICAL", True)
+    assert (before, len(doctor())) == ([], 1)

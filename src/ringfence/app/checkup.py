@@ -22,6 +22,7 @@ from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.core.governance.proposals import render_understaffed, understaffed
 from ringfence.core.state import State
 from ringfence.ledger.tree_reader import TreeReader
+from ringfence.services.people.leavers import why_unusual
 
 CHECKPOINT_AGE_SECONDS_MAX: Final = 120
 
@@ -159,6 +160,10 @@ async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     if state.standing is not None and (short := understaffed(state, at_ms=clock_ms())):
         hint = "let people be admitted, enrolled and appointed: propose `admit`, `enrol-key`, `appoint`"
         yield Finding("people", "note", render_understaffed(short), hint)
+    register = state.standing.register if state.standing else None
+    if register is not None and (unusual := why_unusual(register, at_ms=clock_ms())):
+        hint = "if that is not true, end the feed (`withdraw-service`) and admit them again; see docs/scim.md"
+        yield Finding("people", "note", unusual, hint)
     signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)
     head = await runtime.store.tree_head()
     if signed is None:

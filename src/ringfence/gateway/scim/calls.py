@@ -14,6 +14,7 @@ that it takes away, before it is answered.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -43,6 +44,7 @@ from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.rule_writing import RuleWriter
 from ringfence.services.people.feeding import FedPerson, Tell, require_feed
+from ringfence.services.people.leavers import why_unusual
 from ringfence.services.people.recording import record_people, require_register
 
 PREFIX: Final = "/scim/v2"
@@ -52,6 +54,7 @@ WRITES_WAITING_MAX: Final = 50
 
 OpenRules: TypeAlias = Callable[[], AbstractAsyncContextManager[RuleWriter]]
 _encode: Final = msgspec.json.Encoder().encode
+log = logging.getLogger("ringfence.people")
 
 
 class Reply(NamedTuple):
@@ -160,6 +163,10 @@ class ScimCalls:
                 plan, state = await record_people(rules, source, at_ms=self._gate.clock_ms())
         finally:
             self._waiting -= 1
+        if any(facts.ends_ms for facts in plan.difference.facts):
+            unusual = why_unusual(require_register(state)[1], at_ms=self._gate.clock_ms())
+            if unusual:
+                log.critical("%s; the service %d told more just now, and was not refused", unusual, caller.principal)
         changes = (*plan.difference.added, *plan.difference.changed)
         return changes[0].number if changes else 0, state
 

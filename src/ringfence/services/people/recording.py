@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, LimitExceededError
@@ -23,10 +23,7 @@ from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 from ringfence.services.people.diff import Difference, read_people
-
-LEAVERS_USUAL_MAX: Final = 10
-LEAVERS_USUAL_SHARE: Final = 10
-"""Of the people who are there one in so many, and at least `LEAVERS_USUAL_MAX`, may leave by one file unasked."""
+from ringfence.services.people.leavers import usual_max
 
 
 class PeopleSource(Protocol):
@@ -221,8 +218,7 @@ def _check_leavers(difference: Difference, register: Register, file: PeopleFile,
     """Refuse a file that is likely to be cut off: who has left comes back by a quorum alone."""
     count = len(difference.gone)
     present = sum(facts.ends_ms == 0 or facts.ends_ms > at_ms for facts in register.people.values())
-    usual_max = max(LEAVERS_USUAL_MAX, present // LEAVERS_USUAL_SHARE)
-    count_max = usual_max if file.leavers_max is None else file.leavers_max
+    count_max = usual_max(present) if file.leavers_max is None else file.leavers_max
     if count > count_max:
         raise ConflictError(
             f"by {file.name} {count} of {present} people have left, and {count_max} are allowed for",
