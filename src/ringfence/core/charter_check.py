@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ringfence.core.charter_checker import Checker, FileNames
+from ringfence.core.charter_coalition_check import check_coalition
 from ringfence.core.charter_document import Document, Path, show
 from ringfence.core.charter_governance_check import check_governance
 from ringfence.core.charter_independence_check import check_independence
@@ -302,4 +303,5 @@ _CHECKS: Final[tuple[Callable[[Checker], None], ...]] = (
     _check_what_invariants_name,
     check_governance,
     check_independence,
+    check_coalition,
 )

@@ -22,7 +22,8 @@ class FileNames:
     """The names in a charter file, whether or not the rest is right.
 
     Attributes:
-        sections: names in each section that is a mapping; a mapping within `governance` is `governance.KEY`.
+        sections: names in each section that is a mapping; one within `governance` or `coalition`
+            is `governance.KEY` or `coalition.KEY`.
         fields: names of fields by dataset.
     """
 
@@ -33,8 +34,13 @@ class FileNames:
 def names_in_file(values: object) -> FileNames:
     """Collect the names from a document's values, before anything is dropped from it."""
     sections = values if isinstance(values, dict) else {}
-    datasets, governance = sections.get("datasets"), sections.get("governance")
-    below = {f"governance.{key}": item for key, item in governance.items()} if isinstance(governance, dict) else {}
+    datasets = sections.get("datasets")
+    below = {
+        f"{name}.{key}": item
+        for name in ("governance", "coalition")
+        if isinstance(section := sections.get(name), dict)
+        for key, item in section.items()
+    }
     return FileNames(
         sections={str(key): frozenset(item) for key, item in {**sections, **below}.items() if isinstance(item, dict)},
         fields={

@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 OperationName = Literal[
@@ -45,6 +45,9 @@ OrderName = Literal[
 GrantKind = Literal["access", "legal-demand", "break-glass"]
 Through = Literal["employer", "pay", "manager", "direction"]
 Relation = Literal["same-team", "same-manager", "directed-by-requester", "appointed-by-requester"]
+PowerName = Literal[
+    "gateway-root", "host-root", "deploy", "sign-builds", "issue-tokens", "feed-people", "sign-log"
+]
 
 OPERATIONS: Final[tuple[str, ...]] = get_args(OperationName)
 """What a quorum carries; a charter with governance says of each who must agree."""
@@ -60,6 +63,14 @@ THROUGH: Final[tuple[str, ...]] = get_args(Through)
 
 RELATIONS: Final[tuple[str, ...]] = get_args(Relation)
 """What may keep a person from approving; that nobody approves what they ask for themselves holds always."""
+
+POWERS: Final[tuple[str, ...]] = get_args(PowerName)
+"""What people can do with their hands, past anything that this program decides: reach into a running gateway; read and
+write the store, its disks and its backups; choose what runs as a gateway; sign attestations of builds; sign tokens of a
+trusted issuer; tell the register facts about people; sign checkpoints of the ledger."""
+
+COALITION_MIN_MAX: Final = 5
+"""The most people that a charter may ask a coalition to need; more are not counted one by one."""
 
 PROPOSE_ONLY: Final = ("operator", "excluded")
 """Roles of parties whose people may ask, and agree to nothing: the custodian is independent of these."""
@@ -155,6 +166,22 @@ class IndependenceRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """Who together has a power that the program cannot see: the charter is taken at its word.
+
+    Attributes:
+        name: one of `POWERS`.
+        alternatives: as of an `Operation`; empty when no duty is needed.
+        party: one person of this party is needed as well; "" when none is.
+    """
+
+    name: str
+    words: str
+    alternatives: tuple[tuple[Group, ...], ...] = ()
+    party: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Governance:
     """All that a charter says of people.
 
@@ -164,6 +191,9 @@ class Governance:
         orders: for each of `ORDERS`, the duties of which any one holder may order it; only break-glass may have none.
         cooling_ms: how long a relation that ended still counts as a conflict.
         separations: sets of duties of which nobody holds two.
+        coalition_min: how many people must join the excluded parties before anything protected is within reach; no
+            change that leaves fewer is carried. 0 when the charter does not say.
+        powers: who has each power, by name, of those that the charter tells.
     """
 
     duties: Mapping[str, Duty]
@@ -173,6 +203,8 @@ class Governance:
     cooling_ms: int
     independence: tuple[IndependenceRule, ...] = ()
     separations: tuple[tuple[str, ...], ...] = ()
+    coalition_min: int = 0
+    powers: Mapping[str, Power] = field(default_factory=dict)
 
     def separated_from(self, duty: str) -> frozenset[str]:
         """Give the duties that nobody may hold together with this one."""

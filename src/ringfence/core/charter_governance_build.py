@@ -8,18 +8,22 @@ from ringfence.core.charter_governance import (
     HOUR_MS,
     OPERATIONS,
     ORDERS,
+    POWERS,
     Duty,
     Governance,
     GrantLimits,
     IndependenceRule,
     Operation,
+    Power,
 )
 from ringfence.core.charter_governance_shape import (
+    CoalitionShape,
     DutyShape,
     GovernanceShape,
     GrantLimitsShape,
     IndependenceShape,
     OperationShape,
+    PowerShape,
 )
 from ringfence.core.charter_shape import CharterShape
 from ringfence.core.charter_terms import ANY
@@ -32,6 +36,8 @@ def build_governance(shape: CharterShape) -> Governance | None:
     governance: GovernanceShape = shape.governance
     operations = {str(name): item for name, item in governance.operations.items()}
     orders = {str(name): duties for name, duties in governance.orders.items()}
+    coalition = shape.coalition or CoalitionShape.model_validate({})
+    powers = {str(name): item for name, item in coalition.powers.items()}
     return Governance(
         duties={name: _build_duty(name, item) for name, item in shape.duties.items()},
         operations={name: _build_operation(name, operations[name]) for name in OPERATIONS},
@@ -40,6 +46,8 @@ def build_governance(shape: CharterShape) -> Governance | None:
         cooling_ms=governance.cooling_days * DAY_MS,
         independence=tuple(_build_rule(item, shape) for item in shape.independence),
         separations=tuple(tuple(item) for item in shape.separations),
+        coalition_min=coalition.min,
+        powers={name: _build_power(name, powers[name]) for name in POWERS if name in powers},
     )
 
 
@@ -80,6 +88,15 @@ def _build_limits(shape: GrantLimitsShape) -> GrantLimits:
         break_glass_lasts_ms_max=shape.break_glass_hours_max * HOUR_MS,
         break_glass_records_max=shape.break_glass_records_max,
         break_glass_review_ms=shape.break_glass_review_hours * HOUR_MS,
+    )
+
+
+def _build_power(name: str, shape: PowerShape) -> Power:
+    return Power(
+        name=name,
+        words=shape.words,
+        alternatives=write_out(shape.by) if shape.by else (),
+        party=shape.of or "",
     )
 
 

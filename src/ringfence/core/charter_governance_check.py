@@ -20,7 +20,7 @@ from ringfence.core.charter_governance_shape import PEOPLE_MAX, GovernanceShape,
 from ringfence.core.charter_shape import FlowShape
 from ringfence.core.charter_terms import ANY, PROTECTED
 
-_SECTIONS: Final = ("duties", "independence", "separations")
+_SECTIONS: Final = ("duties", "independence", "separations", "coalition")
 _FORMS: Final = "one of `from` with `count`, `all` and `any`"
 
 
@@ -75,14 +75,7 @@ def _check_operations(checker: Checker, governance: GovernanceShape) -> None:
         path: Path = ("governance", "operations", name)
         checker.name_list((*path, "propose"), operation.propose, "duties", "duty", any_allowed=False)
         checker.once((*path, "never"), operation.never)
-        if not _check_tree(checker, (*path, "approve"), operation.approve):
-            continue
-        if count_alternatives(operation.approve) > ALTERNATIVES_MAX:
-            found = f"more than {ALTERNATIVES_MAX} ways to agree, once written out"
-            checker.add((*path, "approve"), found, f"at most {ALTERNATIVES_MAX}")
-        elif count_people_max(operation.approve) > PEOPLE_MAX:
-            found = f"a way to agree that needs more than {PEOPLE_MAX} people"
-            checker.add((*path, "approve"), found, f"at most {PEOPLE_MAX} in any one way")
+        check_tree(checker, (*path, "approve"), operation.approve)
 
 
 def _check_complete(checker: Checker, section: str, names: Sequence[str]) -> None:
@@ -91,6 +84,18 @@ def _check_complete(checker: Checker, section: str, names: Sequence[str]) -> Non
     if known is not None and missing:
         found = "no " + ", ".join(f"`{name}`" for name in missing)
         checker.add(("governance", section), found, "an entry for each of " + ", ".join(names), at_key=True)
+
+
+def check_tree(checker: Checker, path: Path, tree: TreeShape) -> None:
+    """Check who must agree: the form, the duties, and that it stays small once written out."""
+    if not _check_tree(checker, path, tree):
+        return
+    if count_alternatives(tree) > ALTERNATIVES_MAX:
+        found = f"more than {ALTERNATIVES_MAX} ways to agree, once written out"
+        checker.add(path, found, f"at most {ALTERNATIVES_MAX}")
+    elif count_people_max(tree) > PEOPLE_MAX:
+        found = f"a way to agree that needs more than {PEOPLE_MAX} people"
+        checker.add(path, found, f"at most {PEOPLE_MAX} in any one way")
 
 
 def _check_tree(checker: Checker, path: Path, tree: TreeShape) -> bool:

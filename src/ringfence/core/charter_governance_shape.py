@@ -8,12 +8,15 @@ from pydantic import ConfigDict, Field
 
 from ringfence.core.charter_document import Path
 from ringfence.core.charter_governance import (
+    COALITION_MIN_MAX,
     OPERATIONS,
     ORDERS,
+    POWERS,
     RELATIONS,
     THROUGH,
     OperationName,
     OrderName,
+    PowerName,
     Relation,
     Through,
 )
@@ -126,6 +129,29 @@ class IndependenceShape(Shape):
     devices_of: list[Reference] = Field([], max_length=64, description="parties that must own the person's devices")
 
 
+class PowerShape(Shape):
+    """Who together can do something past this program."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["by"]}, {"required": ["of"]}]})
+
+    words: Words = Field(description="how the power is kept, in words")
+    by: Annotated[TreeShape | None, GIVEN] = Field(
+        None, description="the people of duties who are needed for it, as for `approve`"
+    )
+    of: Annotated[Reference | None, GIVEN] = Field(None, description="a party of which one person is needed for it")
+
+
+class CoalitionShape(Shape):
+    """How many people must join the excluded parties before these have anything within reach."""
+
+    min: int = Field(
+        0, ge=0, le=COALITION_MIN_MAX, description="how many people must join the excluded parties, at least"
+    )
+    powers: dict[PowerName, PowerShape] = Field(
+        {}, description="who together can do what past this program: a mapping of " + ", ".join(POWERS)
+    )
+
+
 GOVERNANCE_SHAPES: Final[dict[Path, type[Shape]]] = {
     ("duties", "*"): DutyShape,
     ("duties", "*", "veto"): VetoShape,
@@ -136,5 +162,8 @@ GOVERNANCE_SHAPES: Final[dict[Path, type[Shape]]] = {
     },
     ("governance", "grants"): GrantLimitsShape,
     ("independence", "*"): IndependenceShape,
+    ("coalition",): CoalitionShape,
+    ("coalition", "powers", "*"): PowerShape,
+    **{("coalition", "powers", "*", "by", *("*", "*") * level): TreeShape for level in range(TREE_LEVELS_MAX)},
 }
 """The shape at each place, names and positions that the charter chooses being `*`."""

@@ -18,6 +18,7 @@ from ringfence.core.charter_document import Path
 from ringfence.core.charter_governance import GRANT_KINDS, GrantKind
 from ringfence.core.charter_governance_shape import (
     GOVERNANCE_SHAPES,
+    CoalitionShape,
     DutyShape,
     GovernanceShape,
     IndependenceShape,
@@ -226,6 +227,9 @@ class CharterShape(Shape):
     )
     separations: list[Annotated[list[Reference], Field(min_length=2, max_length=64)]] = Field(
         [], max_length=256, description="a list of lists of duties of which nobody holds two"
+    )
+    coalition: Annotated[CoalitionShape | None, GIVEN] = Field(
+        None, description="`min`, how many people must join the excluded parties, and `powers`"
     )
 
 
