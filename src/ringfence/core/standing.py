@@ -198,6 +198,8 @@ class Standing:
         statements: digests of the statements that were used, each once for ever.
         recoveries: lanes that may be recovered, each after this batch.
         stopped: (scope, name) of every suspension that holds.
+        holders: members who hold a share of the custodian's keys, as the genesis says; none where these are not sealed.
+        threshold: how many of them open the keys; 0 where these are not sealed.
         withheld: signatures and facts that could not be checked because their openings are not there.
     """
 
@@ -216,6 +218,8 @@ class Standing:
     recoveries: Map[int, int] = field(default_factory=Map)
     stopped: frozenset[tuple[str, str]] = frozenset()
     proposal_last: int = 0
+    holders: tuple[int, ...] = ()
+    threshold: int = 0
     withheld: int = 0
 
     def has_credential(self, principal: int, build: bytes, certificate: bytes, *, at_ms: int) -> bool:
@@ -273,6 +277,7 @@ def digest_standing(standing: Standing) -> bytes:
         ],
         "recoveries": [list(item) for item in sorted(standing.recoveries.items())],
         "proposal_last": standing.proposal_last,
+        **({"shares": [*standing.holders, standing.threshold]} if standing.holders else {}),
     }
     return hashlib.sha256(msgspec.json.encode(facts)).digest()
 

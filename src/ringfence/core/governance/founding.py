@@ -288,6 +288,8 @@ def begin_standing(genesis: e.Genesis, opening: bytes | None, *, place: str) -> 
         members=Map(members),
         keys=Map(keys),
         issuers=Map({issuer.name: issuer.keys for issuer in genesis.issuers}),
+        holders=genesis.holders,
+        threshold=genesis.threshold,
         withheld=0 if opening is not None else 1,
     )
     return standing, identities

@@ -1,0 +1,5 @@
+"""Coalitions: what people who collude could make happen, and how many must join before it is something protected.
+
+`world` what a state says of who could do what · `terms` what is asked of how many, as counts · `rules` what follows
+from what · `closure` what a coalition reaches at most · `floor` how few must join.
+"""

@@ -1,0 +1,177 @@
+"""Rules: what follows for a coalition from what its people can do together, and the goals that matter.
+
+Rules of this file:
+1. Each rule only adds: nothing that a coalition has is ever an obstacle to it. What is suspended, a coalition is taken
+   to have lifted.
+2. A flow that the charter opens to a party of the coalition is a line of its own: it is the agreement, no break-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ringfence.core import changes as c
+from ringfence.core.charter import Flow
+from ringfence.core.coalition.terms import (
+    LOST_SHARES,
+    OVERSEER,
+    SHARES,
+    holder,
+    operation,
+    order,
+    own_grant,
+    power,
+)
+from ringfence.core.coalition.world import World
+
+OUTSIDE: Final = "outside-flows"
+RULES: Final = "change-rules"
+GRANT: Final = "give-grant"
+BUILD: Final = "corrupt-build"
+LIFT: Final = "lift-suspension"
+REWRITE: Final = "rewrite-ledger"
+STOP_ERASURE: Final = "stop-erasure"
+DESTROY: Final = "destroy-data"
+
+FLOORED: Final = (OUTSIDE, RULES, GRANT, BUILD)
+"""Goals that `coalition.min` is about: with any of them the parent has what no flow gives it."""
+
+APPOINTS: Final = "appoints"
+ENTERS: Final = "enters"
+PUPPETS: Final = "puppets"
+SPEAKS: Final = "speaks-for-all"
+LOGIN: Final = "logs-in-as-anyone"
+_FLOW: Final = "flow:"
+SERVICE_BUILD: Final = "build-of-a-service"
+_READING: Final = frozenset({"read", "find", "export"})
+
+
+class Rule(NamedTuple):
+    """`head` follows when all of `body` is so."""
+
+    head: str
+    body: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Something that a coalition may want.
+
+    Attributes:
+        name: what the rules call it.
+        words: in a sentence, beginning with a verb.
+        floored: whether `coalition.min` is about it.
+        lawful: whether the charter itself gives it to a party of the coalition.
+        blocks: whether it only hinders.
+    """
+
+    name: str
+    words: str
+    floored: bool = False
+    lawful: bool = False
+    blocks: bool = False
+
+
+def through(flow: str) -> str:
+    """Give the name of the goal of reading through a flow."""
+    return f"{_FLOW}{flow}"
+
+
+def find_goals(world: World) -> tuple[Goal, ...]:
+    """Give the goals in a world, those of `FLOORED` first."""
+    flows = [flow for flow in world.charter.flows if _READING & set(flow.verbs)]
+    return (
+        Goal(OUTSIDE, "read protected data outside of every flow", floored=True),
+        Goal(RULES, "put a charter of their own in force", floored=True),
+        Goal(GRANT, "give a person of theirs a grant that others should have agreed to", floored=True),
+        Goal(BUILD, "run a program of their own as a gateway", floored=True),
+        *(
+            Goal(
+                through(flow.name),
+                f"read {', '.join(flow.classes)} through the flow {flow.name}",
+                lawful=not set(flow.who).isdisjoint(world.parties),
+            )
+            for flow in flows
+        ),
+        Goal(LIFT, "lift a suspension"),
+        Goal(REWRITE, "rewrite the ledger so that the overseer does not notice"),
+        Goal(STOP_ERASURE, "keep users from having their data erased", blocks=True),
+        Goal(DESTROY, "destroy the data", blocks=True),
+    )
+
+
+def find_rules(world: World) -> tuple[Rule, ...]:
+    """Give what follows from what in a world."""
+    gateway, host = power("gateway-root"), power("host-root")
+    deploy, sign_builds = power("deploy"), power("sign-builds")
+    issue = power("issue-tokens")
+    rules = [
+        # how a coalition grows
+        Rule(APPOINTS, (operation("appoint"),)),
+        Rule(ENTERS, (operation("appoint"), operation("admit"))),
+        Rule(PUPPETS, (ENTERS, power("feed-people"))),
+        Rule(SPEAKS, (operation("enrol-key"),)),
+        *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
+        Rule(SERVICE_BUILD, (operation("approve-build"),)),
+        Rule(SERVICE_BUILD, (power("sign-builds"),)),
+        # what it wants
+        Rule(BUILD, (deploy, operation("approve-build"))),
+        Rule(BUILD, (deploy, sign_builds)),
+        Rule(OUTSIDE, (gateway,)),
+        Rule(OUTSIDE, (BUILD,)),
+        Rule(OUTSIDE, (host, SHARES)),
+        Rule(RULES, (operation("enact-charter"),)),
+        Rule(GRANT, (operation("grant"),)),
+        Rule(GRANT, (operation("legal-demand"),)),
+        Rule(LIFT, (operation("lift"),)),
+        Rule(REWRITE, (power("sign-log"), host, OVERSEER)),
+        # what it can hinder
+        *(Rule(STOP_ERASURE, (way,)) for way in (order("suspend"), operation("suspend"), gateway, host, RULES)),
+        *(Rule(DESTROY, (way,)) for way in (host, LOST_SHARES, RULES)),
+    ]
+    if not world.threshold:
+        rules.append(Rule(OUTSIDE, (host,)))  # keys that are not shared out lie beside what they open
+    for flow in world.charter.flows:
+        rules += _rules_of_flow(world, flow)
+    return tuple(rules)
+
+
+def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
+    goal = through(flow.name)
+    yield Rule(goal, (RULES,))
+    yield from _rules_of_people(world, flow) if flow.duties else _rules_of_services(world, flow)
+    if "erase" in flow.verbs:
+        yield Rule(DESTROY, (goal,))
+
+
+def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
+    goal, theirs = through(flow.name), holder(flow.name)
+    somebody = any(not profile.isdisjoint(flow.duties) for profile, _ in world.members)
+    if not flow.needs:
+        yield Rule(goal, (theirs,))
+        if somebody:
+            yield Rule(goal, (LOGIN,))
+    for kind in flow.needs:
+        yield Rule(goal, (theirs, own_grant(kind)))
+        if kind == c.BREAK_GLASS:
+            yield Rule(goal, (theirs, order(c.BREAK_GLASS)))
+        else:
+            yield Rule(goal, (theirs, operation("grant" if kind == c.ACCESS else kind)))
+        if somebody and any(f"@grant {kind}" in profile for profile, _ in world.members):
+            yield Rule(goal, (LOGIN,))
+        if somebody:
+            gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)
+            yield Rule(goal, (LOGIN, gives))
+
+
+def _rules_of_services(world: World, flow: Flow) -> Iterator[Rule]:
+    goal = through(flow.name)
+    builds = (SERVICE_BUILD,) if flow.builds else ()
+    if not set(flow.who).isdisjoint(world.parties):
+        yield Rule(goal, ())  # with a build of theirs that was approved, or without
+    yield Rule(goal, (operation("register-service"), *builds))
+    if not world.services.isdisjoint(flow.who):
+        yield Rule(goal, (power("issue-tokens"), *builds))
+        yield Rule(goal, (operation("trust-issuer"), *builds))
