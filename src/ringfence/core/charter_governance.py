@@ -45,9 +45,7 @@ OrderName = Literal[
 GrantKind = Literal["access", "legal-demand", "break-glass"]
 Through = Literal["employer", "pay", "manager", "direction"]
 Relation = Literal["same-team", "same-manager", "directed-by-requester", "appointed-by-requester"]
-PowerName = Literal[
-    "gateway-root", "host-root", "deploy", "sign-builds", "issue-tokens", "feed-people", "sign-log"
-]
+PowerName = Literal["gateway-root", "host-root", "deploy", "sign-builds", "issue-tokens", "feed-people", "sign-log"]
 
 OPERATIONS: Final[tuple[str, ...]] = get_args(OperationName)
 """What a quorum carries; a charter with governance says of each who must agree."""

@@ -81,6 +81,8 @@ class World:
         base_people: the members among them, by number.
         kinds: who could join.
         members: how many members with authority there are of which profile, colluding or not.
+        below: the members whom anyone manages or directs through any chain, by the number of who does; each is below
+            themselves.
         open_duties: duties that people of the coalition's own parties could be given without end.
         holders, threshold: how many hold shares of the custodian's keys, and how many open them; 0 where they are not
             shared out.
@@ -93,6 +95,7 @@ class World:
     base_people: tuple[int, ...]
     kinds: tuple[Kind, ...]
     members: tuple[tuple[Profile, int], ...]
+    below: Mapping[int, tuple[int, ...]]
     open_duties: frozenset[str]
     holders: int
     threshold: int
@@ -175,6 +178,7 @@ class _Sight:
             base_people=base,
             kinds=(*self._kinds(profiles, below), *self._strangers()),
             members=_count(profiles[number] for number in active),
+            below={chief: tuple(people) for chief, people in below.items()},
             open_duties=frozenset(name for name in self._governance.duties if self._is_open(name)),
             holders=len(self._standing.holders),
             threshold=self._standing.threshold,

@@ -77,6 +77,22 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
             return take(state, change, by=proposal.by, at_ms=at_ms)
 
 
+def next_number(state: State, change: c.AnyChange) -> int:
+    """Give the number of what a change would make, or 0 when it makes nothing."""
+    standing = state.governed
+    match change:
+        case c.EnrolKey():
+            return len(standing.keys) + 1
+        case c.Grant():
+            return len(standing.grants) + 1
+        case c.Suspend():
+            return len(standing.suspensions) + 1
+        case c.RegisterService():
+            return state.principal_last + 1
+        case _:
+            return 0
+
+
 def take(state: State, change: c.AnyChange, *, by: int, at_ms: int) -> tuple[State, int]:
     """Give the state after something was taken away, and the number of the suspension if it made one.
 

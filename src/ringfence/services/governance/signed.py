@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, NotFoundError
+from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import why_not_carried
 from ringfence.core.governance.statement import Statement, parse_statement
 from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
@@ -201,22 +201,6 @@ def require_open(state: State, number: int) -> Proposal:
     if proposal is None:
         raise NotFoundError(f"proposal {number} is not open: it was carried or declined, has expired, or never was")
     return proposal
-
-
-def next_number(state: State, change: c.AnyChange) -> int:
-    """Give the number of what a change would make, or 0 when it makes nothing."""
-    standing = state.governed
-    match change:
-        case c.EnrolKey():
-            return len(standing.keys) + 1
-        case c.Grant():
-            return len(standing.grants) + 1
-        case c.Suspend():
-            return len(standing.suspensions) + 1
-        case c.RegisterService():
-            return state.principal_last + 1
-        case _:
-            return 0
 
 
 def statement_of(state: State, number: int) -> tuple[bytes, Statement]:

@@ -1,0 +1,130 @@
+"""Who must join the excluded parties for each goal: a bound from below, a run from above, and what lies between.
+
+Rules of this file:
+1. "No fewer" comes from the closure, which never makes a coalition look weaker than it is. "So many are enough" comes
+   from a run that the core's own functions took. Where the two meet, the number is exact.
+2. Where they do not meet, the answer says between which numbers it lies, or that nobody knows from where on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice, product
+from typing import Final
+
+from ringfence.core.coalition.closure import Model, Step, build_model, is_closed, reach
+from ringfence.core.coalition.rules import Goal, find_goals
+from ringfence.core.coalition.world import World, see_world
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+from ringfence.prover.attempts import attempt
+from ringfence.prover.run import Deed, Run
+from ringfence.prover.search import find_others, find_smallest
+
+CHOICES_MAX: Final = 60
+"""Most choices of people that are tried for one number of people."""
+
+MORE_MAX: Final = 3
+"""How many more people than the bound from below are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of one goal.
+
+    Attributes:
+        goal: what is wanted.
+        at_least: no fewer people who join are enough; None when no number is.
+        at_most: so many are enough, shown by a run; None when no run was found.
+        joined: numbers of those who join in that run; 0 for somebody who is in no register.
+        brought: those whom they manage or direct, and who come with them.
+        deeds: the run, step by step.
+        closed: what the excluded parties reach with nobody's help, which the goal is not in; for goals out of reach.
+    """
+
+    goal: Goal
+    at_least: int | None
+    at_most: int | None = None
+    joined: tuple[int, ...] = ()
+    brought: tuple[int, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+    closed: tuple[str, ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Tell whether the number is known."""
+        return self.at_least == self.at_most
+
+
+class Coalition:
+    """A coalition in a state, and what it could do.
+
+    Args:
+        state: of a governed ledger, with its register.
+        at_ms: when.
+        parties: those that collude; the excluded ones when it is None.
+
+    Raises:
+        ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
+    """
+
+    def __init__(self, state: State, *, at_ms: int, parties: Sequence[str] | None = None) -> None:
+        self.world: World = see_world(state, at_ms=at_ms, parties=parties)
+        self.model: Model = build_model(self.world)
+        self.goals = find_goals(self.world)
+        self._state, self._at_ms = state, at_ms
+        self.alone: Mapping[str, Step] = reach(self.model, {})
+
+    def answer(self, goal: Goal, *, seconds: float = 60.0) -> Answer:
+        """Give how few people must join for a goal, and what they would do.
+
+        Args:
+            goal: one of `goals`.
+            seconds: how long to look.
+
+        Raises:
+            ProofInvalidError: the solver and the closure do not agree.
+        """
+        ends = time.monotonic() + seconds
+        smallest = find_smallest(self.model, goal.name, seconds=seconds)
+        closed = tuple(self.alone) if goal.name not in self.alone else ()
+        if closed and not is_closed(self.model, {}, frozenset(closed)):
+            raise ProofInvalidError("what is said to be closed is not", place=goal.name)
+        if smallest is None:
+            return Answer(goal, None, closed=closed)
+        for people in range(smallest.at_least, smallest.at_least + MORE_MAX + 1):
+            for joined, run in self._runs(goal, people, ends=ends):
+                if run is not None:
+                    brought = tuple(sorted(run.began_with - set(joined) - set(self.world.base_people)))
+                    deeds = tuple(run.deeds)
+                    return Answer(goal, smallest.at_least, people, joined, brought, deeds, closed)
+        return Answer(goal, smallest.at_least, closed=closed)
+
+    def _runs(self, goal: Goal, people: int, *, ends: float) -> Iterator[tuple[tuple[int, ...], Run | None]]:
+        """Try choices of people, of one number, until time is over."""
+        choices = find_others(self.model, goal.name, people, most=CHOICES_MAX)
+        named = (joined for choice in choices for joined in islice(self._people_of(choice), CHOICES_MAX))
+        for joined in islice(named, CHOICES_MAX):
+            if time.monotonic() > ends:
+                return
+            own = set(self.world.base_people).union(*(self.world.below.get(one, (one,)) for one in joined), joined)
+            yield joined, attempt(self.world, self._state, own, goal.name, at_ms=self._at_ms)
+
+    def _people_of(self, choice: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
+        """Give people of the register who are such a choice."""
+        pools = [
+            combinations(self.world.kinds[kind].people or self._outsiders(self.world.kinds[kind].party), count)
+            for kind, count in sorted(choice.items())
+        ]
+        for chosen in product(*(list(islice(pool, CHOICES_MAX)) for pool in pools)):
+            yield tuple(sorted(person for group in chosen for person in group))
+
+    def _outsiders(self, party: str) -> tuple[int, ...]:
+        """Give a few people of a party who are no members, and not the coalition's from the start."""
+        register, members = self._state.governed.register, self._state.governed.members
+        if register is None:
+            return ()
+        free = (number for number, facts in register.people.items() if facts.party == party and number not in members)
+        return tuple(islice(free, 8))

@@ -1,0 +1,257 @@
+"""A run: what a coalition does, step by step, done by the functions that a ledger folds.
+
+Rules of this file:
+1. A step counts only when the core's own functions take it: proposals, approvals and their carrying, facts, decisions.
+   Only signatures are left out: the coalition has the keys.
+2. Nobody outside the coalition does anything: no veto, no declining, no suspension. Where somebody could, the step says
+   who had how long.
+3. Of a power past the program the charter is taken at its word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ringfence.core import changes as c
+from ringfence.core.charter import Charter
+from ringfence.core.charter_governance import Operation
+from ringfence.core.coalition.world import World
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.effects import next_number
+from ringfence.core.governance.proposals import approve, carry, propose, vetoes, why_not_carried
+from ringfence.core.governance.quorum import is_enough
+from ringfence.core.governance.recording import find_effects, fold_people
+from ringfence.core.governed_entry import Approved, Carried, PeopleRecorded, Proposed
+from ringfence.core.register import PersonFacts, record
+from ringfence.core.state import State
+
+_PLACE: Final = "run"
+_SECOND_MS: Final = 1_000
+PUPPETS_MAX: Final = 8
+"""Most people whom a run makes up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One step of a run.
+
+    Attributes:
+        what: the operation, order or power, as the charter calls it.
+        by: who asks, orders or uses it.
+        agreed: those who agree, whoever signs in their names.
+        words: what is done.
+        waits_ms: how long somebody outside had to stop it; 0 when nobody could.
+    """
+
+    what: str
+    by: tuple[int, ...]
+    agreed: tuple[int, ...]
+    words: str
+    waits_ms: int = 0
+
+
+class Run:
+    """A coalition at work on a state.
+
+    Args:
+        world: of the coalition.
+        state: where it begins.
+        people: its members and others of the register, by number.
+        at_ms: when it begins.
+
+    Attributes:
+        deeds: what was done, in order.
+        own: the numbers of its people.
+        began_with: those whom it began with.
+    """
+
+    def __init__(self, world: World, state: State, people: Iterable[int], *, at_ms: int) -> None:
+        self.world, self.state, self.at_ms = world, state, at_ms
+        self.own = set(people)
+        self.began_with = frozenset(self.own)
+        self.deeds: list[Deed] = []
+        self._keys = {
+            key.person: key.number for key in state.governed.keys.values() if key.person in self.own and not key.revoked
+        }
+
+    # -- what the program decides ----------------------------------------------------------------------------------
+
+    def carry(self, change: c.AnyChange, words: str, *, charter: Charter | None = None) -> bool:
+        """Ask for a change, agree to it and carry it, with whom the coalition can sign for; tells whether it is."""
+        operation = self.state.governance.operations[c.operation_of(change)]
+        for by in sorted(self._keys):
+            member = self.state.governed.members.get(by)
+            if member is None or member.duties.keys().isdisjoint(operation.propose):
+                continue
+            if self._carry_asked_by(by, change, words, charter):
+                return True
+        return False
+
+    def _carry_asked_by(self, by: int, change: c.AnyChange, words: str, charter: Charter | None) -> bool:
+        state, at_ms = self.state, self.at_ms + _SECOND_MS
+        operation = state.governance.operations[c.operation_of(change)]
+        number = state.governed.proposal_last + 1
+        try:
+            rule = Proposed(
+                number=number,
+                by=by,
+                key=self._keys[by],
+                change=change,
+                expires_ms=at_ms + operation.expires_ms_max,
+                statement=bytes(32),
+            )
+            state = _next(propose(state, rule, None, charter=charter, at_ms=at_ms, place=_PLACE))
+            waits_ms = max((duty.veto_ms for duty in vetoes(state, state.governed.proposals[number])), default=0)
+            state = self._agree(state, number, at_ms=at_ms + waits_ms)
+            agreed = tuple(item.person for item in state.governed.proposals[number].approvals)
+            made = next_number(state, change)
+            state = _next(carry(state, Carried(proposal=number, number=made), at_ms=at_ms + waits_ms, place=_PLACE))
+        except ProofInvalidError:
+            return False
+        self.state, self.at_ms = state, at_ms + waits_ms
+        self.deeds.append(Deed(operation.name, (by,), agreed, words, waits_ms))
+        return True
+
+    def _agree(self, state: State, number: int, *, at_ms: int) -> State:
+        """Let all agree who can, until it is enough."""
+        for person, key in sorted(self._keys.items()):
+            if not why_not_carried(state, state.governed.proposals[number], at_ms=at_ms):
+                break
+            rule = Approved(proposal=number, by=person, key=key, signature=bytes(32))
+            try:
+                state = _next(approve(state, rule, None, at_ms=at_ms, place=_PLACE))
+            except ProofInvalidError:
+                continue
+        return state
+
+    def pursue(self, change: c.AnyChange, words: str, *, charter: Charter | None = None) -> bool:
+        """Carry a change; where the coalition's people are not enough, first get it more to sign with.
+
+        What was done in vain is as if it had not been.
+        """
+        if self.carry(change, words, charter=charter):
+            return True
+        operation = self.state.governance.operations[c.operation_of(change)]
+        before = self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
+        if any(self.carry(change, words, charter=charter) for _ in self._grow(operation)):
+            return True
+        self.state, self.at_ms, self.own, self._keys, self.deeds = before
+        return False
+
+    def _grow(self, operation: Operation) -> Iterator[None]:
+        """Get more people to sign with, one after the other; stops after each."""
+        wanted = dict.fromkeys([*operation.propose, *(d for w in operation.alternatives for g in w for d in g.duties)])
+        yield from self._enrol(
+            person for person in self.state.governed.members if self.duties_of(person) & wanted.keys()
+        )
+        yield from self._appoint(wanted)
+        yield from self._enter(wanted)
+        for _ in range(PUPPETS_MAX):
+            if not (self.has_power("feed-people") and self._tell(wanted)):
+                return
+            yield from self._enter(wanted)
+
+    def _enrol(self, people: Iterable[int]) -> Iterator[None]:
+        """Enrol a key of the coalition's own for everyone of these; stops after each."""
+        for person in sorted(set(people) - self._keys.keys()):
+            key = hashlib.sha256(f"coalition's key for {person}".encode()).digest()
+            made = next_number(self.state, c.EnrolKey(person=person, key=key))
+            if self.carry(c.EnrolKey(person=person, key=key), f"a key of the coalition's is enrolled for {person}"):
+                self._keys[person] = made
+                yield
+
+    def _appoint(self, duties: Iterable[str]) -> Iterator[None]:
+        """Give the coalition's people the duties; stops after each."""
+        for duty in duties:
+            for person in sorted(self.own):
+                member = self.state.governed.members.get(person)
+                if member is None or duty in member.duties:
+                    continue
+                if self.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
+                    yield
+
+    def _enter(self, duties: Iterable[str]) -> Iterator[None]:
+        """Admit those of the coalition's people who have no authority, with a key and duties; stops after each."""
+        register = self.state.governed.register
+        for person in sorted(self.own):
+            member = self.state.governed.members.get(person)
+            facts = register.people.get(person) if register else None
+            if facts is None or (member is not None and member.is_active(self.at_ms)):
+                continue
+            change = c.Admit(person=person, party=facts.party, identity=bytes(32), until_ms=facts.ends_ms)
+            if self.carry(change, f"{person} is admitted for {facts.party}"):
+                yield from self._enrol([person])
+                yield from self._appoint(duties)
+
+    def _tell(self, duties: Iterable[str]) -> bool:
+        """Tell the register of somebody who does not exist, and has all that is asked of who holds the first duty."""
+        standing, governance = self.state.governed, self.state.governance
+        duty = next(iter(duties), None)
+        if standing.register is None or duty is None:
+            return False
+        number, party = self.state.principal_last + 1, governance.duties[duty].party
+        rules = [rule for rule in governance.independence if duty in rule.duties]
+        facts = PersonFacts(
+            number=number,
+            reference=f"made-up-{number}",
+            name="somebody made up",
+            party=party,
+            residence=next((rule.residence[0] for rule in rules if rule.residence), ""),
+            works_in=next((rule.works_in[0] for rule in rules if rule.works_in), ""),
+            devices_of=next((rule.devices_of[0] for rule in rules if rule.devices_of), ""),
+            team=f"team of {number}",
+        )
+        register = record(standing.register, [facts], at_ms=self.at_ms)
+        effects = find_effects(standing, register, self.state.rules, [facts], at_ms=self.at_ms)
+        rule = PeopleRecorded(
+            source="coalition", added=1, people=1, facts=bytes(32), suspends=effects.suspends, ends=effects.ends
+        )
+        self.state = _next(fold_people(self.state, rule, [facts], at_ms=self.at_ms, place=_PLACE))
+        self.own.add(number)
+        self.deeds.append(Deed("power:feed-people", (), (), f"the register is told of {number}, who does not exist"))
+        return True
+
+    # -- what only the charter tells -------------------------------------------------------------------------------
+
+    def has_power(self, name: str) -> bool:
+        """Tell whether the coalition has a power past the program, as its people now stand."""
+        told = self.state.governance.powers.get(name)
+        if told is None:
+            return True
+        if told.party and told.party not in self.world.parties and not self._has_party(told.party):
+            return False
+        if not told.alternatives:
+            return True
+        present = {person: duties for person in self.own if (duties := self.duties_of(person))}
+        asked = Operation(name=name, propose=(), alternatives=told.alternatives)
+        return is_enough(asked, present)
+
+    def _has_party(self, party: str) -> bool:
+        register = self.state.governed.register
+        return any(
+            register.people[person].party == party for person in self.own if register and person in register.people
+        )
+
+    def duties_of(self, person: int) -> frozenset[str]:
+        """Give what a person may act with now."""
+        member = self.state.governed.members.get(person)
+        return frozenset(member.duties) if member is not None and member.is_active(self.at_ms) else frozenset()
+
+    def signs_for(self, person: int) -> bool:
+        """Tell whether the coalition can sign in somebody's name."""
+        return person in self._keys
+
+    def has_shares(self, count: int) -> bool:
+        """Tell whether so many of the coalition's people hold shares of the custodian's keys."""
+        return len(self.own.intersection(self.state.governed.holders)) >= count
+
+    def note(self, what: str, words: str, by: Collection[int] = ()) -> None:
+        """Note a step that the program takes no part in."""
+        self.deeds.append(Deed(what, tuple(sorted(by)), (), words))
+
+
+def _next(state: State) -> State:
+    return replace(state, epoch=state.epoch + 1)
