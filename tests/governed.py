@@ -16,7 +16,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.checkpoint import render_vkey
-from ringfence.core.folding import RuleSource, fold
+from ringfence.core.folding import RuleSource, fold, prove_carried
 from ringfence.core.governance.founding import (
     FOUND,
     Founding,
@@ -320,7 +320,8 @@ class Ground:
 
     def carry(self, proposal: int, number: int = 0) -> int:
         """Carry a proposal; give the number of what it made."""
-        self.fold(g.Carried(proposal=proposal, number=number))
+        rule = g.Carried(proposal=proposal, number=number)
+        self.fold(prove_carried(self.state, rule, at_ms=self.now_ms + 1000))
         return number
 
     def agree(self, by: str, change: c.AnyChange, *people: str, number: int = 0, **told: object) -> int:

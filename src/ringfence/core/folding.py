@@ -13,10 +13,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
+import msgspec
+
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.changes import EnactCharter
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.coalition.gate import Counted, count_carried
 from ringfence.core.credentials import fold_credential
 from ringfence.core.enacting import enact
 from ringfence.core.engines import ENGINES
@@ -167,7 +170,7 @@ def _govern(
     if isinstance(rule, g.CredentialIssued):
         return fold_credential(state, rule, at_ms=at_ms, place=place)
     if isinstance(rule, g.Carried):
-        return carry(state, rule, at_ms=at_ms, place=place)
+        return _carry(state, rule, at_ms=at_ms, place=place)
     signed = e.parse_signed(source.opening, place=place) if source.opening is not None else None
     match rule:
         case g.Proposed():
@@ -181,6 +184,38 @@ def _govern(
             return order(state, rule, signed, at_ms=at_ms, place=place)
         case _:
             assert_never(rule)
+
+
+def prove_carried(state: State, rule: g.Carried, *, at_ms: int, place: str = "") -> g.Carried:
+    """Give the entry by which a proposal takes effect with what is to be said of coalitions then.
+
+    Raises:
+        ProofInvalidError: it cannot take effect.
+    """
+    _, counted = _count_carried(state, rule, at_ms=at_ms, place=place)
+    return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
+
+
+def _carry(state: State, rule: g.Carried, *, at_ms: int, place: str) -> State:
+    """Carry, and hold what the entry says of coalitions against a count of one's own; without facts it is believed."""
+    following, counted = _count_carried(state, rule, at_ms=at_ms, place=place)
+    said = Counted(rule.coalition, rule.proof)
+    if following.governed.register is not None and said != counted:
+        raise ProofInvalidError(
+            "a change was carried with another count of coalitions than follows from the people and rules",
+            place=place,
+            expected=f"{counted.people} people, world {counted.proof.hex()[:16]}",
+            found=f"{said.people} people, world {said.proof.hex()[:16]}",
+        )
+    return following
+
+
+def _count_carried(state: State, rule: g.Carried, *, at_ms: int, place: str) -> tuple[State, Counted]:
+    proposal = state.governed.proposals.get(rule.proposal)
+    following = carry(state, rule, at_ms=at_ms, place=place)
+    if proposal is None:  # refused by `carry`
+        return following, Counted()
+    return following, count_carried(state, following, proposal.change, at_ms=at_ms)
 
 
 def _read_facts(rule: g.PeopleRecorded, source: RuleSource) -> list[PersonFacts] | None:

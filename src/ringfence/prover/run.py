@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Final
 
 from ringfence.core import changes as c
@@ -32,6 +33,9 @@ _PLACE: Final = "run"
 _SECOND_MS: Final = 1_000
 PUPPETS_MAX: Final = 8
 """Most people whom a run makes up."""
+
+OTHERS_MAX: Final = 16
+"""Most people outside the coalition in whose names a run lets itself be admitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ class Run:
         yield from self._enrol(
             person for person in self.state.governed.members if self.duties_of(person) & wanted.keys()
         )
-        yield from self._appoint(wanted)
+        yield from self._appoint(wanted, self._keys)
         yield from self._enter(wanted)
         for _ in range(PUPPETS_MAX):
             if not (self.has_power("feed-people") and self._tell(wanted)):
@@ -163,28 +167,29 @@ class Run:
                 self._keys[person] = made
                 yield
 
-    def _appoint(self, duties: Iterable[str]) -> Iterator[None]:
-        """Give the coalition's people the duties; stops after each."""
-        for duty in duties:
-            for person in sorted(self.own):
-                member = self.state.governed.members.get(person)
-                if member is None or duty in member.duties:
-                    continue
-                if self.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
-                    yield
+    def _appoint(self, duties: Iterable[str], people: Iterable[int]) -> Iterator[None]:
+        """Give people the duties; stops after each."""
+        for duty, person in product(duties, sorted(people)):
+            member = self.state.governed.members.get(person)
+            if member is None or duty in member.duties:
+                continue
+            if self.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
+                yield
 
     def _enter(self, duties: Iterable[str]) -> Iterator[None]:
-        """Admit those of the coalition's people who have no authority, with a key and duties; stops after each."""
+        """Admit people without authority, the coalition's own first, with a key and duties; stops after each."""
         register = self.state.governed.register
-        for person in sorted(self.own):
+        others = (number for number in register.people if number not in self.own) if register else ()
+        for person in (*sorted(self.own), *islice(others, OTHERS_MAX)):
             member = self.state.governed.members.get(person)
             facts = register.people.get(person) if register else None
             if facts is None or (member is not None and member.is_active(self.at_ms)):
                 continue
             change = c.Admit(person=person, party=facts.party, identity=bytes(32), until_ms=facts.ends_ms)
             if self.carry(change, f"{person} is admitted for {facts.party}"):
+                yield
                 yield from self._enrol([person])
-                yield from self._appoint(duties)
+                yield from self._appoint(duties, [person])
 
     def _tell(self, duties: Iterable[str]) -> bool:
         """Tell the register of somebody who does not exist, and has all that is asked of who holds the first duty."""

@@ -16,7 +16,7 @@ from typing import Final
 
 import clingo
 
-from ringfence.core.coalition.closure import MODES, Model, reach
+from ringfence.core.coalition.closure import MODES, OPENED_BY, Model, reach
 from ringfence.core.errors import ProofInvalidError
 
 SECONDS_MAX: Final = 600.0
@@ -107,14 +107,17 @@ def _facts(model: Model) -> Iterator[str]:
     for kind, item in enumerate(model.world.kinds):
         yield f"kind({kind},{item.most})."
     for demand, number in numbers.items():
-        for placed, speaks in MODES:
-            count = model.counts[demand][placed, speaks]
-            yield f"base({number},{placed},{int(speaks)},{count.base})."
+        for position, mode in enumerate(MODES):
+            count = model.counts[demand][mode]
+            yield f"base({number},{position},{count.base})."
             for kind, weight in enumerate(count.each):
                 if weight:
-                    yield f"weight({number},{placed},{int(speaks)},{kind},{weight})."
+                    yield f"weight({number},{position},{kind},{weight})."
         if demand in model.placeable:
             yield f"placeable({number})."
+    for position, mode in enumerate(MODES):
+        for field, name in OPENED_BY.items():
+            yield f"turn({position},{_text(name)},{MODES.index(mode._replace(**{field: True}))})."
     for required in model.requirements:
         name = _text(required.name)
         for position, way in enumerate(required.ways):

@@ -4,26 +4,37 @@ Rules of this file:
 1. The answer is the least set that holds what the rules add, so that what is not in it cannot be reached. It holds for
    everyone who joins at the same time, whoever of the alike they are.
 2. How many people act grows with what is reached: members who can be appointed count for every duty of their party;
-   those who can be admitted too; people who were made up count without end; and whoever can enrol keys signs as anyone.
+   whoever can be admitted, for what they had, or for every duty as well; people who were made up count without end; and
+   who can enrol keys signs as anyone whom the register knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import product
+from typing import Final, NamedTuple
 
-from ringfence.core.coalition.rules import APPOINTS, ENTERS, PUPPETS, SPEAKS, Rule, find_rules
-from ringfence.core.coalition.terms import Demand, Requirement, find_requirements
-from ringfence.core.coalition.world import Profile, World, could_enter, could_hold
+from ringfence.core.coalition.rules import PUPPETS, Rule, find_rules
+from ringfence.core.coalition.terms import Demand, Requirement, find_requirements, operation
+from ringfence.core.coalition.world import Profile, World, could_enter, could_hold, could_return
 
 WITHOUT_END: Final = 1_000_000
 """More people than anything asks for."""
 
-Mode = tuple[int, bool]
-"""How far people can be placed (0 as they are, 1 members can be appointed, 2 anyone), and whether keys are enrolled."""
 
-MODES: Final[tuple[Mode, ...]] = ((0, False), (1, False), (2, False), (0, True), (1, True), (2, True))
+class Mode(NamedTuple):
+    """How a coalition may place people: whether it can appoint, admit, and enrol keys in others' names."""
+
+    appoints: bool = False
+    admits: bool = False
+    speaks: bool = False
+
+
+OPENED_BY: Final = {"appoints": operation("appoint"), "admits": operation("admit"), "speaks": operation("enrol-key")}
+"""What opens each way of placing people."""
+
+MODES: Final = tuple(Mode(*flags) for flags in product((False, True), repeat=len(Mode._fields)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +70,15 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something reached: by a rule from what was reached before, or by people together in one of the ways."""
+    """Something reached: by a rule from what was reached before, or by people together in one of the ways.
+
+    `opened` is what let them be enough, beyond what they hold already.
+    """
 
     name: str
     rule: Rule | None = None
     way: tuple[Demand, ...] = ()
+    opened: tuple[str, ...] = ()
 
 
 def build_model(world: World) -> Model:
@@ -82,17 +97,16 @@ def build_model(world: World) -> Model:
 
 
 def _count(world: World, demand: Demand, mode: Mode) -> Count:
-    placed, speaks = mode
     duties = demand.any_of & world.governance.duties.keys()
-    now = demand.any_of | (frozenset(map(could_hold, duties)) if placed >= 1 else frozenset())
-    entering = frozenset(map(could_enter, duties)) if placed >= 2 else frozenset()
-    if placed >= 2 and not duties.isdisjoint(world.open_duties):
+    ways = {could_hold: mode.appoints, could_return: mode.admits, could_enter: mode.appoints and mode.admits}
+    counted = demand.any_of.union(*(map(way, duties) for way, open_now in ways.items() if open_now))
+    if ways[could_enter] and not duties.isdisjoint(world.open_duties):
         return Count(WITHOUT_END, (0,) * len(world.kinds))
-    base, counted = 0, now | entering
-    if speaks and not demand.in_person:  # as all members; beside them only those count who are none yet
-        base, counted = _weight(world.members, now), entering
-    base += _weight(world.base, counted)
-    return Count(base, tuple(_weight(kind.brings, counted) for kind in world.kinds))
+    if not mode.speaks or demand.in_person:
+        return Count(_weight(world.base, counted), tuple(_weight(kind.brings, counted) for kind in world.kinds))
+    # As everyone in the register; beside them only those count who are in none.
+    more = (_weight(kind.brings, counted) if not kind.people else 0 for kind in world.kinds)
+    return Count(_weight(world.known, counted), tuple(more))
 
 
 def _weight(people: tuple[tuple[Profile, int], ...], counted: frozenset[str]) -> int:
@@ -110,10 +124,9 @@ def reach(model: Model, joined: Mapping[int, int]) -> dict[str, Step]:
     grows = True
     while grows:
         grows = False
-        modes = _modes(reached)
         for item in model.requirements:
-            if item.name not in reached and (way := _met(model, item, joined, modes, PUPPETS in reached)) is not None:
-                reached[item.name] = Step(item.name, way=way)
+            if item.name not in reached and (step := _take(model, item, joined, reached)) is not None:
+                reached[item.name] = step
                 grows = True
         for rule in model.rules:
             if rule.head not in reached and all(name in reached for name in rule.body):
@@ -122,33 +135,31 @@ def reach(model: Model, joined: Mapping[int, int]) -> dict[str, Step]:
     return reached
 
 
-def _modes(reached: Mapping[str, Step]) -> tuple[Mode, ...]:
-    placed = 2 if ENTERS in reached else 1 if APPOINTS in reached else 0
-    return ((placed, False), (placed, True)) if SPEAKS in reached else ((placed, False),)
-
-
-def _met(
-    model: Model, item: Requirement, joined: Mapping[int, int], modes: tuple[Mode, ...], puppets: bool
-) -> tuple[Demand, ...] | None:
-    """Give a way in which a requirement is met; None when it is not."""
-    for way in item.ways:
-        if all((puppets and demand in model.placeable) or _has(model, demand, joined, modes) for demand in way):
-            return way
+def _take(model: Model, item: Requirement, joined: Mapping[int, int], reached: Collection[str]) -> Step | None:
+    """Give how a requirement is met, by what was reached before; None when it is not."""
+    for opened in _ways_of_placing(reached):
+        mode = Mode(**{field: name in opened for field, name in OPENED_BY.items()})
+        for way in item.ways:
+            if all(
+                (PUPPETS in opened and demand in model.placeable) or _has(model.counts[demand][mode], demand, joined)
+                for demand in way
+            ):
+                return Step(item.name, way=way, opened=opened)
     return None
 
 
-def _has(model: Model, demand: Demand, joined: Mapping[int, int], modes: tuple[Mode, ...]) -> bool:
-    for mode in modes:
-        count = model.counts[demand][mode]
-        if count.base + sum(count.each[kind] * number for kind, number in joined.items()) >= demand.count:
-            return True
-    return False
+def _ways_of_placing(reached: Collection[str]) -> list[tuple[str, ...]]:
+    """Give what may be made use of, least first: nothing, then all that places people."""
+    placing = tuple(name for name in (*OPENED_BY.values(), PUPPETS) if name in reached)
+    return [(), *([placing[:length] for length in range(1, len(placing) + 1)])]
+
+
+def _has(count: Count, demand: Demand, joined: Mapping[int, int]) -> bool:
+    return count.base + sum(count.each[kind] * number for kind, number in joined.items()) >= demand.count
 
 
 def is_closed(model: Model, joined: Mapping[int, int], reached: frozenset[str]) -> bool:
     """Tell whether a set holds everything that follows from it: the check of an answer that came from elsewhere."""
-    steps = {name: Step(name) for name in reached}
-    modes, puppets = _modes(steps), PUPPETS in reached
     return all(
-        item.name in reached or _met(model, item, joined, modes, puppets) is None for item in model.requirements
+        item.name in reached or _take(model, item, joined, reached) is None for item in model.requirements
     ) and all(rule.head in reached or not all(name in reached for name in rule.body) for rule in model.rules)

@@ -38,10 +38,7 @@ DESTROY: Final = "destroy-data"
 FLOORED: Final = (OUTSIDE, RULES, GRANT, BUILD)
 """Goals that `coalition.min` is about: with any of them the parent has what no flow gives it."""
 
-APPOINTS: Final = "appoints"
-ENTERS: Final = "enters"
 PUPPETS: Final = "puppets"
-SPEAKS: Final = "speaks-for-all"
 LOGIN: Final = "logs-in-as-anyone"
 _FLOW: Final = "flow:"
 SERVICE_BUILD: Final = "build-of-a-service"
@@ -109,10 +106,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
     issue = power("issue-tokens")
     rules = [
         # how a coalition grows
-        Rule(APPOINTS, (operation("appoint"),)),
-        Rule(ENTERS, (operation("appoint"), operation("admit"))),
-        Rule(PUPPETS, (ENTERS, power("feed-people"))),
-        Rule(SPEAKS, (operation("enrol-key"),)),
+        Rule(PUPPETS, (operation("appoint"), operation("admit"), power("feed-people"))),
         *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
         Rule(SERVICE_BUILD, (operation("approve-build"),)),
         Rule(SERVICE_BUILD, (power("sign-builds"),)),
@@ -148,7 +142,7 @@ def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
 
 def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
     goal, theirs = through(flow.name), holder(flow.name)
-    somebody = any(not profile.isdisjoint(flow.duties) for profile, _ in world.members)
+    somebody = any(not profile.isdisjoint(flow.duties) for profile, _ in world.known)
     if not flow.needs:
         yield Rule(goal, (theirs,))
         if somebody:
@@ -159,7 +153,7 @@ def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
             yield Rule(goal, (theirs, order(c.BREAK_GLASS)))
         else:
             yield Rule(goal, (theirs, operation("grant" if kind == c.ACCESS else kind)))
-        if somebody and any(f"@grant {kind}" in profile for profile, _ in world.members):
+        if somebody and any(f"@grant {kind}" in profile for profile, _ in world.known):
             yield Rule(goal, (LOGIN,))
         if somebody:
             gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)

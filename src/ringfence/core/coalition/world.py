@@ -11,7 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,9 @@ SHARE: Final = "@share"
 JOINERS_MAX: Final = 64
 """Most people of one kind who are told apart: no requirement of a charter asks for more."""
 
+STRANGER: Final = "@stranger"
+"""What a person has who was never admitted."""
+
 Profile = frozenset[str]
 
 
@@ -41,6 +44,11 @@ def of_party(name: str) -> str:
 def could_hold(duty: str) -> str:
     """Give what a member has who could be appointed to a duty."""
     return f"@could {duty}"
+
+
+def could_return(duty: str) -> str:
+    """Give what a member without authority has who would hold a duty again once admitted."""
+    return f"@return {duty}"
 
 
 def could_enter(duty: str) -> str:
@@ -80,7 +88,8 @@ class World:
         base: how many people of which profile are in the coalition from the start.
         base_people: the members among them, by number.
         kinds: who could join.
-        members: how many members with authority there are of which profile, colluding or not.
+        known: how many people of the register there are of which profile, colluding or not; of those who were never
+            admitted at most `JOINERS_MAX` of a party.
         below: the members whom anyone manages or directs through any chain, by the number of who does; each is below
             themselves.
         open_duties: duties that people of the coalition's own parties could be given without end.
@@ -94,7 +103,7 @@ class World:
     base: tuple[tuple[Profile, int], ...]
     base_people: tuple[int, ...]
     kinds: tuple[Kind, ...]
-    members: tuple[tuple[Profile, int], ...]
+    known: tuple[tuple[Profile, int], ...]
     below: Mapping[int, tuple[int, ...]]
     open_duties: frozenset[str]
     holders: int
@@ -169,7 +178,6 @@ class _Sight:
         for number, chiefs in above.items():
             for chief in chiefs or ():
                 below.setdefault(chief, []).append(number)
-        active = [number for number in profiles if self._standing.members[number].is_active(self._at_ms)]
         services = (who.party for number, who in self._state.principals.items() if number not in self._standing.members)
         return World(
             charter=self._charter,
@@ -177,7 +185,7 @@ class _Sight:
             base=_count(profiles[number] for number in base),
             base_people=base,
             kinds=(*self._kinds(profiles, below), *self._strangers()),
-            members=_count(profiles[number] for number in active),
+            known=_count((*profiles.values(), *self._never_admitted(profiles))),
             below={chief: tuple(people) for chief, people in below.items()},
             open_duties=frozenset(name for name in self._governance.duties if self._is_open(name)),
             holders=len(self._standing.holders),
@@ -194,9 +202,10 @@ class _Sight:
         if member.is_active(self._at_ms):
             has += member.duties
             has += (has_grant(kind) for kind in self._grants.get(member.number, ()))
-            has += (could_hold(duty) for duty in could)
+            has += map(could_hold, could)
         else:
-            has += (could_enter(duty) for duty in could)
+            has += map(could_return, member.duties)
+            has += map(could_enter, could)
         return frozenset(has)
 
     def _above(self, number: int) -> list[int] | None:
@@ -233,7 +242,14 @@ class _Sight:
         return [Kind(((self._stranger(name), 1),), (), JOINERS_MAX, party=name) for name in names]
 
     def _stranger(self, party: str) -> Profile:
-        return frozenset([of_party(party), *(could_enter(duty) for duty in self._duties_of.get(party, ()))])
+        return frozenset([STRANGER, of_party(party), *map(could_enter, self._duties_of.get(party, ()))])
+
+    def _never_admitted(self, members: Collection[int]) -> Iterator[Profile]:
+        counted: Counter[str] = Counter()
+        for number, facts in self._register.people.items():
+            if number not in members and counted[facts.party] < JOINERS_MAX:
+                counted[facts.party] += 1
+                yield self._stranger(facts.party)
 
     def _is_open(self, duty: str) -> bool:
         """Tell whether somebody of the coalition's own could be given a duty: no rule keeps all of them from it."""

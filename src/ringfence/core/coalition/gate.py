@@ -1,0 +1,131 @@
+"""Gate: what is known of the smallest coalition after a change, and whether the change may be carried.
+
+Rules of this file:
+1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
+   reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found, and fewer than the
+   minimum, is refused.
+2. What was counted is written with the change: the number, and a digest of the world that it was counted in. Whoever
+   knows the register counts again and must find the same.
+3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ringfence.core import changes as c
+from ringfence.core.coalition.closure import Model, build_model
+from ringfence.core.coalition.floor import find_fewest
+from ringfence.core.coalition.path import describe_path
+from ringfence.core.coalition.rules import FLOORED, Goal, find_goals
+from ringfence.core.coalition.world import World, see_world
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+
+GATED: Final = (
+    c.EnactCharter,
+    c.Admit,
+    c.Appoint,
+    c.EnrolKey,
+    c.ApproveBuild,
+    c.RegisterService,
+    c.TrustIssuer,
+)
+"""Changes that could bring a goal nearer; grants, reviews, lifted suspensions and new keys of storage cannot."""
+
+
+class Counted(NamedTuple):
+    """What an entry says of a count: how few must join (0 where nothing is counted), and the world's digest or b""."""
+
+    people: int = 0
+    proof: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was counted in one state.
+
+    Attributes:
+        people: how few must join; the minimum that was counted up to when more are needed.
+        model: the world that it was counted in.
+        weakest: the goal that is nearest, and who would join for it, by kind; None when the minimum holds.
+    """
+
+    people: int
+    model: Model
+    weakest: tuple[Goal, dict[int, int]] | None
+
+
+def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:
+    """Count for a change that takes effect, where the charter then in force asks for it and the register is known.
+
+    Raises:
+        ProofInvalidError: it leaves too few (rule 1); tells the path.
+    """
+    minimum = after.governance.coalition_min
+    if not (minimum and isinstance(change, GATED)) or after.governed.register is None:
+        return Counted()
+    counted = assess(after, at_ms=at_ms, minimum=minimum)
+    if reason := why_below_minimum(before, counted, at_ms=at_ms, minimum=minimum):
+        raise ProofInvalidError(f"{c.operation_of(change)} is refused: {reason}", place="coalition")
+    return Counted(counted.people, digest_world(counted.model.world))
+
+
+def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
+    """Count how few people must join for any goal of `FLOORED`, up to a minimum.
+
+    Raises:
+        ProofInvalidError: the register is withheld.
+    """
+    world = see_world(state, at_ms=at_ms)
+    model = build_model(world)
+    goals = {goal.name: goal for goal in find_goals(world) if goal.floored}
+    fewest = find_fewest(model, FLOORED, most=minimum - 1)
+    near = [(sum(joined.values()), name) for name, joined in fewest.items() if joined is not None]
+    if not near:
+        return Assessment(minimum, model, None)
+    people, name = min(near, key=lambda item: item[0])
+    return Assessment(people, model, (goals[name], fewest[name] or {}))
+
+
+def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: int) -> str:
+    """Say why a change may not be carried, with the path that it opens; "" when it may (rule 1).
+
+    Args:
+        before: the state before the change.
+        after: what was counted in the state after it.
+        at_ms: when it is carried.
+        minimum: what the charter asks, by the state after it.
+    """
+    if after.weakest is None or after.people >= assess(before, at_ms=at_ms, minimum=minimum).people:
+        return ""
+    goal, joined = after.weakest
+    who = "nobody" if not after.people else "1 person" if after.people == 1 else f"{after.people} people"
+    path = "; ".join(describe_path(after.model, joined, goal.name))
+    return (
+        f"{who} who joined the excluded parties would be enough to {goal.words}, "
+        f"and the charter asks that {minimum} are needed. The path: {path}"
+    )
+
+
+def digest_world(world: World) -> bytes:
+    """Give a digest (32 bytes) of everything that the count rests on."""
+    facts = {
+        "charter": world.charter.digest.hex(),
+        "parties": world.parties,
+        "base": _told(world.base),
+        "kinds": [[_told(kind.brings), kind.people, kind.most, kind.party] for kind in world.kinds],
+        "known": _told(world.known),
+        "open": sorted(world.open_duties),
+        "shares": [world.holders, world.threshold],
+        "services": sorted(world.services),
+    }
+    return hashlib.sha256(msgspec.json.encode(facts)).digest()
+
+
+def _told(people: tuple[tuple[frozenset[str], int], ...]) -> list[tuple[list[str], int]]:
+    return [(sorted(profile), number) for profile, number in people]
