@@ -69,7 +69,7 @@ class _Attempt:
         threshold = run.world.threshold
         if self._use("gateway-root", "what a gateway holds in memory is read"):
             return True
-        if run.has_power("host-root") and (not threshold or run.has_shares(threshold)):
+        if run.gain_power("host-root") and (not threshold or run.has_shares(threshold)):
             run.note("shares", "the custodian's keys are opened, and the stored data with them", run.own)
             return True
         return self._build()
@@ -90,7 +90,7 @@ class _Attempt:
 
     def _build(self) -> bool:
         run = self._run
-        if run.has_power("deploy") and self._use("sign-builds", "another program is attested as an approved build"):
+        if run.gain_power("deploy") and self._use("sign-builds", "another program is attested as an approved build"):
             return self._use("deploy", "it is put in place of the gateway")
         custodian = next(p.name for p in run.world.charter.parties.values() if p.role == "custodian")
         change = c.ApproveBuild(name="a build of their own", party=custodian, digest=_DIGEST)
@@ -108,7 +108,7 @@ class _Attempt:
     def _rewrite(self) -> bool:
         run, parties = self._run, self._run.world.charter.parties
         watches = {person for person in run.own if (known := self._party(person)) and parties[known].role == "overseer"}
-        if not (run.has_power("host-root") and self._use("sign-log", "another ledger is signed")) or not watches:
+        if not (run.gain_power("host-root") and self._use("sign-log", "another ledger is signed")) or not watches:
             return False
         run.note("overseer", "the checkpoints that the overseer keeps are put away", watches)
         return True
@@ -263,7 +263,7 @@ class _Attempt:
     # -- powers and orders ------------------------------------------------------------------------------------------
 
     def _use(self, power: str, words: str) -> bool:
-        if not self._run.has_power(power):
+        if not self._run.gain_power(power):
             return False
         told = self._run.state.governance.powers.get(power)
         said = "" if told else ": the charter does not say who can, so that they are taken to"

@@ -57,6 +57,9 @@ class Deed:
     waits_ms: int = 0
 
 
+_Kept = tuple[State, int, set[int], dict[int, int], list[Deed]]
+
+
 class Run:
     """A coalition at work on a state.
 
@@ -139,11 +142,17 @@ class Run:
         if self.carry(change, words, charter=charter):
             return True
         operation = self.state.governance.operations[c.operation_of(change)]
-        before = self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
+        before = self._keep()
         if any(self.carry(change, words, charter=charter) for _ in self._grow(operation)):
             return True
-        self.state, self.at_ms, self.own, self._keys, self.deeds = before
+        self._restore(before)
         return False
+
+    def _keep(self) -> _Kept:
+        return self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
+
+    def _restore(self, before: _Kept) -> None:
+        self.state, self.at_ms, self.own, self._keys, self.deeds = before
 
     def _grow(self, operation: Operation) -> Iterator[None]:
         """Get more people to sign with, one after the other; stops after each."""
@@ -233,6 +242,18 @@ class Run:
         present = {person: duties for person in self.own if (duties := self.duties_of(person))}
         asked = Operation(name=name, propose=(), alternatives=told.alternatives)
         return is_enough(asked, present)
+
+    def gain_power(self, name: str) -> bool:
+        """Get a power past the program, by giving the coalition's people the duties for it; tells whether it has it."""
+        if self.has_power(name):
+            return True
+        told = self.state.governance.powers[name]
+        duties = dict.fromkeys(duty for way in told.alternatives for group in way for duty in group.duties)
+        before = self._keep()
+        if any(self.has_power(name) for _ in self._appoint(duties, self.own)):
+            return True
+        self._restore(before)
+        return False
 
     def _has_party(self, party: str) -> bool:
         register = self.state.governed.register
