@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence.prover.coalition import Coalition
+from ringfence.prover.coalition.answers import Coalition
 from tests.prover.brute_force import search_all
 from tests.prover.small_worlds import AT_MS, small_world
 

@@ -14,6 +14,7 @@ import click
 
 from ringfence.cli.files import FILE, show_path
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, say
+from ringfence.cli.prove_coalition import coalition
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.cli.tables import print_table, render_csv
 from ringfence.core.errors import InvalidInputError
@@ -76,6 +77,9 @@ def _where(subject: Subject) -> str:
     """Say of a picture where its rules are from, and what is suspended in it."""
     suspended = ", ".join(f"{scope} {name}".rstrip() for scope, name in sorted(subject.stopped))
     return f"{subject.words}; suspended now: {suspended}" if suspended else subject.words
+
+
+prove.add_command(coalition)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,12 +30,14 @@ class Subject:
         charter: the charter; that of a file may break its own invariants.
         engine: the engine that decides.
         state: what the rules of a ledger came to; None for a charter's file.
+        at_ms: the time that is meant: that of a bundle's checkpoint, or now.
     """
 
     words: str
     charter: Charter
     engine: str
     state: State | None = None
+    at_ms: int = 0
 
     @property
     def stopped(self) -> frozenset[tuple[str, str]]:
@@ -57,12 +60,16 @@ def read_subject(source: Path | None, *, deployment: Path) -> Subject:
     """
     if source is None:
         state = run(_state(deployment))
-        return Subject(f"the deployment {show_path(deployment)}, at {_place(state)}", state.rules, state.engine, state)
+        now_ms = max(time.time_ns() // 1_000_000, state.ruled_ms)
+        return Subject(
+            f"the deployment {show_path(deployment)}, at {_place(state)}", state.rules, state.engine, state, now_ms
+        )
     if source.is_dir():
         evidence = open_evidence(source)
         state = read_history(evidence, until_ms=evidence.signed_at_ms + 1_000).state  # its time is in whole seconds
         words = f"the bundle {show_path(source)}, at {_place(state)}, signed {show_time(evidence.signed_at_ms)}"
-        return Subject(f"{words} ({NOT_VERIFIED})", state.rules, state.engine, state)
+        at_ms = max(evidence.signed_at_ms, state.ruled_ms)
+        return Subject(f"{words} ({NOT_VERIFIED})", state.rules, state.engine, state, at_ms)
     hint = "name a charter's file or an evidence bundle"
     text = read_file(source, size_bytes_max=TEXT_SIZE_BYTES_MAX, hint=hint)
     charter, _ = parse_draft(text, file=show_path(source))

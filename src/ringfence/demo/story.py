@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from ringfence.core.charter import parse_charter
-from ringfence.demo import access, tampering
+from ringfence.demo import access, hiring, tampering
 from ringfence.demo.paper import say, show_members, title
 from ringfence.demo.stage import Stage
 from ringfence.demo.tampering import expect
@@ -44,6 +44,7 @@ def tell(stage: Stage, charter: Path, *, users: int) -> None:
         _release(stage, user, posts)
         access.ask_agree_read_revoke(stage, team, user)
         access.reveal_direction(stage, team, user)
+        hiring.count_and_refuse(stage, team)
         tampering.keep_older_copy(stage)
         _erase(stage, user)
     finally:
@@ -172,7 +173,7 @@ def _release(stage: Stage, user: SyntheticUser, posts: dict[str, str]) -> None:
 
 
 def _erase(stage: Stage, user: SyntheticUser) -> None:
-    title("11. The user asks to be erased, and is gone")
+    title("12. The user asks to be erased, and is gone")
     answer = stage.call(APP, "DELETE", f"/v1/users/{user.user_name}?purpose=user_request")
     expect(answer.status_code == 200, "a user can be erased")
     receipt = answer.headers["ringfence-receipt"]
@@ -183,7 +184,7 @@ def _erase(stage: Stage, user: SyntheticUser) -> None:
 
 
 def _prove(stage: Stage) -> Path:
-    title("12. The overseer takes the ledger away and checks all of it, offline")
+    title("13. The overseer takes the ledger away and checks all of it, offline")
     say(
         "It trusts nobody and nothing but trust.json, five values that it got once. Every decision is made again "
         "from the ledger alone, every signature is checked again, and all has to come out the same."

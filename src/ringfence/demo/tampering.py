@@ -23,7 +23,7 @@ def expect(condition: bool, promise: str) -> None:
 
 def flip_a_byte(stage: Stage, bundle: Path) -> None:
     """Flip a bit in the first file of entries, and verify again."""
-    title("13. One byte of the evidence is changed: refuted, with the place named")
+    title("14. One byte of the evidence is changed: refuted, with the place named")
     path = min(item for item in bundle.joinpath("tile", "entries").rglob("*") if item.is_file())
     data = bytearray(path.read_bytes())
     place = len(data) // 2
@@ -37,7 +37,7 @@ def flip_a_byte(stage: Stage, bundle: Path) -> None:
 
 def slip_in_an_entry(stage: Stage) -> None:
     """Insert a batch into the database, behind the program's back, and start the service on it."""
-    title("14. The database's administrator slips an entry in: refused at start")
+    title("15. The database's administrator slips an entry in: refused at start")
     database = stage.deployment / "vault.db"
     kept = stage.directory / "kept.db"
     shutil.copyfile(database, kept)
@@ -65,7 +65,7 @@ def keep_older_copy(stage: Stage) -> None:
 
 def put_back_older_copy(stage: Stage) -> None:
     """Put the copy back, and start the service on it."""
-    title("15. An older database is put back, to undo the erasure: refused at start")
+    title("16. An older database is put back, to undo the erasure: refused at start")
     show_input("$ cp DEMO/older.db DEMO/deployment/vault.db")
     _restore(stage.deployment / "vault.db", _older(stage))
     said = stage.refuse_to_start()

@@ -38,7 +38,8 @@ class Team:
 
     def ask(self, name: str, change: str, *, reason: str) -> int:
         """Let somebody write down, sign and propose a change; gives the proposal's number."""
-        written, statement = self.write(name, "change.yaml", change), self.folder / name / "statement"
+        written = self.write(name, "change.yaml", change)
+        statement = self.folder / name / f"statement-{len(list((self.folder / name).glob('statement-*')))}"
         by = str(self.number(name))
         self.call(name, "statement", "new", str(written), "--by", by, "--reason", reason, "--out", str(statement))
         signature = self.sign(name, statement, "propose")
@@ -46,12 +47,12 @@ class Team:
         number: int = json.loads(done)["proposal"]
         return number
 
-    def agree(self, name: str, proposal: int) -> None:
-        """Let somebody get a proposal's bytes, sign them and hand the signature in."""
+    def agree(self, name: str, proposal: int) -> str:
+        """Let somebody get a proposal's bytes, sign them and hand the signature in; gives the answer."""
         statement = self.folder / name / f"proposal-{proposal}"
         self.call(name, "statement", "get", str(proposal), "--out", str(statement), quiet=True)
         signature = self.sign(name, statement, "approve")
-        self.call(name, "approve", str(proposal), str(signature))
+        return self.call(name, "approve", str(proposal), str(signature))
 
     def order(self, name: str, change: str, *, reason: str) -> None:
         """Let somebody write down, sign and hand in an order."""

@@ -58,7 +58,11 @@ def _describe(model: Model, step: Step) -> str:
         return f"{name} is carried, by {people} (the charter's operation {name})"
     if kind == "power":
         told: Power | None = model.world.governance.powers.get(name)
-        return f"{name} is used: {told.words}" if told else f"{name} is used: the charter does not say who has it"
+        return (
+            f"{name} is used: {told.words.rstrip('.')}"
+            if told
+            else f"{name} is used: the charter does not say who has it"
+        )
     if kind == "order":
         return f"{name} is ordered, by {people}"
     if step.name == "shares":

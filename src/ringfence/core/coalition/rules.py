@@ -105,6 +105,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
     deploy, sign_builds = power("deploy"), power("sign-builds")
     issue = power("issue-tokens")
     rules = [
+        # Keys that are not shared out lie on the gateways: who reaches into one has them.
         # how a coalition grows
         Rule(PUPPETS, (operation("appoint"), operation("admit"), power("feed-people"))),
         *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
@@ -125,8 +126,6 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         *(Rule(STOP_ERASURE, (way,)) for way in (order("suspend"), operation("suspend"), gateway, host, RULES)),
         *(Rule(DESTROY, (way,)) for way in (host, LOST_SHARES, RULES)),
     ]
-    if not world.threshold:
-        rules.append(Rule(OUTSIDE, (host,)))  # keys that are not shared out lie beside what they open
     for flow in world.charter.flows:
         rules += _rules_of_flow(world, flow)
     return tuple(rules)

@@ -110,8 +110,10 @@ class SignedGovernance:
         state = await self._rules.write(make)
         try:
             return await self.carry(proposal)
-        except (ConflictError, NotFoundError):
-            return Done(state.epoch, proposal=proposal, waits_for=self._waits_for(state, proposal))
+        except NotFoundError:  # somebody else carried it
+            return Done(state.epoch, proposal=proposal)
+        except ConflictError as error:
+            return Done(state.epoch, proposal=proposal, waits_for=self._waits_for(state, proposal) or error.message)
 
     async def decline(self, proposal: int, signature: bytes) -> Done:
         """Refuse a proposal, which ends it; the signature is in the namespace `decline@ringfence`.

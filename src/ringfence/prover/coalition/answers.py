@@ -19,9 +19,9 @@ from ringfence.core.coalition.rules import Goal, find_goals
 from ringfence.core.coalition.world import World, see_world
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
-from ringfence.prover.attempts import attempt
-from ringfence.prover.run import Deed, Run
-from ringfence.prover.search import find_others, find_smallest
+from ringfence.prover.coalition.attempts import attempt
+from ringfence.prover.coalition.run import Deed, Run
+from ringfence.prover.coalition.search import find_others, find_smallest
 
 CHOICES_MAX: Final = 60
 """Most choices of people that are tried for one number of people."""

@@ -20,7 +20,7 @@ from ringfence.core.coalition.closure import MODES, OPENED_BY, Model, reach
 from ringfence.core.errors import ProofInvalidError
 
 SECONDS_MAX: Final = 600.0
-_PROGRAM: Final = files("ringfence.prover").joinpath("coalition.lp").read_text("utf-8")
+_PROGRAM: Final = files("ringfence.prover.coalition").joinpath("coalition.lp").read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

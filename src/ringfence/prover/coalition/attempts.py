@@ -20,7 +20,7 @@ from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension
 from ringfence.core.state import State
 from ringfence.core.view import OTHER
-from ringfence.prover.run import Deed, Run
+from ringfence.prover.coalition.run import Deed, Run
 
 _DIGEST: Final = hashlib.sha256(b"a build of the coalition's own").digest()
 _READING: Final = ("read", "find", "export")
@@ -69,7 +69,7 @@ class _Attempt:
         threshold = run.world.threshold
         if self._use("gateway-root", "what a gateway holds in memory is read"):
             return True
-        if run.gain_power("host-root") and (not threshold or run.has_shares(threshold)):
+        if threshold and run.has_shares(threshold) and run.gain_power("host-root"):
             run.note("shares", "the custodian's keys are opened, and the stored data with them", run.own)
             return True
         return self._build()

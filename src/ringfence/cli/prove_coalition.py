@@ -1,0 +1,183 @@
+"""`ringfence prove coalition`: how few people must join the excluded parties, for what, and what they would do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from ringfence.cli.change_file import read_change
+from ringfence.cli.files import FILE, show_path
+from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, say
+from ringfence.cli.progress import show_progress
+from ringfence.cli.prove_subject import Subject, read_subject
+from ringfence.core.charter import parse_charter
+from ringfence.core.errors import InvalidInputError
+from ringfence.core.governance.wording import show_line
+from ringfence.core.state import State
+from ringfence.prover.coalition.answers import Answer, Coalition
+from ringfence.prover.coalition.run import Deed
+from ringfence.prover.coalition.search import SECONDS_MAX
+from ringfence.prover.coalition.supposing import suppose
+
+_HOUR_MS: Final = 3_600_000
+_NAMED_MAX: Final = 12
+
+
+@click.command(short_help="Count who must join the parent, for what.")
+@click.argument("source", metavar="[BUNDLE]", type=FILE, required=False)
+@click.option("--goal", "wanted", metavar="NAME", multiple=True, help="Only this goal; more than once.")
+@click.option(
+    "--exclude", "parties", metavar="PARTY", multiple=True, help="Who colludes; the charter's excluded parties."
+)
+@click.option("--with", "supposed", metavar="CHANGE", type=FILE, help="Suppose that this change was made.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.01, SECONDS_MAX),
+    default=30.0,
+    show_default=True,
+    help="How long to look, for each goal.",
+)
+@deployment_option
+@json_option
+def coalition(
+    source: Path | None,
+    *,
+    wanted: tuple[str, ...],
+    parties: tuple[str, ...],
+    supposed: Path | None,
+    seconds: float,
+    directory: Path,
+    as_json: bool,
+) -> int:
+    """Count how few people must join the excluded parties before these reach each goal, and show what they would do.
+
+    It is asked of the deployment, or of BUNDLE, which needs the openings (`ringfence ledger export --detail`). What no
+    number of people reaches is proved; a number that is exact was tried out on the real rules. Exits with 1 where the
+    charter asks for more people than are needed.
+    """
+    subject = read_subject(source, deployment=directory)
+    asked = _coalition(subject, parties, supposed)
+    goals = [goal for goal in asked.goals if not wanted or goal.name in wanted]
+    for name in wanted:
+        if name not in {goal.name for goal in goals}:
+            known = ", ".join(goal.name for goal in asked.goals)
+            raise InvalidInputError(f"there is no goal {name}", place="--goal", hint=f"the goals are: {known}")
+    with show_progress("looking for coalitions", quiet=as_json) as tell:
+        answers = []
+        for done, goal in enumerate(goals):
+            tell(done, len(goals))
+            answers.append(asked.answer(goal, seconds=seconds))
+        tell(len(goals), len(goals))
+    minimum = asked.world.governance.coalition_min
+    short = [item for item in answers if _is_short(item, minimum)]
+    if as_json:
+        say("", _facts(subject, asked, answers, minimum), as_json=True)
+    else:
+        _tell(subject, asked, answers, minimum)
+    return EXIT_REFUSED if short else 0
+
+
+def _coalition(subject: Subject, parties: tuple[str, ...], supposed: Path | None) -> Coalition:
+    if subject.state is None:
+        raise InvalidInputError(
+            "a charter alone has no people",
+            place="BUNDLE",
+            hint="name a bundle (`ringfence ledger export --detail`), or a deployment with -d",
+        )
+    state = subject.state
+    if supposed is not None:
+        written = read_change(supposed, author=0)
+        charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None
+        state = suppose(state, written.change, at_ms=subject.at_ms, charter=charter)
+    return Coalition(state, at_ms=subject.at_ms, parties=parties or None)
+
+
+def _is_short(answer: Answer, minimum: int) -> bool:
+    return answer.goal.floored and answer.at_least is not None and answer.at_least < minimum
+
+
+def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: int) -> dict[str, Any]:
+    return {
+        "source": subject.words,
+        "parties": list(asked.world.parties),
+        "from_the_start": list(asked.world.base_people),
+        "min": minimum,
+        "goals": [
+            {
+                **asdict(item.goal),
+                "at_least": item.at_least,
+                "at_most": item.at_most,
+                "exact": item.is_exact,
+                "joined": list(item.joined),
+                "brought": list(item.brought),
+                "steps": [asdict(deed) for deed in item.deeds],
+                "closed": list(item.closed),
+            }
+            for item in answers
+        ],
+    }
+
+
+def _tell(subject: Subject, asked: Coalition, answers: list[Answer], minimum: int) -> None:
+    world, named = asked.world, Names(subject.state)
+    click.echo(subject.words)
+    with_them = named(world.base_people) or "no member"
+    click.echo(
+        f"colluding: {', '.join(world.parties) or 'no party'}, and whom they employ, pay, manage or direct: {with_them}"
+    )
+    click.echo(f"the charter asks that {minimum} people are needed" if minimum else "the charter asks for no number")
+    for item in answers:
+        click.echo("")
+        click.echo(f"{item.goal.name}: to {item.goal.words}")
+        short = ": FEWER THAN THE CHARTER ASKS" if _is_short(item, minimum) else ""
+        click.echo(f"  {describe_number(item)}{short}")
+        if item.joined or item.brought:
+            brought = f", who bring {named(item.brought)}" if item.brought else ""
+            click.echo(f"  such as {named(item.joined)}{brought}")
+        for position, deed in enumerate(item.deeds, start=1):
+            click.echo(f"  {position}. {describe_deed(deed, named)}")
+
+
+def describe_number(answer: Answer) -> str:
+    """Say how many must join."""
+    if answer.at_least is None:
+        return f"never: not if everybody joins ({len(answer.closed)} facts are closed under every rule)"
+    if answer.goal.lawful and not answer.at_least:
+        return "nobody: the charter gives this to them, within its limits and recorded"
+    if answer.is_exact:
+        return "nobody: they need no one" if not answer.at_least else f"{_people(answer.at_least)} must join"
+    if answer.at_most is None:
+        return f"at least {_people(answer.at_least)} must join; from there on it is not known"
+    return f"between {answer.at_least} and {_people(answer.at_most)} must join"
+
+
+class Names:
+    """Names people as a register does; only by number those whom it does not know."""
+
+    def __init__(self, state: State | None) -> None:
+        self._register = state.standing.register if state and state.standing else None
+
+    def __call__(self, people: tuple[int, ...]) -> str:
+        """Give some people in a list, by number and reference."""
+        more = f" and {len(people) - _NAMED_MAX} more" if len(people) > _NAMED_MAX else ""
+        return ", ".join(map(self.one, people[:_NAMED_MAX])) + more
+
+    def one(self, number: int) -> str:
+        """Give one person."""
+        facts = self._register.people.get(number) if self._register else None
+        return f"{number} ({show_line(facts.reference)})" if facts else str(number)
+
+
+def describe_deed(deed: Deed, named: Names) -> str:
+    """Say what one step is, who takes it, and by which clause."""
+    agreed = f", agreed to by {named(deed.agreed)}" if deed.agreed else ""
+    by = f"; by {named(deed.by)}" if deed.by else ""
+    waits = f"; somebody outside has {deed.waits_ms // _HOUR_MS} h to stop it" if deed.waits_ms else ""
+    return f"{deed.words} [{deed.what}]{by}{agreed}{waits}"
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"

@@ -1,0 +1,5 @@
+"""Who must join the excluded parties for what: a bound from the closure and the solver, and a run that shows it.
+
+`search` asks clingo · `run` does what a coalition does, with the functions of the core · `attempts` how it goes about
+each goal · `answers` puts both together · `supposing` a state in which a change was made.
+"""
