@@ -44,6 +44,7 @@ NEEDS_DEPLOYMENT = {
     "ledger recover": ["3", "--reason", "x"],
     "vault audit": [],
     "prove matrix": [],
+    "prove coalition": [],
 }
 CALLS = {
     "get": ["profile", "ada"],
@@ -465,7 +466,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
     for words, arguments in alone.items():
         _check_object(words, run(*words.split(), *arguments, "--json"))
     elsewhere = {"get", "erase", "ledger recover", "share", "people import", "people list", "people show"}
-    elsewhere |= {"credential issue", "credential key"}
+    elsewhere |= {"credential issue", "credential key", "prove coalition"}
     assert set(ALL) - set(runs) - set(alone) - without - set(AGREED) == elsewhere
 
 

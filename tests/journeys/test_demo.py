@@ -13,7 +13,7 @@ import pytest
 from tests.journeys.documents import ROOT
 
 COLUMNS = 80
-STEPS = 15
+STEPS = 16
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_permitted_reads_are_answered_and_the_others_refused(shown: str) -> None
         8: ["200", "404"],
         9: ["403", "200", "403"],
         10: ["403"],
-        11: ["200", "404"],
+        12: ["200", "404"],
     }
 
 
@@ -78,13 +78,23 @@ def test_chain_to_the_parent_is_spelled_out(shown: str) -> None:
     assert step.count("5 is directed by 11, who is employed by bytedance") == 2
 
 
+def test_a_hire_that_leaves_too_few_is_refused_with_the_path(shown: str) -> None:
+    step = " ".join(steps_of(shown)[11].replace("|", " ").split())
+
+    assert step.count("3 people must join") == 3
+    assert "Admit person" in step
+    assert "approved proposal 2: in effect" in step
+    assert "2 people who joined the excluded parties would be enough" in step
+    assert "there join 1, who brings 1 more below" in step
+
+
 def test_evidence_is_verified_and_each_attack_is_refused_with_its_place(shown: str) -> None:
     steps = steps_of(shown)
 
-    assert "| VERIFIED" in steps[12]
-    assert re.search(r"\| REFUTED(.|\n)*leaf \d+ ", steps[13])
-    assert re.search(r"lane \d+ batch \d+: .*\n(.*\n)*.*did not start", steps[14])
-    assert re.search(r"already shown(.|\n)*did not start", steps[15])
+    assert "| VERIFIED" in steps[13]
+    assert re.search(r"\| REFUTED(.|\n)*leaf \d+ ", steps[14])
+    assert re.search(r"lane \d+ batch \d+: .*\n(.*\n)*.*did not start", steps[15])
+    assert re.search(r"already shown(.|\n)*did not start", steps[16])
 
 
 def test_file_that_is_no_charter_ends_the_demo_before_it_begins(tmp_path: Path) -> None:

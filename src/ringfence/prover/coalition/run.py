@@ -157,9 +157,10 @@ class Run:
     def _grow(self, operation: Operation) -> Iterator[None]:
         """Get more people to sign with, one after the other; stops after each."""
         wanted = dict.fromkeys([*operation.propose, *(d for w in operation.alternatives for g in w for d in g.duties)])
-        yield from self._enrol(
-            person for person in self.state.governed.members if self.duties_of(person) & wanted.keys()
-        )
+        holders = [person for person in self.state.governed.members if self.duties_of(person) & wanted.keys()]
+        yield from self._enrol(holders)
+        yield from self._appoint(wanted, self._keys)
+        yield from self._enrol(self.state.governed.members)
         yield from self._appoint(wanted, self._keys)
         yield from self._enter(wanted)
         for _ in range(PUPPETS_MAX):

@@ -1,0 +1,114 @@
+"""The gate: no change that gives is carried when it leaves too few people between the parent and the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.folding import RuleSource, fold, prove_carried
+from ringfence.core.governed_entry import Carried
+from tests.governed import CHARTER, NUMBERS, Ground, facts
+from tests.prover.powers import COUNTED, written
+
+
+def ready(ground: Ground, change: c.AnyChange, by: str = "dot") -> Carried:
+    """Let a change be asked for and agreed to; give the entry that would carry it, nothing counted yet."""
+    proposal = ground.propose(by, change)
+    ground.approve(proposal, "ada", "ben")
+    return Carried(proposal=proposal)
+
+
+def carried(ground: Ground, rule: Carried) -> Carried:
+    return prove_carried(ground.state, rule, at_ms=ground.now_ms + 1000)
+
+
+def test_an_appointment_below_a_chief_is_refused_with_the_path() -> None:
+    ground = Ground.founded(COUNTED)
+    gil = ground.hire("gil", manager=NUMBERS["ada"])
+    ground.admit("gil")
+    rule = ready(ground, c.Appoint(person=gil, duty="engineer"))
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*there join 1, who brings 1"):
+        carried(ground, rule)
+    with pytest.raises(ProofInvalidError, match="2 people who joined"):
+        ground.fold(rule)
+
+
+def test_the_same_appointment_of_somebody_on_their_own_is_carried_and_says_what_was_counted() -> None:
+    ground = Ground.founded(COUNTED)
+    gil = ground.hire("gil")
+    ground.admit("gil")
+    rule = carried(ground, ready(ground, c.Appoint(person=gil, duty="engineer")))
+    assert rule.coalition == 3
+    assert len(rule.proof) == 32
+    ground.fold(rule)
+    assert "engineer" in ground.state.governed.members[gil].duties
+
+
+@pytest.mark.parametrize("wrong", [{"coalition": 4}, {"proof": bytes(32)}, {"coalition": 0, "proof": b""}])
+def test_an_entry_that_says_another_count_is_refuted(wrong: dict[str, object]) -> None:
+    ground = Ground.founded(COUNTED)
+    ground.hire("gil")
+    ground.admit("gil")
+    rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector")))
+    with pytest.raises(ProofInvalidError, match="another count of coalitions"):
+        ground.fold(msgspec.structs.replace(rule, **wrong))
+    ground.fold(rule)
+
+
+def test_without_facts_what_the_entry_says_is_believed() -> None:
+    ground = Ground.founded(COUNTED)
+    rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector")))
+    blind = replace(ground.state, standing=replace(ground.state.governed, register=None))
+    after = fold(blind, rule, RuleSource(lane=0, at_ms=ground.now_ms + 1000))
+    assert "inspector" in after.governed.members[NUMBERS["dot"]].duties
+
+
+def test_a_charter_that_asks_for_no_number_has_none_counted() -> None:
+    ground = Ground.founded(CHARTER)
+    rule = ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector"))
+    assert carried(ground, rule) == rule
+    with pytest.raises(ProofInvalidError, match="another count"):
+        ground.fold(msgspec.structs.replace(rule, coalition=3, proof=bytes(32)))
+    ground.fold(rule)
+
+
+def test_a_ledger_that_was_never_strong_is_not_stopped_from_changing() -> None:
+    """With fewer to start with than the charter asks, only what makes them fewer still is refused."""
+    weak = written(
+        "sign-builds: {words: Inspectors., by: {from: [inspector], count: 1}}",
+        "sign-builds: {words: Officers., by: {from: [officer], count: 1}}",
+    ).replace(
+        "deploy: {words: As a gateway opens., by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}}",
+        "deploy: {words: One engineer., by: {from: [engineer], count: 1}}",
+    )
+    ground = Ground.founded(weak)
+    rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["fay"], duty="inspector")))
+    assert rule.coalition == 2
+    ground.fold(rule)
+
+
+def test_facts_are_recorded_whatever_they_do_to_the_number() -> None:
+    ground = Ground.founded(COUNTED)
+    ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    rule = ready(ground, c.Appoint(person=NUMBERS["fay"], duty="inspector"))
+    assert carried(ground, rule).coalition == 2, "from then on the entries say so"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_changes_that_are_safe_alone_the_second_is_refused(order: tuple[int, int]) -> None:
+    """Both were agreed to on one state; what the first left is what the second is counted on."""
+    ground = Ground.founded(COUNTED)
+    chief = ground.hire("kim")
+    people = [ground.hire(name, manager=chief) for name in ("gil", "lou")]
+    for name in ("gil", "lou"):
+        ground.admit(name)
+    changes = [c.Appoint(person=people[0], duty="officer"), c.Appoint(person=people[1], duty="engineer")]
+    rules = [ready(ground, change) for change in changes]
+    assert [carried(ground, rule).coalition for rule in rules] == [3, 3]
+    ground.fold(carried(ground, rules[order[0]]))
+    with pytest.raises(ProofInvalidError, match="2 people who joined"):
+        carried(ground, rules[order[1]])

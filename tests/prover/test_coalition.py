@@ -1,0 +1,215 @@
+"""How few must join, in worlds that are easy to follow: each trap of quorums with the world beside it that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.coalition.closure import is_closed, reach
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.state import State
+from ringfence.prover.coalition.answers import Coalition
+from ringfence.prover.coalition.search import find_smallest
+from tests.governed import CHARTER, NUMBERS, Ground, facts
+from tests.prover.powers import COUNTED, answer, written
+
+NOBODY = "issue-tokens: {words: Nobody., by: {from: [inspector], count: 60}}"
+ADA, BEN, CID, DOT, EVE, FAY, GUS, HAL, IVY = range(1, 10)
+
+
+def test_a_quorum_is_needed_whoever_the_parent_has() -> None:
+    ground = Ground.founded(COUNTED)
+    found = answer(ground, "give-grant")
+    assert (found.at_least, found.at_most) == (3, 3)
+    assert found.deeds[-1].what == "grant"
+    assert "give-grant" not in found.closed, "with nobody's help it stays out of reach"
+
+
+def test_what_the_answer_says_is_closed_is_closed() -> None:
+    ground = Ground.founded(COUNTED)
+    coalition = Coalition(ground.state, at_ms=ground.now_ms)
+    alone = reach(coalition.model, {})
+    assert is_closed(coalition.model, {}, frozenset(alone))
+    everybody = {kind: item.most for kind, item in enumerate(coalition.world.kinds)}
+    assert not is_closed(coalition.model, everybody, frozenset(alone)), "the check can fail"
+
+
+def test_who_can_appoint_the_voters_needs_no_voters() -> None:
+    """A charter needs five to sign; three who can enrol keys and appoint have all five."""
+    found = answer(Ground.founded(COUNTED), "change-rules")
+    assert found.at_least == found.at_most == 3
+    assert {deed.what for deed in found.deeds} >= {"enrol-key", "enact-charter"}
+
+
+def test_without_enrolling_and_appointing_all_the_voters_are_needed() -> None:
+    text = written(
+        "    admit: {propose: [people], approve: {from: [officer], count: 2}",
+        "    admit: {propose: [people], approve: {from: [monitor], count: 9}",
+    )
+    text = text.replace(
+        "    appoint: {propose: [people], approve: {from: [officer], count: 2}",
+        "    appoint: {propose: [people], approve: {from: [monitor], count: 9}",
+    ).replace(
+        "    enrol-key: {propose: [people], approve: {from: [officer], count: 2}",
+        "    enrol-key: {propose: [people], approve: {from: [monitor], count: 9}",
+    )
+    found = answer(Ground.founded(text), "change-rules")
+    assert (found.at_least, found.at_most) == (4, 4), "one who asks, two officers, a monitor"
+
+
+def test_a_reporting_line_into_the_parent_is_the_parents() -> None:
+    theirs = answer(Ground.founded(COUNTED, hal={"paid_by": "parent"}), "give-grant")
+    assert theirs.at_least == 3, "the app's releaser agrees to nothing"
+    ground = Ground.founded(COUNTED)
+    ground.record(facts(HAL, "hal", party="parent"), facts(ADA, "ada", directed_by=(HAL,)))
+    assert answer(ground, "give-grant").at_least == 3, "who is directed from the parent is suspended, and votes no more"
+    assert ADA in Coalition(ground.state, at_ms=ground.now_ms).world.base_people
+
+
+def test_a_chief_brings_all_below() -> None:
+    ground = Ground.founded(COUNTED, fay={"manager": ADA}, ben={"manager": ADA})
+    found = answer(ground, "lift-suspension")
+    assert (found.at_least, found.at_most) == (2, 2)
+    assert ADA in found.joined
+    assert BEN in found.brought
+    assert answer(Ground.founded(COUNTED), "lift-suspension").at_least == 3
+
+
+def test_what_keeps_people_apart_may_leave_a_range() -> None:
+    """Those with one manager do not approve each other's grants: a run knows it, the bound from below does not."""
+    ground = Ground.founded(COUNTED, eve={"manager": ADA}, ben={"manager": ADA})
+    found = answer(ground, "give-grant")
+    assert (found.at_least, found.at_most, found.is_exact) == (1, 2, False)
+
+
+def test_one_person_counts_for_one_place_of_a_quorum() -> None:
+    """Overlapping pools: a manager and an officer must agree, and nobody is both."""
+    either = "{any: [{from: [officer], count: 2}, {all: [{from: [officer], count: 1}, {from: [manager], count: 1}]}]}"
+    both = "{all: [{from: [officer, manager], count: 1}, {from: [officer], count: 1}]}"
+    found = answer(Ground.founded(written(either, both)), "give-grant")
+    assert (found.at_least, found.at_most) == (3, 3)
+
+
+def test_a_group_with_fewer_members_than_its_threshold_is_out_of_reach_until_stuffed() -> None:
+    few = written(
+        "approve-build: {propose: [releaser, inspector], approve: {from: [inspector], count: 1}",
+        "approve-build: {propose: [releaser, inspector], approve: {from: [inspector], count: 4}",
+    )
+    few = few.replace(
+        "sign-builds: {words: Inspectors., by: {from: [inspector], count: 1}}",
+        "sign-builds: {words: Nobody., by: {from: [inspector], count: 60}}",
+    )
+    found = answer(Ground.founded(few), "corrupt-build")
+    assert found.at_least == 3, "three who appoint can fill the pool"
+    assert found.at_most == 3
+    assert any(deed.what == "appoint" for deed in found.deeds)
+
+
+@pytest.mark.parametrize("parties", [("parent",), ("parent", "app")])
+def test_an_issuer_that_colludes_is_everybody(parties: tuple[str, ...]) -> None:
+    ground = Ground.founded(
+        written(
+            "issue-tokens: {words: Whoever keeps the register., by: {from: [people], count: 1}}",
+            "issue-tokens: {words: The app's login., of: app}",
+        )
+    )
+    found = answer(ground, "flow:serving", *parties)
+    assert found.at_least == (0 if "app" in parties else 1)
+    assert found.goal.lawful == ("app" in parties), "what the charter gives the app is a line of its own"
+
+
+def test_a_register_that_colludes_makes_people_up() -> None:
+    """With the HR system in the app's hands, three people need not even be found: they are invented."""
+    alone = written(
+        "feed-people: {words: Whoever keeps the register., by: {from: [people], count: 1}}",
+        "feed-people: {words: The app., of: app}",
+    )
+    five = alone.replace(
+        "propose: [officer, manager], approve: {all: [{from: [officer], count: 2}",
+        "propose: [officer, manager], approve: {all: [{from: [officer], count: 9}",
+    )
+    honest = five.replace(
+        "feed-people: {words: The app., of: app}", "feed-people: {words: Nobody., by: {from: [inspector], count: 60}}"
+    )
+    assert answer(Ground.founded(five), "change-rules", "parent", "app").at_least == 3
+    assert (answer(Ground.founded(honest), "change-rules", "parent", "app").at_least or 9) > 3
+
+
+def test_a_party_that_is_not_told_of_is_taken_to_have_the_power() -> None:
+    found = answer(Ground.founded(CHARTER), "outside-flows")
+    assert (found.at_least, found.at_most) == (0, 0)
+    assert "does not say" in found.deeds[0].words
+
+
+def test_break_glass_is_one_person_and_says_for_how_many_records() -> None:
+    found = answer(Ground.founded(COUNTED), "flow:helping")
+    assert found.joined == (EVE,)
+    assert any("10 records" in deed.words for deed in found.deeds)
+
+
+def test_what_blocks_is_a_goal_of_its_own() -> None:
+    found = answer(Ground.founded(COUNTED), "stop-erasure")
+    assert found.goal.blocks
+    assert (found.at_least, found.joined) == (1, (IVY,))
+
+
+def test_a_live_grant_needs_no_new_quorum() -> None:
+    text = written("needs: [access, break-glass, legal-demand]", "needs: [access]")
+    text = text.replace("issue-tokens: {words: Whoever keeps the register., by: {from: [people], count: 1}}", NOBODY)
+    ground = Ground.founded(text)
+    assert answer(ground, "flow:helping").at_least == 3
+    ground.agree("eve", grant(EVE), "ada", "ben", number=1)
+    found = answer(ground, "flow:helping")
+    assert (found.at_least, found.joined) == (1, (EVE,))
+
+
+def without_facts(ground: Ground) -> State:
+    return replace(ground.state, standing=replace(ground.state.governed, register=None))
+
+
+def grant(person: int) -> c.Grant:
+    return c.Grant(
+        kind=c.ACCESS,
+        person=person,
+        purpose="support",
+        verbs=("find", "read"),
+        datasets=("person",),
+        classes=("protected", "public"),
+        records_max=5,
+        lasts_ms=3_600_000,
+        subjects_any=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda ground: Coalition(ground.state, at_ms=0, parties=["nobody"]), "no party nobody"),
+        (lambda ground: Coalition(without_facts(ground), at_ms=0), "withheld"),
+    ],
+)
+def test_what_cannot_be_counted_is_said(wrong: Callable[[Ground], object], said: str) -> None:
+    ground = Ground.founded(COUNTED)
+    with pytest.raises(ProofInvalidError, match=said):
+        wrong(ground)
+
+
+def test_time_that_runs_out_leaves_a_range_and_no_guess() -> None:
+    ground = Ground.founded(COUNTED)
+    coalition = Coalition(ground.state, at_ms=ground.now_ms)
+    goal = next(item for item in coalition.goals if item.name == "change-rules")
+    found = coalition.answer(goal, seconds=0.0)
+    whole = coalition.answer(goal)
+    assert found.at_least is None or found.at_least <= (whole.at_least or 0)
+    assert found.at_most is None
+    smallest = find_smallest(coalition.model, goal.name, seconds=0.0)
+    assert smallest is not None
+    assert not smallest.is_exact
+
+
+def test_numbers_are_those_of_the_register() -> None:
+    assert NUMBERS["ada"] == ADA
+    assert NUMBERS["ivy"] == IVY
