@@ -162,7 +162,7 @@ def _rows_of(party: str, reached: Mapping[_Caller, Reach], *, order: Sequence[st
         grants = () if caller.grant == NONE else (caller.grant,)
         found.append(Row(party, (caller.duty,), grants, caller.build == APPROVED, reach))
     found.sort(key=lambda row: (order.index(row.duties[0]), row.build, row.grants))
-    by_grant = _joined(found, lambda row: (row.duties, row.build, bool(row.grants)))
+    by_grant = _joined(found, lambda row: (row.duties, row.build))
     yield from _joined(by_grant, lambda row: (row.grants, row.build)) or [Row(party, (), (), build=False, reach={})]
 
 
