@@ -12,6 +12,7 @@ from ringfence.cli.change_file import read_change
 from ringfence.cli.files import FILE, show_path
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, say
 from ringfence.cli.progress import show_progress
+from ringfence.cli.prove_movement import tell_movement
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import InvalidInputError
@@ -40,6 +41,9 @@ _NAMED_MAX: Final = 12
     show_default=True,
     help="How long to look, for each goal.",
 )
+@click.option(
+    "--since", metavar="CHECKPOINT", type=FILE, help="Tell how the numbers of BUNDLE moved since one that you kept."
+)
 @deployment_option
 @json_option
 def coalition(
@@ -49,15 +53,20 @@ def coalition(
     parties: tuple[str, ...],
     supposed: Path | None,
     seconds: float,
+    since: Path | None,
     directory: Path,
     as_json: bool,
 ) -> int:
     """Count how few people must join the excluded parties before these reach each goal, and show what they would do.
 
     It is asked of the deployment, or of BUNDLE, which needs the openings (`ringfence ledger export --detail`). What no
-    number of people reaches is proved; a number that is exact was tried out on the real rules. Exits with 1 where the
-    charter asks for more people than are needed.
+    number of people reaches is proved; a number that is exact was tried out on the real rules. With --since, each rule
+    after CHECKPOINT that moved a number is named. Exits with 1 where the charter asks for more people than are needed.
     """
+    if since is not None:
+        if supposed is not None:
+            raise click.UsageError("choose one of --since, which tells what was, and --with, which supposes")
+        return tell_movement(source, since, wanted=wanted, parties=parties, as_json=as_json)
     subject = read_subject(source, deployment=directory)
     asked = _coalition(subject, parties, supposed)
     goals = [goal for goal in asked.goals if not wanted or goal.name in wanted]

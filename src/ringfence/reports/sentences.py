@@ -10,14 +10,17 @@ from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.governance.wording import describe_change, quote, show_line
 from ringfence.core.refusal_words import why_inactive, why_refused
+from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import asked_by
 from ringfence.core.state import State
 from ringfence.core.times import show_time
-from ringfence.reports.agreeing import WITHHELD, describe_agreement, describe_reason
+from ringfence.reports.agreeing import WITHHELD, Trail, describe_agreement, describe_reason
 from ringfence.reports.explaining import Explained
 from ringfence.reports.naming import begin, describe_person, name_principals
+from ringfence.verify.rules import FoldedRule
 
 USERS_NAMED_MAX: Final = 20
+PEOPLE_TOLD_MAX: Final = 3
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/@!-]+")
 _VERBS: Final = {"read": "read", "write": "write", "find": "look up", "export": "export", "erase": "erase"}
 
@@ -166,9 +169,9 @@ def _rule(item: Explained) -> list[str]:
             verb = "agreed to" if isinstance(rule, g.Approved) else "refused"
             who = begin(describe_person(folded.before, rule.by))
             lines.append(f"{who} {verb} proposal {rule.proposal}, with key {rule.key}.")
-            return [*lines, *_change_of(item, rule.proposal)]
+            return [*lines, *_change_of(item.trail, rule.proposal)]
         case g.Carried():
-            lines += _change_of(item, rule.proposal)
+            lines += _change_of(item.trail, rule.proposal)
             return [*lines, *describe_agreement(item.trail, rule.proposal), "It was carried here."]
         case g.Ordered():
             who = begin(describe_person(folded.before, rule.by))
@@ -197,8 +200,57 @@ def _rule(item: Explained) -> list[str]:
             return [*lines, f"It says: {told}."]
 
 
-def _change_of(item: Explained, proposal: int) -> list[str]:
-    proposed = item.trail.proposed.get(proposal)
+def summarise(folded: FoldedRule, trail: Trail) -> str:
+    """Give what a rule does in one line, without how it came about; `trail` followed the rules up to it."""
+    rule = folded.rule
+    match rule:
+        case g.Carried():
+            lines = _change_of(trail, rule.proposal)[:1]  # the weightiest
+        case g.Ordered():
+            lines = [f"By order: {describe_change(rule.change)[0]}"]
+        case g.PeopleRecorded():
+            lines = [*_told_anew(folded), *(f"It suspends person {person}." for person in rule.suspends)]
+        case e.CharterEnacted():
+            lines = [f"Charter {rule.name}, version {rule.version}, decides from here on."]
+        case _:
+            lines = [f"{type(rule).__name__}."]
+    return show_line(" ".join(lines))
+
+
+def _told_anew(folded: FoldedRule) -> list[str]:
+    """Say which facts a rule changed, and about whom."""
+    before, after = (state.standing.register if state.standing else None for state in (folded.before, folded.after))
+    if before is None or after is None:
+        return [f"Facts about people are recorded, and {WITHHELD}."]
+    people = [number for number, facts in sorted(after.people.items()) if before.people.get(number) != facts]
+    more = f" And facts about {len(people) - PEOPLE_TOLD_MAX:,} more." if len(people) > PEOPLE_TOLD_MAX else ""
+    told = (
+        f"{begin(describe_person(folded.after, number))} {_told(before.people.get(number), after.people[number])}."
+        for number in people[:PEOPLE_TOLD_MAX]
+    )
+    return [" ".join(told) + more]
+
+
+def _told(before: PersonFacts | None, after: PersonFacts) -> str:
+    if before is None:
+        whose = f"managed by {after.manager}" if after.manager else "without a manager"
+        return f"is new, of {quote(after.party)}, {whose}"
+    changed = (
+        f"{name} from {_fact(old)} to {_fact(new)}"
+        for name in after.__struct_fields__
+        if (old := getattr(before, name)) != (new := getattr(after, name))
+    )
+    return f"has other facts: {', '.join(changed) or 'none'}"
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, tuple):
+        return " and ".join(map(str, value)) or "nobody"
+    return (quote(value) if isinstance(value, str) else str(value)) if value else "none"
+
+
+def _change_of(trail: Trail, proposal: int) -> list[str]:
+    proposed = trail.proposed.get(proposal)
     return describe_change(proposed.rule.change) if proposed and isinstance(proposed.rule, g.Proposed) else []
 
 

@@ -1,0 +1,190 @@
+"""How the smallest coalition moved from a checkpoint on, and which rule moved it.
+
+Rules of this file:
+1. A number is how few people must join for a goal that a charter's `coalition.min` is about, counted one by one. It is
+   a bound from below: whoever wants to know what so many would do asks the prover.
+2. Before a rule and after it is counted at the rule's own time. What differs from the last count already before it was
+   moved by nothing but time: an authority, or a tie that still counted, came to its end.
+3. Worlds with one digest have one count, so that a rule that changes nobody's power costs nothing.
+4. It says what the ledger says. The checkpoint is held against the tree's tiles; the leaves are `verify`'s to check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ringfence.core.coalition.closure import build_model
+from ringfence.core.coalition.floor import COUNTED_MAX, find_fewest
+from ringfence.core.coalition.gate import digest_world
+from ringfence.core.coalition.rules import FLOORED
+from ringfence.core.coalition.world import see_world
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.state import EMPTY, State
+from ringfence.reports.agreeing import Trail
+from ringfence.reports.history import Evidence
+from ringfence.reports.sentences import summarise
+from ringfence.verify.checkpoints import open_earlier, open_newest
+from ringfence.verify.rules import fold_rules
+from ringfence.verify.tree import check_roots
+from ringfence.verify.verdict import Findings
+
+Fewest = Mapping[str, int | None]
+"""How few must join, by goal; None for more than `COUNTED_MAX`."""
+
+TIME: Final = "No rule did: with time an authority came to its end, or a tie that still counted."
+
+
+class Kept(NamedTuple):
+    """A checkpoint that the reader kept: how many leaves it covers, and when it was signed, in whole seconds."""
+
+    size: int
+    signed_at_ms: int
+
+
+class Move(NamedTuple):
+    """A rule that moved numbers.
+
+    Attributes:
+        epoch: that the rule began; that of the last rule where time alone moved it.
+        leaf: where the rule stands; None where time alone moved it.
+        at_ms: when it was found moved.
+        words: the rule, in one line.
+        goals: from which number to which, as in `Fewest`, for each goal that moved.
+    """
+
+    epoch: int
+    leaf: int | None
+    at_ms: int
+    words: str
+    goals: Mapping[str, tuple[int | None, int | None]]
+
+
+class Point(NamedTuple):
+    """Where the numbers stood at a moment, and how many the charter asked for; 0 for none."""
+
+    epoch: int
+    at_ms: int
+    fewest: Fewest
+    minimum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """How the numbers moved between two checkpoints, in order."""
+
+    first: Point
+    moves: tuple[Move, ...]
+    last: Point
+
+
+def open_kept(evidence: Evidence, note: bytes) -> Kept:
+    """Open a checkpoint that the reader kept, and check that the bundle's tree has grown from it.
+
+    Raises:
+        InvalidInputError: it is no checkpoint.
+        ProofInvalidError: it is another ledger's or another key's, the bundle is older, or its tree is no growth of it.
+    """
+    findings = Findings()
+    notes = open_newest(evidence.bundle, None)
+    notes = open_earlier(evidence.bundle, notes, None, sizes=(), since=note, findings=findings)
+    if not findings:
+        check_roots(evidence.bundle, notes, findings)
+    for refuted in findings.in_order():
+        raise ProofInvalidError(refuted.what, place=refuted.place, expected=refuted.expected, found=refuted.found)
+    signed = notes.earlier[0].signed
+    return Kept(signed.checkpoint.size, signed.time_seconds * 1000)
+
+
+def follow_coalitions(
+    evidence: Evidence,
+    kept: Kept,
+    *,
+    parties: Sequence[str] | None = None,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Movement:
+    """Count after every rule since a checkpoint.
+
+    Args:
+        evidence: a bundle with its openings, of a governed ledger.
+        kept: from `open_kept`.
+        parties: those that collude; the excluded ones when it is None.
+        tell: is told how many leaves were read, and how many there are.
+
+    Raises:
+        InvalidInputError: the bundle has no openings, or no charter was in force yet at the checkpoint.
+        ProofInvalidError: the ledger is not governed, a rule cannot be folded, or there is no such party.
+    """
+    if not evidence.detail:
+        raise InvalidInputError(
+            "the bundle has no openings: a coalition is counted with facts about people",
+            place="BUNDLE",
+            hint="`ringfence ledger export --detail` writes them",
+        )
+    counting, trail, moves = _Counting(parties), Trail(), list[Move]()
+    first: Point | None = None
+    state = EMPTY
+    for folded in fold_rules(evidence.bundle, size=evidence.size, until=evidence.size, detail=True):
+        tell(folded.leaf, evidence.size)
+        trail.follow(folded)
+        state, at_ms = folded.after, folded.batch.at_ms
+        if folded.leaf < kept.size:
+            continue
+        if first is None:
+            first = counting.begin(folded.before, kept.signed_at_ms)
+        if _could_move(folded.before, state):
+            moves += counting.move(folded.before, at_ms, TIME, leaf=None)
+            moves += counting.move(state, at_ms, summarise(folded, trail), leaf=folded.leaf)
+    first = first or counting.begin(state, kept.signed_at_ms)
+    at_ms = max(evidence.signed_at_ms, state.ruled_ms)
+    moves += counting.move(state, at_ms, TIME, leaf=None)
+    tell(evidence.size, evidence.size)
+    return Movement(first, tuple(moves), counting.point(state, at_ms))
+
+
+def _could_move(before: State, after: State) -> bool:
+    """Tell whether a rule touched anything that a world is seen in."""
+    return any(one is not two for one, two in zip(_seen(before), _seen(after), strict=True))
+
+
+def _seen(state: State) -> tuple[object, ...]:
+    standing = state.standing
+    people = (standing.members, standing.register, standing.grants) if standing else (None, None, None)
+    return (state.charter, state.principals, *people)
+
+
+class _Counting:
+    """Counts each world once, and knows the last numbers."""
+
+    def __init__(self, parties: Sequence[str] | None) -> None:
+        self._parties = parties
+        self._known: dict[bytes, Fewest] = {}
+        self._last: Fewest = {}
+
+    def begin(self, state: State, at_ms: int) -> Point:
+        if state.charter is None:
+            raise InvalidInputError("no charter was in force yet at the checkpoint", place="--since")
+        at_ms = max(at_ms, state.ruled_ms)
+        self._last = self._count(state, at_ms)
+        return self.point(state, at_ms)
+
+    def point(self, state: State, at_ms: int) -> Point:
+        return Point(state.epoch, at_ms, self._last, state.governance.coalition_min)
+
+    def move(self, state: State, at_ms: int, words: str, *, leaf: int | None) -> Iterator[Move]:
+        """Count, and give what moved since the last count, if anything did."""
+        before, self._last = self._last, self._count(state, at_ms)
+        goals = {goal: (before[goal], number) for goal, number in self._last.items() if number != before[goal]}
+        if goals:
+            yield Move(state.epoch, leaf, at_ms, words, goals)
+
+    def _count(self, state: State, at_ms: int) -> Fewest:
+        world = see_world(state, at_ms=at_ms, parties=self._parties)
+        digest = digest_world(world)
+        if digest not in self._known:
+            fewest = find_fewest(build_model(world), FLOORED, most=COUNTED_MAX)
+            self._known[digest] = {
+                goal: None if joined is None else sum(joined.values()) for goal, joined in fewest.items()
+            }
+        return self._known[digest]
