@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from html import escape
-from html.parser import HTMLParser
-from typing import Final
 
 import pytest
 
@@ -18,9 +16,8 @@ from ringfence.prover.picture import draw_picture
 from ringfence.prover.survey import BULK, BULK_GRANT, SINGLE, SINGLE_GRANT, Place, Row, lines_of, survey
 from tests.core.governed_charter import governed_charter
 from tests.core.small_charter import small_charter
+from tests.prover.pages import Page, assert_inert
 from tests.prover.test_matrix import BREAKING, example
-
-VOID: Final = {"meta", "rect", "path"}
 
 
 def rows_of(charter: Charter, *stopped: tuple[str, str]) -> tuple[Row, ...]:
@@ -131,49 +128,13 @@ def test_lines_join_classes_to_which_the_same_may_be_done() -> None:
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
-class Page(HTMLParser):
-    """Reads a page: its elements with their attributes, its text, and whether everything that opens closes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.opened: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(text)
-        self.close()
-        assert self.opened == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.opened.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.opened.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if data.strip():
-            self.texts.append((self.opened[-1] if self.opened else "", data))
-
-
 def draw(charter: Charter) -> str:
     asked = ask_all("v2", charter)
     return draw_picture(asked, asked.promises(), survey(asked), source="here")
 
 
 def test_picture_runs_nothing_and_fetches_nothing() -> None:
-    page = Page(draw(example()))
-
-    assert not {"script", "link", "img", "iframe", "object", "image", "use", "a"} & {tag for tag, _ in page.elements}
-    names = {name for _, told in page.elements for name in told}
-    assert not {"href", "src", "xlink:href", "srcset"} & names
-    assert not [name for name in names if name.startswith("on")]
-    assert "url(" not in draw(example())
-    policy = next(told for tag, told in page.elements if tag == "meta" and "http-equiv" in told)
-    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert_inert(draw(example()))
 
 
 def test_picture_has_a_cell_in_words_for_every_caller_class_and_group_of_datasets() -> None:

@@ -1,4 +1,4 @@
-"""Files that a command is given: read up to a limit, or refused by name."""
+"""Files that a command is given: read up to a limit, written whole, or refused by name."""
 
 from __future__ import annotations
 
@@ -51,3 +51,15 @@ def read_file(path: Path, *, size_bytes_max: int, hint: str = "") -> bytes:
     if len(data) > size_bytes_max:
         raise InvalidInputError(f"{show_path(path)} is larger than {size_bytes_max:,} bytes", hint=hint)
     return data
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text where a command was told to, in place of what was there.
+
+    Raises:
+        InvalidInputError: it cannot be written.
+    """
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{show_path(path)} cannot be written: {error.strerror or error}") from None

@@ -12,12 +12,11 @@ from typing import Final
 
 import click
 
-from ringfence.cli.files import FILE, show_path
+from ringfence.cli.files import FILE, write_text
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, say
 from ringfence.cli.prove_coalition import coalition
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.cli.tables import print_table, render_csv
-from ringfence.core.errors import InvalidInputError
 from ringfence.prover.domain import Box
 from ringfence.prover.matrix import Matrix, Promise, ask_all
 from ringfence.prover.picture import draw_picture
@@ -63,7 +62,7 @@ def matrix(
     promises = asked.promises()
     rows = survey(asked, stopped=subject.stopped)
     if picture is not None:
-        _write(picture, draw_picture(asked, promises, rows, source=_where(subject)))
+        write_text(picture, draw_picture(asked, promises, rows, source=_where(subject)))
     if as_csv:
         click.echo(render_csv(AskedCell, asked_cells(asked)), nl=False)
     elif as_json:
@@ -80,13 +79,6 @@ def _where(subject: Subject) -> str:
 
 
 prove.add_command(coalition)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"{show_path(path)} cannot be written: {error.strerror or error}") from None
 
 
 def _tell(subject: Subject, asked: Matrix, promises: tuple[Promise, ...], rows: tuple[Row, ...]) -> None:

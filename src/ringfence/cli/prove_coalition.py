@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from ringfence.cli.change_file import read_change
-from ringfence.cli.files import FILE, show_path
+from ringfence.cli.files import FILE, show_path, write_text
 from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, say
 from ringfence.cli.progress import show_progress
 from ringfence.cli.prove_movement import tell_movement
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.wording import show_line
-from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Answer, Coalition
-from ringfence.prover.coalition.run import Deed
+from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX
 from ringfence.prover.coalition.supposing import suppose
-
-_HOUR_MS: Final = 3_600_000
-_NAMED_MAX: Final = 12
+from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_who
 
 
 @click.command(short_help="Count who must join the parent, for what.")
@@ -41,6 +37,7 @@ _NAMED_MAX: Final = 12
     show_default=True,
     help="How long to look, for each goal.",
 )
+@click.option("--picture", metavar="FILE", type=FILE, help="Draw what they would do, as HTML, into FILE.")
 @click.option(
     "--since", metavar="CHECKPOINT", type=FILE, help="Tell how the numbers of BUNDLE moved since one that you kept."
 )
@@ -53,6 +50,7 @@ def coalition(
     parties: tuple[str, ...],
     supposed: Path | None,
     seconds: float,
+    picture: Path | None,
     since: Path | None,
     directory: Path,
     as_json: bool,
@@ -64,8 +62,8 @@ def coalition(
     after CHECKPOINT that moved a number is named. Exits with 1 where the charter asks for more people than are needed.
     """
     if since is not None:
-        if supposed is not None:
-            raise click.UsageError("choose one of --since, which tells what was, and --with, which supposes")
+        if supposed is not None or picture is not None:
+            raise click.UsageError("--since tells what was: leave out --with, which supposes, and --picture")
         return tell_movement(source, since, wanted=wanted, parties=parties, as_json=as_json)
     subject = read_subject(source, deployment=directory)
     asked = _coalition(subject, parties, supposed)
@@ -82,6 +80,8 @@ def coalition(
         tell(len(goals), len(goals))
     minimum = asked.world.governance.coalition_min
     short = [item for item in answers if _is_short(item, minimum)]
+    if picture is not None:
+        write_text(picture, draw_coalitions(asked, answers, source=subject.words, minimum=minimum))
     if as_json:
         say("", _facts(subject, asked, answers, minimum), as_json=True)
     else:
@@ -131,7 +131,7 @@ def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: i
 
 
 def _tell(subject: Subject, asked: Coalition, answers: list[Answer], minimum: int) -> None:
-    world, named = asked.world, Names(subject.state)
+    world, named = asked.world, Names(asked.state)
     click.echo(subject.words)
     with_them = named(world.base_people) or "no member"
     click.echo(
@@ -143,50 +143,7 @@ def _tell(subject: Subject, asked: Coalition, answers: list[Answer], minimum: in
         click.echo(f"{item.goal.name}: to {item.goal.words}")
         short = ": FEWER THAN THE CHARTER ASKS" if _is_short(item, minimum) else ""
         click.echo(f"  {describe_number(item)}{short}")
-        if item.joined or item.brought:
-            brought = f", who bring {named(item.brought)}" if item.brought else ""
-            click.echo(f"  such as {named(item.joined)}{brought}")
+        if who := describe_who(item, named):
+            click.echo(f"  {who}")
         for position, deed in enumerate(item.deeds, start=1):
             click.echo(f"  {position}. {describe_deed(deed, named)}")
-
-
-def describe_number(answer: Answer) -> str:
-    """Say how many must join."""
-    if answer.at_least is None:
-        return f"never: not if everybody joins ({len(answer.closed)} facts are closed under every rule)"
-    if answer.goal.lawful and not answer.at_least:
-        return "nobody: the charter gives this to them, within its limits and recorded"
-    if answer.is_exact:
-        return "nobody: they need no one" if not answer.at_least else f"{_people(answer.at_least)} must join"
-    if answer.at_most is None:
-        return f"at least {_people(answer.at_least)} must join; from there on it is not known"
-    return f"between {answer.at_least} and {_people(answer.at_most)} must join"
-
-
-class Names:
-    """Names people as a register does; only by number those whom it does not know."""
-
-    def __init__(self, state: State | None) -> None:
-        self._register = state.standing.register if state and state.standing else None
-
-    def __call__(self, people: tuple[int, ...]) -> str:
-        """Give some people in a list, by number and reference."""
-        more = f" and {len(people) - _NAMED_MAX} more" if len(people) > _NAMED_MAX else ""
-        return ", ".join(map(self.one, people[:_NAMED_MAX])) + more
-
-    def one(self, number: int) -> str:
-        """Give one person."""
-        facts = self._register.people.get(number) if self._register else None
-        return f"{number} ({show_line(facts.reference)})" if facts else str(number)
-
-
-def describe_deed(deed: Deed, named: Names) -> str:
-    """Say what one step is, who takes it, and by which clause."""
-    agreed = f", agreed to by {named(deed.agreed)}" if deed.agreed else ""
-    by = f"; by {named(deed.by)}" if deed.by else ""
-    waits = f"; somebody outside has {deed.waits_ms // _HOUR_MS} h to stop it" if deed.waits_ms else ""
-    return f"{deed.words} [{deed.what}]{by}{agreed}{waits}"
-
-
-def _people(number: int) -> str:
-    return "1 person" if number == 1 else f"{number} people"

@@ -17,6 +17,7 @@ from typing import Final
 from ringfence.core.charter import Charter
 from ringfence.core.view import OTHER
 from ringfence.prover.matrix import GIVING, Matrix, Promise
+from ringfence.prover.page import render_page, shorten
 from ringfence.prover.survey import BULK, NOTHING, STRENGTHS, Given, Place, Row, lines_of
 from ringfence.prover.words import box_words, names_words, scope_words, widening_words
 
@@ -25,18 +26,11 @@ _FILLS: Final = ("#ffffff", "#dbe9f6", "#a9cbe8", "#5b93c9", "#173f73")
 _LABEL, _CELL, _ROW, _HEAD = 322, 54, 40, 58
 _BROKEN_SHOWN_MAX: Final = 20
 _STYLE: Final = """
-body { font: 15px/1.45 system-ui, sans-serif; color: #16202c; background: #fff; margin: 2rem }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 1.6rem 0 .4rem }
-p { margin: .3rem 0; max-width: 70rem } ul { margin: .3rem 0; padding-left: 1.2rem }
-.broken { color: #a11212; font-weight: 600 } .broken li { font-weight: 400 } .drawing { overflow-x: auto }
-.keys span { display: inline-block; margin-right: 1.6rem } .keys svg { vertical-align: middle }
 table { border-collapse: collapse; font-size: .85rem } caption { text-align: left }
 th, td { border: 1px solid #c3ccd6; padding: .25rem .5rem; text-align: left; vertical-align: top }
 th { background: #f1f4f7 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .8rem; max-width: 70rem } dd { margin: 0 }
-svg text { font: 13px system-ui, sans-serif; fill: #16202c }
-svg .small { font-size: 11px; fill: #4a5766 } svg .letters { font: 12.5px ui-monospace, monospace; text-anchor: middle }
-svg .middle { text-anchor: middle } svg .end { text-anchor: end } svg .strong { font-weight: 600 }
+svg .letters { font: 12.5px ui-monospace, monospace; text-anchor: middle }
 """
 
 
@@ -61,12 +55,6 @@ def draw_picture(matrix: Matrix, promises: Sequence[Promise], rows: Sequence[Row
     groups = _groups_of(charter, rows)
     title = f"Who can do what: {charter.name}, version {charter.version}"
     parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1>",
         f"<p>From {escape(source)}, decided by engine {escape(matrix.engine)}. {escape(scope_words(matrix))}.</p>",
         *_tell_promises(matrix, promises),
         "<h2>At a glance</h2>",
@@ -78,9 +66,8 @@ def draw_picture(matrix: Matrix, promises: Sequence[Promise], rows: Sequence[Row
         *(f"<dt>{group.head}</dt><dd>{escape(', '.join(group.datasets))}</dd>" for group in groups),
         "</dl>",
         *_tell_lines(matrix, rows),
-        "</body></html>",
     ]
-    return "\n".join(parts) + "\n"
+    return render_page(title, parts, style=_STYLE)
 
 
 def _groups_of(charter: Charter, rows: Sequence[Row]) -> tuple[_Group, ...]:
@@ -173,16 +160,12 @@ def _draw(matrix: Matrix, rows: Sequence[Row], groups: Sequence[_Group], title: 
 def _draw_label(charter: Charter, row: Row, y: int, *, is_first: bool) -> Iterator[str]:
     if is_first:
         role = charter.parties[row.party].role if row.party in charter.parties else "no party"
-        yield f'<text class="strong" x="2" y="{y + 17}">{escape(_shortened(row.party, 16))}</text>'
+        yield f'<text class="strong" x="2" y="{y + 17}">{escape(shorten(row.party, 16))}</text>'
         yield f'<text class="small" x="2" y="{y + 32}">{escape(role)}</text>'
     needs = row.needs()
-    yield f'<text x="112" y="{y + (17 if needs else 24)}">{escape(_shortened(row.who(), 31))}</text>'
+    yield f'<text x="112" y="{y + (17 if needs else 24)}">{escape(shorten(row.who(), 31))}</text>'
     if needs:
-        yield f'<text class="small" x="112" y="{y + 32}">{escape(_shortened(f"with {needs}", 38))}</text>'
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+        yield f'<text class="small" x="112" y="{y + 32}">{escape(shorten(f"with {needs}", 38))}</text>'
 
 
 def _draw_cell(row: Row, data_class: str, group: _Group, x: int, y: int) -> Iterator[str]:

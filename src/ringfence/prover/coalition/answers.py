@@ -66,6 +66,11 @@ class Coalition:
         at_ms: when.
         parties: those that collude; the excluded ones when it is None.
 
+    Attributes:
+        world, model: what the state says of the coalition, as people and as counts.
+        goals: what it may want.
+        alone: what it reaches with nobody's help.
+
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
     """
@@ -74,7 +79,7 @@ class Coalition:
         self.world: World = see_world(state, at_ms=at_ms, parties=parties)
         self.model: Model = build_model(self.world)
         self.goals = find_goals(self.world)
-        self._state, self._at_ms = state, at_ms
+        self.state, self._at_ms = state, at_ms
         self.alone: Mapping[str, Step] = reach(self.model, {})
 
     def answer(self, goal: Goal, *, seconds: float = 60.0) -> Answer:
@@ -110,7 +115,7 @@ class Coalition:
             if time.monotonic() > ends:
                 return
             own = set(self.world.base_people).union(*(self.world.below.get(one, (one,)) for one in joined), joined)
-            yield joined, attempt(self.world, self._state, own, goal.name, at_ms=self._at_ms)
+            yield joined, attempt(self.world, self.state, own, goal.name, at_ms=self._at_ms)
 
     def _people_of(self, choice: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
         """Give people of the register who are such a choice."""
@@ -123,7 +128,7 @@ class Coalition:
 
     def _outsiders(self, party: str) -> tuple[int, ...]:
         """Give a few people of a party who are no members, and not the coalition's from the start."""
-        register, members = self._state.governed.register, self._state.governed.members
+        register, members = self.state.governed.register, self.state.governed.members
         if register is None:
             return ()
         free = (number for number, facts in register.people.items() if facts.party == party and number not in members)

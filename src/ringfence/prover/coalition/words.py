@@ -1,0 +1,69 @@
+"""What is known of a coalition, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ringfence.core.governance.wording import show_line
+from ringfence.core.state import State
+from ringfence.prover.coalition.answers import Answer
+from ringfence.prover.coalition.run import Deed
+
+_HOUR_MS: Final = 3_600_000
+_NAMED_MAX: Final = 12
+
+
+def describe_number(answer: Answer) -> str:
+    """Say how many must join."""
+    if answer.at_least is None:
+        return f"never: not if everybody joins ({len(answer.closed)} facts are closed under every rule)"
+    if answer.goal.lawful and not answer.at_least:
+        return "nobody: the charter gives this to them, within its limits and recorded"
+    if answer.is_exact:
+        return "nobody: they need no one" if not answer.at_least else f"{_people(answer.at_least)} must join"
+    if answer.at_most is None:
+        return f"at least {_people(answer.at_least)} must join; from there on it is not known"
+    return f"between {answer.at_least} and {_people(answer.at_most)} must join"
+
+
+class Names:
+    """Names people as a register does; only by number those whom it does not know."""
+
+    def __init__(self, state: State | None) -> None:
+        self._register = state.standing.register if state and state.standing else None
+
+    def __call__(self, people: Sequence[int]) -> str:
+        """Give some people in a list, by number and reference."""
+        more = f" and {len(people) - _NAMED_MAX} more" if len(people) > _NAMED_MAX else ""
+        return ", ".join(map(self.one, people[:_NAMED_MAX])) + more
+
+    def one(self, number: int) -> str:
+        """Give one person."""
+        facts = self._register.people.get(number) if self._register else None
+        return f"{number} ({show_line(facts.reference)})" if facts else str(number)
+
+
+def describe_deed(deed: Deed, named: Names) -> str:
+    """Say what one step is, who takes it, and by which clause."""
+    agreed = f", agreed to by {named(deed.agreed)}" if deed.agreed else ""
+    by = f"; by {named(deed.by)}" if deed.by else ""
+    waits = f"; somebody outside has {describe_wait(deed)} to stop it" if deed.waits_ms else ""
+    return f"{deed.words} [{deed.what}]{by}{agreed}{waits}"
+
+
+def describe_wait(deed: Deed) -> str:
+    """Say how long somebody outside had to stop a step."""
+    return f"{deed.waits_ms // _HOUR_MS} h"
+
+
+def describe_who(answer: Answer, named: Names) -> str:
+    """Say who joins in the run, and whom they bring; "" for nobody."""
+    if not (answer.joined or answer.brought):
+        return ""
+    brought = f", who bring {named(answer.brought)}" if answer.brought else ""
+    return f"such as {named(answer.joined)}{brought}"
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
