@@ -33,6 +33,8 @@ from ringfence.core.register import PersonFacts, parse_facts
 from ringfence.core.state import Lane, Principal, State, digest_state, without_identity
 
 ERASE_DUTIES: Final = ("authority", "gateway")
+CERTIFIED_DUTIES: Final = ("gateway", "ingest")
+CUSTODIAN: Final = "custodian"
 BUILD_PREFIX: Final = "sha256:"
 
 
@@ -102,7 +104,8 @@ def _check_governed(state: State, rule: e.Rule, *, place: str) -> None:
             allowed = standing.recoveries.get(rule.lane) == rule.n
         case e.LaneCertified():
             build = standing.builds.get(_digest_of(rule.build))
-            allowed = build is not None and not build.withdrawn
+            owner = state.rules.parties.get(build.party) if build is not None and not build.withdrawn else None
+            allowed = owner is not None and owner.role == CUSTODIAN  # others' builds are approved for services alone
         case _:
             allowed = True
     if not allowed:
@@ -133,6 +136,13 @@ def _apply(state: State, rule: e.Rule, source: RuleSource) -> State:
         case e.LaneCertified():
             if rule.lane in state.lanes:
                 raise ProofInvalidError(f"lane {rule.lane} is certified twice", place=place)
+            if rule.duty not in CERTIFIED_DUTIES:
+                raise ProofInvalidError(
+                    f"lane {rule.lane} is certified for a duty that no lane is given",
+                    place=place,
+                    expected=" or ".join(CERTIFIED_DUTIES),
+                    found=rule.duty,
+                )
             return _with_lane(state, Lane(number=rule.lane, key=rule.key, build=rule.build, duty=rule.duty))
         case e.LaneRetired() | e.LaneRecovered():
             return _close_lane(state, rule, place)

@@ -90,6 +90,7 @@ class Proposal:
     Attributes:
         number: from 1, in order.
         by: the person who asked.
+        key: that the person signed with; 0 in what nobody signed.
         operation: what the charter in force when it was proposed asks for; its own name and rules are kept with it.
         at_ms, epoch: when it was proposed.
         subjects: the users that a grant is to be limited to; None where the statement is withheld.
@@ -112,6 +113,7 @@ class Proposal:
     statement: bytes = b""
     charter: Charter | None = None
     duty: Duty | None = None
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)

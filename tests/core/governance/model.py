@@ -151,7 +151,8 @@ class Model(PeopleModel):
         """Refuse to carry a request that lacks something."""
         request = self.open_request(number)
         check(self.is_active(request["by"]), "who asked has no authority any more")
-        held = self.duties(request["by"])
+        member = self.members[request["by"]]
+        held = {duty for duty, (since, _) in member["duties"].items() if since < request["moment"]}
         check(all(held & set(operation["propose"]) for operation in self.both_terms(request)), "who asked may no more")
         counted = {who: self.counts(request, who, key) for who, key in request["approvals"].items()}
         counted = {who: duties for who, duties in counted.items() if duties}
@@ -295,6 +296,14 @@ class Model(PeopleModel):
     def admit(self, change: Plain, *, by: int) -> None:
         """Make somebody a member, or clear one: what was lost meanwhile is given now, by who asked for it."""
         number, kept = change["person"], self.duties_kept(change)
+        self.asked = {n: request for n, request in self.asked.items() if not self.undoes(change, request)}
+        if number in self.members and not self.is_active(number):
+            gifts = ("appoint", "enrol-key", "grant")
+            self.asked = {
+                n: request
+                for n, request in self.asked.items()
+                if not (request["change"]["do"] in gifts and request["change"]["person"] == number)
+            }
         if number in self.members and (self.has_left(number) or self.members[number]["party"] != change["party"]):
             self.strip(number)
         if not self.is_active(number):
@@ -324,17 +333,22 @@ class Model(PeopleModel):
         until = self.now + change["lasts_ms"]
         self.grants[len(self.grants) + 1] = {**change, "until": until, "ended": False, "review": review, "used": 0}
 
-    def undoes(self, taken: Plain, asked: Plain) -> bool:
-        """Tell whether what is asked for would give back what is taken."""
+    def undoes(self, taken: Plain, request: Plain) -> bool:
+        """Tell whether what is asked for would give back what is taken, or was asked for with a key that is."""
+        asked = request["change"]
         same = taken.get("person") == asked.get("person")
         match taken["do"]:
+            case "admit":
+                return same and asked["do"] == "admit"
+            case "revoke-key":
+                return bool(request["key"] == taken["key"])
             case "suspend":
                 return bool(asked["do"] == "enact-charter")
             case "end-appointment":
                 return bool(asked["do"] == "appoint" and same and taken["duty"] == asked["duty"])
             case "dismiss":
                 return same and asked["do"] in ("admit", "appoint", "enrol-key", "grant")
-            case "revoke-grant":
+            case "revoke-grant" | "narrow-grant":
                 return bool(asked["do"] == "grant" and asked["person"] == self.grants[taken["grant"]]["person"])
         return False
 
@@ -350,7 +364,7 @@ class Model(PeopleModel):
 
     def take(self, change: Plain) -> None:
         """Take something away; what was asked for before and would give it back is void."""
-        self.asked = {n: request for n, request in self.asked.items() if not self.undoes(change, request["change"])}
+        self.asked = {n: request for n, request in self.asked.items() if not self.undoes(change, request)}
         match change["do"]:
             case "suspend":
                 what = (change["scope"], change.get("name", ""))

@@ -20,7 +20,7 @@ from ringfence.core.ruling import (
     rule_access,
 )
 from ringfence.core.state import EMPTY, State, digest_state
-from tests.governed import APP, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, found
+from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, found
 
 
 @pytest.fixture
@@ -316,6 +316,27 @@ def test_governed_ledger_takes_no_rule_that_an_operator_makes_alone(ground: Grou
             ground.fold(rule)
     build = ground.state.governed.founding_build.hex()
     ground.fold(e.LaneCertified(lane=1, key=b"k" * 32, build=f"sha256:{build}", duty="gateway"))
+
+
+def test_gateway_is_not_certified_for_a_build_that_was_approved_for_somebody_else(ground: Ground) -> None:
+    change = c.ApproveBuild(name="ranker 7", party="app", digest=bytes(32))
+    ground.agree("hal", change, "gus")
+    lane = e.LaneCertified(lane=1, key=b"k" * 32, build=f"sha256:{bytes(32).hex()}", duty="gateway")
+
+    with pytest.raises(ProofInvalidError, match="the ledger is governed: LaneCertified takes a quorum"):
+        ground.fold(lane)
+    ground.order("gus", c.WithdrawBuild(digest=bytes(32)))
+    ground.agree("hal", msgspec.structs.replace(change, party="trust"), "gus")
+    ground.fold(lane)
+
+
+def test_no_lane_is_certified_as_the_authority(ground: Ground) -> None:
+    lane = e.LaneCertified(lane=1, key=b"k" * 32, build=f"sha256:{BUILD.hex()}", duty="authority")
+
+    with pytest.raises(ProofInvalidError, match="certified for a duty that no lane is given"):
+        ground.fold(lane)
+    for number, duty in enumerate(("gateway", "ingest"), start=1):
+        ground.fold(msgspec.structs.replace(lane, lane=number, duty=duty))
 
 
 def test_founder_who_did_not_sign_is_no_founder() -> None:

@@ -12,12 +12,13 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ruling import is_approved
-from tests.governed import CHARTER, ISSUER, NUMBERS, SALT, Ground, a_grant, facts
+from tests.governed import CHARTER, FOUNDERS, ISSUER, NUMBERS, SALT, Ground, a_grant, facts, public_key_of
 
 APP_7 = c.ApproveBuild(name="app 7", party="app", digest=bytes(range(32)))
 LOGIN = c.TrustIssuer(name="https://idp.example", keys=bytes(range(32)))
 NEWER = CHARTER.replace("version: 1", "version: 2", 1).replace("name: serving", "name: serving-users", 1).encode()
 NEWER_CHARTER = c.EnactCharter(name="small", version=2, digest=hashlib.sha256(NEWER).digest(), engine="v2")
+OTHER = "https://other.example"
 EVE = NUMBERS["eve"]
 
 
@@ -64,8 +65,8 @@ def test_second_request_that_was_agreed_to_before_does_not_bring_back_what_was_t
     ground = Ground.founded()
     first, second = (ground.propose(case.by, case.change) for _ in range(2))
     ground.approve(first, *case.approvers)
-    ground.carry(first)
     ground.approve(second, *case.approvers)
+    ground.carry(first)
     assert case.is_there(ground)
     ground.order(case.taken_by, case.taken)
     assert not case.is_there(ground)
@@ -162,6 +163,61 @@ def test_request_of_somebody_who_lost_the_duty_to_ask_is_not_carried() -> None:
         ground.carry(lost, 2)
 
 
+# -- what takes the place of something, and keys ----------------------------------------------------------------------
+
+
+def test_narrowed_grant_does_not_live_on_in_another_request_of_the_same_person() -> None:
+    ground = Ground.founded()
+    ground.agree("eve", a_grant(), "ada", "ben", number=1)
+    again = ground.propose("eve", a_grant())
+    ground.approve(again, "ada", "ben")
+    less = c.NarrowGrant(grant=1, datasets=("person",), classes=("public",), records_max=1, lasts_ms=60_000)
+    ground.order("cid", less)
+
+    with pytest.raises(ProofInvalidError, match="is not open"):
+        ground.carry(again, 2)
+    ground.agree("eve", a_grant(), "ada", "ben", number=2)
+
+
+def test_keys_of_an_issuer_that_were_replaced_do_not_come_back_by_an_older_request() -> None:
+    ground = Ground.founded()
+    newer = c.TrustIssuer(name=LOGIN.name, keys=bytes(32))
+    old, elsewhere = ground.propose("dot", LOGIN), ground.propose("dot", c.TrustIssuer(name=OTHER, keys=bytes(32)))
+    ground.approve(old, "ada", "ben")
+    ground.agree("dot", newer, "ada", "cid")
+
+    with pytest.raises(ProofInvalidError, match="is not open"):
+        ground.carry(old)
+    assert elsewhere in ground.state.governed.proposals
+    ground.agree("dot", LOGIN, "ada", "ben")
+    assert ground.state.governed.issuers[LOGIN.name] == LOGIN.keys
+
+
+def test_login_that_was_replaced_does_not_come_back_by_an_older_request() -> None:
+    ground = Ground.founded()
+    old = ground.propose("dot", admission(EVE, "eve"), **identity("eve"))
+    ground.approve(old, "ada", "ben")
+    ground.agree("dot", admission(EVE, "eve anew"), "ada", "ben", **identity("eve anew"))
+
+    with pytest.raises(ProofInvalidError, match="is not open"):
+        ground.carry(old)
+    assert (ISSUER, "eve") not in ground.state.identities
+    ground.agree("dot", admission(EVE, "eve"), "ada", "ben", **identity("eve"))
+    assert ground.state.identities[ISSUER, "eve"] == EVE
+
+
+def test_what_was_asked_for_with_a_key_is_void_once_the_key_is_revoked() -> None:
+    ground = Ground.founded()
+    by_eve, by_fay = (ground.propose(name, a_grant("eve")) for name in ("eve", "fay"))
+    for proposal in (by_eve, by_fay):
+        ground.approve(proposal, "ada", "ben")
+    ground.order("cid", c.RevokeKey(key=ground.key("eve")))
+
+    with pytest.raises(ProofInvalidError, match="is not open"):
+        ground.carry(by_eve, 1)
+    ground.carry(by_fay, 1)
+
+
 # -- identities, and coming back ---------------------------------------------------------------------------------------
 
 
@@ -206,3 +262,49 @@ def test_admission_after_a_suspension_keeps_the_key_and_no_grant() -> None:
 
     assert not ground.state.governed.grants[1].is_live(ground.now_ms)
     assert any(not key.revoked for key in ground.state.governed.keys.values() if key.person == EVE)
+
+
+LEAVING = {"left": {"ends_ms": 1}, "was suspended": {"residence": "CA"}}
+GIFTS = {
+    "grant": (lambda: a_grant("eve"), "fay", 1),
+    "duty": (lambda: c.Appoint(person=EVE, duty="inspector"), "dot", 0),
+    "key": (lambda: c.EnrolKey(person=EVE, key=public_key_of("another of eve")), "dot", len(FOUNDERS) + 1),
+}
+
+
+@pytest.mark.parametrize("fact", LEAVING.values(), ids=LEAVING)
+@pytest.mark.parametrize("gift", GIFTS.values(), ids=GIFTS)
+def test_who_comes_back_is_given_nothing_that_was_agreed_to_before(
+    gift: tuple[Callable[[], c.AnyChange], str, int], fact: dict[str, object]
+) -> None:
+    ground = Ground.founded()
+    change, by, number = gift[0](), gift[1], gift[2]
+    before, other = ground.propose(by, change), ground.propose("fay", a_grant("fay"))
+    ground.approve(before, "ada", "ben")
+    ground.record(facts(EVE, "eve", **fact))
+    ground.record(facts(EVE, "eve"))
+    ground.agree("dot", admission(EVE, "eve"), "ada", "ben", **identity("eve"))
+
+    with pytest.raises(ProofInvalidError, match="is not open"):
+        ground.carry(before, number)
+    assert other in ground.state.governed.proposals
+    ground.agree(by, change, "ada", "ben", number=number)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_request_of_somebody_who_was_suspended_since_does_not_revive_with_the_admission(leaves: bool) -> None:
+    ground = Ground.founded()
+    fay = NUMBERS["fay"]
+    proposal = ground.propose("fay", a_grant("eve"))
+    ground.approve(proposal, "ada", "ben")
+    if leaves:
+        ground.record(facts(fay, "fay", residence="CA"))
+        ground.record(facts(fay, "fay"))
+    ground.agree("dot", admission(fay, "fay"), "ada", "ben", **identity("fay"))
+
+    if leaves:
+        with pytest.raises(ProofInvalidError, match="holds no duty any more that may"):
+            ground.carry(proposal, 1)
+        proposal = ground.propose("fay", a_grant("eve"))
+        ground.approve(proposal, "ada", "ben")
+    ground.carry(proposal, 1)

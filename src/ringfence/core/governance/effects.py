@@ -14,7 +14,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core.enacting import enact
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.voiding import void_after
+from ringfence.core.governance.voiding import void_after, void_gifts
 from ringfence.core.standing import (
     Appointment,
     Build,
@@ -61,6 +61,7 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
         case c.RegisterService() as change:
             return _register_service(state, proposal, change)
         case c.TrustIssuer() as change:
+            standing = void_after(state, change)
             return _with(state, replace(standing, issuers=standing.issuers.set(change.name, change.keys))), 0
         case c.OpenKeyEpoch() as change:
             return replace(state, key_epochs={**state.key_epochs, change.data_class: change.key_epoch}), 0
@@ -130,11 +131,13 @@ def take(state: State, change: c.AnyChange, *, by: int, at_ms: int) -> tuple[Sta
 
 
 def _admit(state: State, proposal: Proposal, change: c.Admit, *, at_ms: int) -> State:
+    state = _with(state, void_after(state, change))
     before = state.governed.members.get(change.person)
     duties = before.duties_kept(change.party, at_ms=at_ms) if before is not None else {}
     if before is not None and not before.is_active(at_ms):
         # What was lost meanwhile is given now: it counts for nothing that was asked for before, nor for whoever asks.
         duties = {name: Appointment(name, state.epoch + 1, proposal.by) for name in duties}
+        state = _with(state, void_gifts(state.governed, change.person))
         moved = before.party != change.party
         state = _strip(state, change.person) if moved or before.has_left(at_ms) else _end_grants(state, change.person)
     member = Member(change.person, change.party, duties, until_ms=change.until_ms)

@@ -1,8 +1,8 @@
 """Proposals: from a signed request, by signed approvals, to a change that is carried.
 
 Rules of this file:
-1. Who proposes holds a duty that may ask for it, and still does when it is carried. A proposal expires, and is carried,
-   declined or forgotten once.
+1. Who proposes holds a duty that may ask for it, and all the time until it is carried. A proposal expires, and is
+   carried, declined or forgotten once.
 2. An approval counts when its person has authority, holds one of the duties that are asked for since before the
    proposal, signed with an own key, and neither asked for the change nor gains from it nor is bound to whoever does in
    a way that the charter names.
@@ -90,6 +90,7 @@ def propose(
     proposal = Proposal(
         number=rule.number,
         by=rule.by,
+        key=rule.key,
         change=rule.change,
         operation=operation,
         at_ms=at_ms,
@@ -224,7 +225,8 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
     author = state.governed.members.get(proposal.by)
     if author is None or not author.is_active(at_ms):
         return f"{proposal.by}, who asked for it, has no authority any more"
-    if any(author.duties.keys().isdisjoint(operation.propose) for operation in operations_of(state, proposal)):
+    held = _held_before(author, proposal)
+    if any(held.isdisjoint(operation.propose) for operation in operations_of(state, proposal)):
         return f"{proposal.by}, who asked for it, holds no duty any more that may"
     tallied = tally(state, proposal, at_ms=at_ms)
     approvals = {one.approval.person: one.duties for one in tallied if one.duties}
