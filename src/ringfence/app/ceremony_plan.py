@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from ringfence.app.yaml_text import parse_yaml
 from ringfence.core.entry import Identity
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.founding import (
@@ -197,9 +196,9 @@ def _parse(path: Path) -> Plan:
     if len(text) > SIZE_BYTES_MAX:
         raise ConfigurationError(f"{path} is larger than {SIZE_BYTES_MAX} bytes")
     try:
-        return Plan.model_validate(YAML(typ="safe", pure=True).load(text) or {})
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+        return Plan.model_validate(parse_yaml(text) or {})
+    except InvalidInputError as error:
+        raise ConfigurationError(f"{path}: {error.message}") from None
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise ConfigurationError(f"{path} is wrong: {problems}", hint="see docs/governance.md") from None
@@ -208,7 +207,7 @@ def _parse(path: Path) -> Plan:
 def _read_key(path: Path) -> bytes:
     try:
         line = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # the second: no text, or what no name of a file can be
         raise ConfigurationError(
             f"the public key {path} cannot be read: {error}", hint="each founder makes one: `ringfence key new`"
         ) from None

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from ringfence.app.yaml_text import parse_yaml
 from ringfence.core.countries import COUNTRIES
-from ringfence.core.errors import ConfigurationError
+from ringfence.core.errors import ConfigurationError, InvalidInputError
 
 FILE: Final = "ringfence.yaml"
 SIZE_BYTES_MAX: Final = 64 * 1024
@@ -102,10 +102,9 @@ def read_configuration(directory: Path) -> Configuration:
     if len(text) > SIZE_BYTES_MAX:
         raise ConfigurationError(f"{path} is larger than {SIZE_BYTES_MAX} bytes")
     try:
-        values = YAML(typ="safe", pure=True).load(text)
-        return Configuration.model_validate(values or {})
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+        return Configuration.model_validate(parse_yaml(text) or {})
+    except InvalidInputError as error:
+        raise ConfigurationError(f"{path}: {error.message}") from None
     except ValidationError as error:
         raise _wrong_settings(str(path), error) from None
 

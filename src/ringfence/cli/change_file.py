@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from ringfence.app.yaml_text import parse_yaml
 from ringfence.cli.files import digest_file, read_file
 from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
@@ -101,10 +100,11 @@ def read_change(path: Path, *, author: int) -> WrittenChange:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    data = read_file(path, size_bytes_max=SIZE_BYTES_MAX)
     try:
-        values = YAML(typ="safe", pure=True).load(read_file(path, size_bytes_max=SIZE_BYTES_MAX))
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError(f"this is not YAML: {str(error).splitlines()[0]}", place=str(path)) from None
+        values = parse_yaml(data)
+    except InvalidInputError as error:
+        raise InvalidInputError(error.message, place=str(path)) from None
     if not isinstance(values, dict) or not isinstance(values.get("do"), str):
         raise InvalidInputError("a change is a mapping with `do: OPERATION`", place=str(path))
     return values

@@ -28,8 +28,8 @@ def digest_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        raise InvalidInputError(f"{show_path(path)} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # the second: what no name of a file can be
+        raise InvalidInputError(f"{show_path(path)} cannot be read: {_reason(error)}") from None
 
 
 def read_file(path: Path, *, size_bytes_max: int, hint: str = "") -> bytes:
@@ -46,8 +46,8 @@ def read_file(path: Path, *, size_bytes_max: int, hint: str = "") -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(size_bytes_max + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{show_path(path)} cannot be read: {error.strerror or error}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{show_path(path)} cannot be read: {_reason(error)}", hint=hint) from None
     if len(data) > size_bytes_max:
         raise InvalidInputError(f"{show_path(path)} is larger than {size_bytes_max:,} bytes", hint=hint)
     return data
@@ -63,3 +63,7 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise InvalidInputError(f"{show_path(path)} cannot be written: {error.strerror or error}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or ascii(str(error))[1:-1]

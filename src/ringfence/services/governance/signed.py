@@ -189,7 +189,10 @@ def find_key(state: State, signature: bytes) -> SigningKey:
         InvalidInputError: it is no signature.
         DeniedError: the key is not enrolled.
     """
-    public = read_signature(signature).key
+    try:
+        public = read_signature(signature).key
+    except ProofInvalidError as error:
+        raise InvalidInputError(error.message, place="signature", hint=f"expected {error.expected}") from None
     for key in state.governed.keys.values():
         if key.key == public:
             return key
