@@ -21,6 +21,7 @@ from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX
 from ringfence.prover.coalition.supposing import suppose
 from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_who
+from ringfence.reports.history import without_openings
 
 
 @click.command(short_help="Count who must join the parent, for what.")
@@ -97,6 +98,8 @@ def _coalition(subject: Subject, parties: tuple[str, ...], supposed: Path | None
             hint="name a bundle (`ringfence ledger export --detail`), or a deployment with -d",
         )
     state = subject.state
+    if state.governed.register is None:
+        raise without_openings()
     if supposed is not None:
         written = read_change(supposed, author=0)
         charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None

@@ -140,6 +140,15 @@ def open_evidence(directory: Path) -> Evidence:
     )
 
 
+def without_openings() -> InvalidInputError:
+    """Give the error that a bundle has no facts about people, which coalitions are counted with."""
+    return InvalidInputError(
+        "the bundle has no openings: a coalition is counted with facts about people",
+        place="BUNDLE",
+        hint="`ringfence ledger export --detail` writes them",
+    )
+
+
 def read_history(evidence: Evidence, *, until_ms: int) -> History:
     """Fold the rules that were made before a time.
 

@@ -23,7 +23,7 @@ from ringfence.core.coalition.world import see_world
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.state import EMPTY, State
 from ringfence.reports.agreeing import Trail
-from ringfence.reports.history import Evidence
+from ringfence.reports.history import Evidence, without_openings
 from ringfence.reports.sentences import summarise
 from ringfence.verify.checkpoints import open_earlier, open_newest
 from ringfence.verify.rules import fold_rules
@@ -117,11 +117,7 @@ def follow_coalitions(
         ProofInvalidError: the ledger is not governed, a rule cannot be folded, or there is no such party.
     """
     if not evidence.detail:
-        raise InvalidInputError(
-            "the bundle has no openings: a coalition is counted with facts about people",
-            place="BUNDLE",
-            hint="`ringfence ledger export --detail` writes them",
-        )
+        raise without_openings()
     counting, trail, moves = _Counting(parties), Trail(), list[Move]()
     first: Point | None = None
     state = EMPTY

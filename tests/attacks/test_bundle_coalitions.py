@@ -1,0 +1,64 @@
+"""A count of coalitions that is not what follows: written by whoever has the authority's key, and refuted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core import entry as e
+from ringfence.core.folding import RuleSource
+from ringfence.core.governed_entry import Carried
+from tests.attacks.bundles import judge, require_refuted, require_verified
+from tests.governed import NUMBERS
+from tests.governed_ledgers import GovernedLedger, governed
+from tests.prover.powers import COUNTED
+
+
+def appointed(**told: object) -> GovernedLedger:
+    """Give a ledger in which somebody was appointed; `told` is what its entry says otherwise of coalitions."""
+    ledger = governed(charter=COUNTED)
+    ledger.ground.agree("dot", c.Appoint(person=NUMBERS["dot"], duty="inspector"), "ada", "ben")
+    rule, source = ledger.ground.entries[-1]
+    assert isinstance(rule, Carried)
+    ledger.ground.entries[-1] = msgspec.structs.replace(rule, **told), source
+    ledger.follow()
+    return ledger
+
+
+def carried_at(ledger: GovernedLedger) -> int:
+    return [leaf for leaf, data in enumerate(ledger.leaves) if isinstance(e.parse_entry(data), Carried)][-1]
+
+
+def test_an_honest_count_is_verified_with_openings_and_without(tmp_path: Path) -> None:
+    ledger = appointed()
+
+    require_verified(judge(ledger, tmp_path / "whole"))
+    require_verified(judge(ledger, tmp_path / "public", detail=False))
+
+
+@pytest.mark.parametrize(
+    "told", [{"coalition": 5}, {"coalition": 2}, {"proof": bytes(32)}, {"coalition": 0, "proof": b""}]
+)
+def test_another_count_or_another_world_or_none_is_refuted(tmp_path: Path, told: dict[str, object]) -> None:
+    ledger = appointed(**told)
+
+    verdict = judge(ledger, tmp_path / "bundle")
+
+    require_refuted(verdict, "another count of coalitions", leaf=carried_at(ledger))
+
+
+def test_a_change_that_the_gate_would_refuse_is_refuted_though_its_count_is_right(tmp_path: Path) -> None:
+    """Whoever has the authority's key carries it past the program, and says in the entry what is so."""
+    ledger = governed(charter=COUNTED)
+    ground = ledger.ground
+    gil = ground.hire("gil", manager=NUMBERS["ada"])
+    ground.admit("gil")
+    proposal = ground.propose("dot", c.Appoint(person=gil, duty="engineer"))
+    ground.approve(proposal, "ada", "ben")
+    ground.entries.append((Carried(proposal=proposal, coalition=2), RuleSource(lane=0, at_ms=ground.now_ms + 1000)))
+    ledger.follow()
+
+    require_refuted(judge(ledger, tmp_path / "bundle"), "2 people who joined", leaf=carried_at(ledger))
