@@ -19,7 +19,7 @@ from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.listing import list_records
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
-from ringfence.services.custody.request import Caller
+from ringfence.services.custody.request import Caller, Request
 from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from tests.governed import NUMBERS, facts
@@ -377,6 +377,24 @@ def test_grant_that_expired_or_is_somebody_elses_is_named_as_such(deployment: De
     assert other.endswith("grant 1 is not one of person 6")
     assert none.endswith("grant 99 is not one of person 6")
     assert "grant 1 expired at" in expired
+
+
+@pytest.mark.parametrize("later_first", [True, False])
+def test_answer_is_of_its_own_time_whatever_was_asked_before(deployment: Deployment, *, later_first: bool) -> None:
+    """As after a step of the clock back: an entry is of its batch's time, and is decided again at that time."""
+
+    async def work(world: GovernedWorld) -> None:
+        await world.store_user("ann")
+        grant = await world.give()
+        until_ms = world.state.governed.grants[grant].until_ms
+        request = Request(world.caller("eve", grant=grant), "support", "read", "single", 1)
+        dataset = world.gate.dataset("person")
+        times = {until_ms - 1: True, until_ms: False}
+        for at_ms in (*sorted(times, reverse=later_first), *times):
+            ruling = world.gate.rule(world.state, request, dataset, at_ms=at_ms)
+            assert bool(ruling.permitted) == times[at_ms]
+
+    in_governed_world(deployment, work)
 
 
 def test_who_lacks_a_grant_hears_which_one_to_propose(deployment: Deployment) -> None:

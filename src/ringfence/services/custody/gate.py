@@ -79,7 +79,7 @@ class Gate:
         self.refusals = RefusalMeter(clock_ms)
         self._salts = SaltPool()
         self._erased: OrderedDict[bytes, None] = OrderedDict()
-        self._rulings: dict[Asked, Ruling] = {}
+        self._rulings: dict[Asked, tuple[int, Ruling]] = {}  # with the time that each was asked for
         keeper.on_rule(lambda rule, about: self._rulings.clear())
         keeper.on_rule(subjects.forget_erased)
         keeper.on_rule(self._note_erasure)
@@ -169,17 +169,23 @@ class Gate:
     # -- step 2: decide ------------------------------------------------------------------------------------------
 
     def rule(self, state: State, request: Request, dataset: Dataset, *, at_ms: int) -> Ruling:
-        """Decide on every class that the dataset can have. Remembered until the rules change, or time changes it."""
+        """Decide on every class that the dataset can have. Remembered until the rules change, or time changes it.
+
+        No answer is given for a time before the one that it was made for: after a step of the clock back, or in a lane
+        that is behind another one, what had ended then has not ended yet.
+        """
         asked = request.asked(dataset.name)
         known = self._rulings.get(asked) if state is self.keeper.state else None
-        if known is not None and (known.holds_until_ms == 0 or at_ms < known.holds_until_ms):
-            return known
+        if known is not None:
+            since_ms, ruling = known
+            if since_ms <= at_ms and (ruling.holds_until_ms == 0 or at_ms < ruling.holds_until_ms):
+                return ruling
         classes = classes_of(state.rules.datasets.get(dataset.name, dataset))  # it may have changed meanwhile
         ruling = rule_access(state, asked, classes, at_ms=at_ms)
         if state is self.keeper.state:
             if len(self._rulings) >= RULINGS_CACHED_MAX:
                 self._rulings.clear()
-            self._rulings[asked] = ruling
+            self._rulings[asked] = at_ms, ruling
         return ruling
 
     def access_entry(
