@@ -17,6 +17,7 @@ from ringfence.core.state import State
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.reports.authority import ALONE, STANDING, Authority, find_authority
 from ringfence.reports.history import DAY_MS
+from tests.attacks.bundles import judge, require_verified
 from tests.builds import OTHER_BUILT, approve, give_credential
 from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts
 from tests.governed_ledgers import governed
@@ -302,6 +303,22 @@ def test_period_that_the_bundle_does_not_tell_of_is_refused_and_one_up_to_its_ch
     assert "tells nothing of what was after" in refused.exception.message
     assert run("activity", tmp_path / "bundle", "--to", iso(signed_ms + 1000)).exit_code == 0
     assert run("activity", tmp_path / "bundle", "--to", iso(signed_ms) + "Z").exit_code == 0
+
+
+@pytest.mark.parametrize("seconds_later", [-1, 0, 1])
+def test_what_was_taken_last_is_not_there_whatever_the_clock_of_the_checkpoint(
+    tmp_path: Path, seconds_later: int
+) -> None:
+    """A bundle is verified whose checkpoint's clock was up to 2 seconds behind that of what it covers."""
+    ledger = governed()
+    before = rows("access", ledger, tmp_path / "before")
+    ledger.ground.order("dot", c.Dismiss(person=NUMBERS["eve"]))
+    ledger.follow()
+    require_verified(judge(ledger, tmp_path / "bundle", note=ledger.sign(seconds_later=seconds_later)))
+
+    assert of(before, principal=NUMBERS["eve"])
+    assert not of(rows("access", ledger, tmp_path / "bundle"), principal=NUMBERS["eve"])
+    assert of(rows("activity", ledger, tmp_path / "bundle"), principal=NUMBERS["dot"], verb="ordered dismiss")
 
 
 @pytest.mark.parametrize(

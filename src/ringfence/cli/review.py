@@ -25,6 +25,7 @@ from ringfence.reports.activity import Activity, find_activity
 from ringfence.reports.authority import Authority, find_authority
 from ringfence.reports.history import DAY_MS, Evidence, History, Period, open_evidence, read_history
 from ringfence.reports.stale import Finding, find_stale
+from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 
 PERIOD_DAYS: Final = 90
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
@@ -97,13 +98,13 @@ class _Read(NamedTuple):
 def _read(directory: Path, since: datetime | None, to: datetime | None) -> _Read:
     evidence = open_evidence(directory)
     last_ms = evidence.signed_at_ms + 1_000  # a checkpoint's time is in whole seconds
-    end_ms = _ms(to) if to else last_ms
-    if end_ms > last_ms:
+    if to and _ms(to) > last_ms:
         raise InvalidInputError(
             f"the bundle tells nothing of what was after {show_time(evidence.signed_at_ms)}, when it was signed",
             place="--to",
             hint="leave it out, or export the ledger again",
         )
+    end_ms = _ms(to) if to else evidence.signed_at_ms + CLOCK_SKEW_MS_MAX + 1  # after all that the bundle may hold
     start_ms = _ms(since) if since else max(end_ms - PERIOD_DAYS * DAY_MS, 0)
     if start_ms >= end_ms:
         raise InvalidInputError("the period ends before it begins", place="--from")
