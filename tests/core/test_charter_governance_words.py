@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_governance import OPERATIONS, ORDERS
+from ringfence.core.charter_governance import OPERATIONS, ORDERS, POWERS
 from ringfence.core.charter_words import explain_charter
 from tests.core.governed_charter import GOVERNED, governance_of, governed_charter
 from tests.core.small_charter import small_charter
+from tests.prover.powers import COUNTED, written
 
 
 def lines_of(text: str = GOVERNED) -> list[str]:
@@ -108,3 +109,34 @@ def test_charter_that_says_nothing_of_people_is_told_to_say_nothing() -> None:
     silence = "Whoever runs the system changes its rules, people and services alone."
     assert silence in explain_charter(small_charter())
     assert silence not in explain_charter(governed_charter())
+
+
+def test_how_many_must_collude_and_who_has_which_power_is_told() -> None:
+    number = line_of("No charter, admission, duty", COUNTED)
+    assert "leaves fewer than 3 people who would have to join The parent to read protected data" in number
+    assert number.endswith("unless there were as few before.")
+    assert line_of("To reach into a running gateway (gateway-root)", COUNTED) == (
+        "To reach into a running gateway (gateway-root) takes 1 person with the duty engineer and 2 people with the "
+        "duty officer: An engineer and two officers."
+    )
+    assert "(host-root) takes 1 person of The overseer: The board's machines." in line_of("To read and write", COUNTED)
+    assert not any("It does not say who can" in line for line in lines_of(COUNTED))
+
+
+def test_ways_to_a_power_are_numbered_where_there_are_several() -> None:
+    several = written(
+        "sign-builds: {words: Inspectors., by: {from: [inspector], count: 1}}",
+        "sign-builds: {words: Few., by: {any: [{from: [inspector], count: 1}, {from: [officer], count: 2}]}}",
+    )
+    assert line_of("To attest builds", several) == (
+        "To attest builds (sign-builds) takes one of these: (1) 1 person with the duty inspector; or "
+        "(2) 2 people with the duty officer: Few."
+    )
+
+
+def test_charter_without_a_number_says_so_and_which_powers_it_leaves_to_whoever_colludes() -> None:
+    assert line_of("This charter asks for no number") == "This charter asks for no number of people."
+    untold = line_of("It does not say who can")
+    assert all(f"({name})" in untold for name in POWERS)
+    assert untold.endswith("whoever colludes is taken to.")
+    assert not any(line.startswith("- No charter, admission") for line in lines_of())

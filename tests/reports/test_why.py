@@ -26,6 +26,7 @@ from tests.governed import APP, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, fact
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY
 from tests.ledgers import whole as plain_ledger
+from tests.prover.powers import COUNTED
 
 EVE, ADA = '("hr-eve", "eve")', '("hr-ada", "ada")'
 """What the register calls them."""
@@ -475,3 +476,18 @@ def test_opening_that_does_not_fit_is_not_told(tmp_path: Path) -> None:
     leaf = ledger.batch(GATEWAY, (access, other)) + 1
 
     assert "opening" in refusal(run(ledger, tmp_path / "bundle", leaf))
+
+
+def test_change_that_is_carried_says_the_count_that_stands_with_it(tmp_path: Path) -> None:
+    ledger = governed(charter=COUNTED)
+    ledger.ground.appoint("dot", "inspector")
+    ledger.ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    ledger.ground.agree("dot", c.Appoint(person=NUMBERS["fay"], duty="inspector"), "ada", "cid")
+    ledger.follow()
+    first, strong, weak = (leaf_of(ledger, g.Carried, number) for number in (0, 1, 2))
+
+    least = "people had to join the excluded parties from then on to get past the rules; the charter asked for 3"
+    assert f"At least 3 {least}." in why(ledger, tmp_path / "bundle", strong)
+    assert f"2 {least}, and the change left no fewer than it found." in why(ledger, tmp_path / "bundle", weak)
+    assert "had to join" not in why(ledger, tmp_path / "bundle", first), "nothing is counted for a grant"
+    assert f"At least 3 {least}." in why(ledger, tmp_path / "public", strong, detail=False)

@@ -70,7 +70,10 @@ trusted issuer; tell the register facts about people; sign checkpoints of the le
 COALITION_MIN_MAX: Final = 5
 """The most people that a charter may ask a coalition to need; more are not counted one by one."""
 
-PROPOSE_ONLY: Final = ("operator", "excluded")
+EXCLUDED: Final = "excluded"
+"""Role of parties that the data is kept from."""
+
+PROPOSE_ONLY: Final = ("operator", EXCLUDED)
 """Roles of parties whose people may ask, and agree to nothing: the custodian is independent of these."""
 
 HOUR_MS: Final = 3_600_000

@@ -9,7 +9,9 @@ from ringfence.core.charter import Charter, Flow
 from ringfence.core.charter_governance import (
     BREAK_GLASS,
     DAY_MS,
+    EXCLUDED,
     HOUR_MS,
+    POWERS,
     PROPOSE_ONLY,
     THROUGH,
     Duty,
@@ -17,6 +19,7 @@ from ringfence.core.charter_governance import (
     Group,
     IndependenceRule,
     Operation,
+    Power,
 )
 from ringfence.core.charter_phrases import as_sentence, join_and, join_or
 
@@ -48,6 +51,15 @@ _ORDER_WORDS: Final = {
     "withdraw-issuer": "To stop trusting an issuer of tokens",
     BREAK_GLASS: "To break the glass, which is to take access alone in an emergency",
 }
+_POWER_WORDS: Final = {
+    "gateway-root": "reach into a running gateway",
+    "host-root": "read and write the store, its disks and its backups",
+    "deploy": "choose what runs as a gateway",
+    "sign-builds": "attest builds",
+    "issue-tokens": "sign tokens in anybody's name",
+    "feed-people": "tell the register facts about people",
+    "sign-log": "sign the ledger's checkpoints",
+}
 _GRANT_WORDS: Final = {
     "access": "a grant of access",
     "legal-demand": "a grant that the law demands",
@@ -76,6 +88,7 @@ def explain_governance(charter: Charter) -> list[tuple[str, list[str]]]:
         ("Who must agree to what", _operations(governance)),
         ("What one person may do alone", _orders(governance)),
         ("What a grant may give", _grants(governance)),
+        ("How many people must collude", _coalition(charter, governance)),
     ]
 
 
@@ -176,17 +189,25 @@ def _operations(governance: Governance) -> list[str]:
 
 def _operation(operation: Operation) -> str:
     sentences = [f"{_OPERATION_WORDS[operation.name]} ({operation.name}): {join_or(operation.propose)} may ask."]
-    ways = [join_and([_group(group) for group in groups]) for groups in operation.alternatives]
+    ways = _ways(operation.alternatives)
     if len(ways) == 1:
         sentences.append(f"Needed is the agreement of {ways[0]}.")
     else:
-        numbered = [f"({number}) {way}" for number, way in enumerate(ways, start=1)]
-        sentences.append(f"Needed is one of these agreements: {'; or '.join(numbered)}.")
+        sentences.append(f"Needed is one of these agreements: {_numbered(ways)}.")
     if operation.never:
         relations = [RELATION_WORDS[name] for name in operation.never]
         sentences.append(f"Nobody may agree {_clauses(relations)}.")
     sentences.append(f"A request stays open for at most {_hours(operation.expires_ms_max)}.")
     return " ".join(sentences)
+
+
+def _ways(alternatives: Sequence[Sequence[Group]]) -> list[str]:
+    return [join_and([_group(group) for group in groups]) for groups in alternatives]
+
+
+def _numbered(ways: Sequence[str]) -> str:
+    """Give ways of which one is enough, so that what is `and` in one is not taken for two."""
+    return "; or ".join(f"({number}) {way}" for number, way in enumerate(ways, start=1))
 
 
 def _group(group: Group) -> str:
@@ -218,6 +239,32 @@ def _grants(governance: Governance) -> list[str]:
             "when that time is over, nobody can.",
         ]
     return lines
+
+
+def _coalition(charter: Charter, governance: Governance) -> list[str]:
+    excluded = join_or([party.title for party in charter.parties.values() if party.role == EXCLUDED]) or "nobody"
+    lines = ["This charter asks for no number of people."]
+    if governance.coalition_min:
+        people = _count(governance.coalition_min, "person", "people")
+        lines = [
+            "No charter, admission, duty, key, build, service or issuer takes effect that leaves fewer than "
+            f"{people} who would have to join {excluded} to read protected data outside of every flow, put a charter "
+            "of their own in force, give themselves a grant, or run a program of their own as a gateway; unless there "
+            "were as few before.",
+            "Facts about people are recorded whatever they do to that number.",
+        ]
+    lines += [_power(charter, governance.powers[name]) for name in POWERS if name in governance.powers]
+    if untold := [f"{_POWER_WORDS[name]} ({name})" for name in POWERS if name not in governance.powers]:
+        lines.append(f"It does not say who can {join_or(untold)}: whoever colludes is taken to.")
+    return lines
+
+
+def _power(charter: Charter, power: Power) -> str:
+    ways = _ways(power.alternatives)
+    people = [ways[0] if len(ways) == 1 else f"one of these: {_numbered(ways)}"] if ways else []
+    own = [f"1 person of {charter.parties[power.party].title}"] if power.party else []
+    who = join_and([*own, *people])
+    return f"To {_POWER_WORDS[power.name]} ({power.name}) takes {who}: {as_sentence(power.words)}"
 
 
 def _clauses(conditions: Sequence[str]) -> str:

@@ -103,13 +103,24 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
     """
     if after.weakest is None or after.people >= assess(before, at_ms=at_ms, minimum=minimum).people:
         return ""
-    goal, joined = after.weakest
-    who = "nobody" if not after.people else "1 person" if after.people == 1 else f"{after.people} people"
-    path = "; ".join(describe_path(after.model, joined, goal.name))
+    return describe_nearest(after, minimum=minimum)
+
+
+def describe_nearest(found: Assessment, *, minimum: int) -> str:
+    """Say who would be enough for the goal that is nearest, and by which path; "" when the minimum holds."""
+    if found.weakest is None:
+        return ""
+    goal, joined = found.weakest
+    path = "; ".join(describe_path(found.model, joined, goal.name))
     return (
-        f"{who} who joined the excluded parties would be enough to {goal.words}, "
+        f"{count_people(found.people)} who joined the excluded parties would be enough to {goal.words}, "
         f"and the charter asks that {minimum} are needed. The path: {path}"
     )
+
+
+def count_people(people: int) -> str:
+    """Give a number of people, as `nobody`, `1 person` or `2 people`."""
+    return "nobody" if not people else "1 person" if people == 1 else f"{people} people"
 
 
 def digest_world(world: World) -> bytes:

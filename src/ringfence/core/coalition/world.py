@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import THROUGH, Governance
+from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import PEOPLE_ABOVE_MAX
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
 from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 
-EXCLUDED: Final = "excluded"
 SHARE: Final = "@share"
 """What a person has who holds a share of the custodian's keys."""
 

@@ -8,11 +8,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from typing import Final
-
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Governance
+from ringfence.core.charter_governance import EXCLUDED, Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
@@ -20,8 +18,6 @@ from ringfence.core.issuers import is_trustable
 from ringfence.core.standing import Member, Proposal, Standing
 from ringfence.core.state import State
 from ringfence.core.view import VERBS
-
-_EXCLUDED: Final = "excluded"
 
 
 def check_possible(state: State, proposal: Proposal, *, at_ms: int, place: str) -> None:
@@ -216,7 +212,7 @@ def why_not_grant(state: State, proposal: Proposal, change: c.Grant, *, at_ms: i
     member = state.governed.members.get(change.person)
     if member is None or not member.is_active(at_ms):
         return f"{change.person} is no member with authority"
-    if charter.parties[member.party].role == _EXCLUDED:
+    if charter.parties[member.party].role == EXCLUDED:
         return f"{change.person} is of {member.party}, an excluded party"
     urgent = change.kind == c.BREAK_GLASS
     lasts_ms_max = limits.break_glass_lasts_ms_max if urgent else limits.lasts_ms_max
