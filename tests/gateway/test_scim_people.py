@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from ringfence.app.checkup import check_deployment
+from ringfence.core import changes as c
 from ringfence.gateway.scim import calls
 from tests.gateway.scim_stage import PERSON, WORK, HrStage, open_hr_stage, patch_of, user_of
 from tests.governed import FOUNDERS, NUMBERS, facts
@@ -402,3 +403,29 @@ def test_feed_by_which_unusually_many_leave_is_taken_and_told_loudly(
     (told,) = [record for record in caplog.records if record.name == "ringfence.people"]
     assert (told.levelname, "11 of " in told.message) == ("CRITICAL", True)
     assert (before, len(doctor())) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (f"{PERSON}:residence", "CA"),
+        (f"{PERSON}:ends", "2020-01-01T00:00:00Z"),
+        (f"{PERSON}:ends", "2090-01-01T00:00:00Z"),
+    ],
+)
+def test_feed_that_takes_authority_from_unusually_many_otherwise_is_told_as_loudly(
+    hr: HrStage, caplog: pytest.LogCaptureFixture, path: str, value: str
+) -> None:
+    people = [hr.hire(f"member{number}") for number in range(11)]
+    for number in people:
+        hr.runner.run(hr.world.admit(number, f"member{number}"))
+        hr.runner.run(hr.world.agree("dot", c.Appoint(person=number, duty="inspector"), "ada", "ben"))
+    outsider = hr.hire("outsider")
+
+    for number in (*people[:10], outsider):
+        hr.patch(number, replace(path, value))
+    assert not [record for record in caplog.records if record.name == "ringfence.people"]
+    hr.patch(people[10], replace(path, value))
+
+    (told,) = [record for record in caplog.records if record.name == "ringfence.people"]
+    assert (told.levelname, "took authority from 11 of 20 members" in told.message) == ("CRITICAL", True)
