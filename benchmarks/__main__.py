@@ -9,7 +9,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("reading", "stages", "ingest", "ledger", "verify", "governance", "people", "revocation", "prover")
+BENCHMARKS = (
+    "reading",
+    "stages",
+    "ingest",
+    "ledger",
+    "verify",
+    "governance",
+    "people",
+    "revocation",
+    "prover",
+    "coalition",
+)
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ def test_an_appointment_below_a_chief_is_refused_with_the_path() -> None:
     gil = ground.hire("gil", manager=NUMBERS["ada"])
     ground.admit("gil")
     rule = ready(ground, c.Appoint(person=gil, duty="engineer"))
-    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*there join 1, who brings 1"):
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*there join 1, bringing 1 more"):
         carried(ground, rule)
     with pytest.raises(ProofInvalidError, match="2 people who joined"):
         ground.fold(rule)

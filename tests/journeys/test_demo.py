@@ -85,7 +85,7 @@ def test_a_hire_that_leaves_too_few_is_refused_with_the_path(shown: str) -> None
     assert "Admit person" in step
     assert "approved proposal 2: in effect" in step
     assert "2 people who joined the excluded parties would be enough" in step
-    assert "there join 1, who brings 1 more below" in step
+    assert "there join 1, bringing 1 more below" in step
 
 
 def test_evidence_is_verified_and_each_attack_is_refused_with_its_place(shown: str) -> None:

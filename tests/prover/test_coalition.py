@@ -12,7 +12,7 @@ from ringfence.core.coalition.closure import is_closed, reach
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Coalition
-from ringfence.prover.coalition.search import find_smallest
+from ringfence.prover.coalition.search import Search
 from tests.governed import CHARTER, NUMBERS, Ground, facts
 from tests.prover.powers import COUNTED, answer, written
 
@@ -33,7 +33,7 @@ def test_what_the_answer_says_is_closed_is_closed() -> None:
     coalition = Coalition(ground.state, at_ms=ground.now_ms)
     alone = reach(coalition.model, {})
     assert is_closed(coalition.model, {}, frozenset(alone))
-    everybody = {kind: item.most for kind, item in enumerate(coalition.world.kinds)}
+    everybody = {kind: item.most for kind, item in enumerate(coalition.model.joiners)}
     assert not is_closed(coalition.model, everybody, frozenset(alone)), "the check can fail"
 
 
@@ -205,7 +205,7 @@ def test_time_that_runs_out_leaves_a_range_and_no_guess() -> None:
     whole = coalition.answer(goal)
     assert found.at_least is None or found.at_least <= (whole.at_least or 0)
     assert found.at_most is None
-    smallest = find_smallest(coalition.model, goal.name, seconds=0.0)
+    smallest = Search(coalition.model).find_smallest(goal.name, seconds=0.0)
     assert smallest is not None
     assert not smallest.is_exact
 

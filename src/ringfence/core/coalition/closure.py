@@ -10,14 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final, NamedTuple
 
 from ringfence.core.coalition.rules import PUPPETS, Rule, find_rules
 from ringfence.core.coalition.terms import Demand, Requirement, find_requirements, operation
-from ringfence.core.coalition.world import Profile, World, could_enter, could_hold, could_return
+from ringfence.core.coalition.world import JOINERS_MAX, Kind, World, could_enter, could_hold, could_return
 
 WITHOUT_END: Final = 1_000_000
 """More people than anything asks for."""
@@ -38,10 +38,25 @@ MODES: Final = tuple(Mode(*flags) for flags in product((False, True), repeat=len
 
 
 @dataclass(frozen=True, slots=True)
+class Joiners:
+    """People of whom one is as good as another to a coalition.
+
+    Attributes:
+        people: their numbers, ascending; empty for somebody who is in no register.
+        most: how many of them may join, at most `JOINERS_MAX`.
+        party: of whom they are, for those who are in no register.
+    """
+
+    people: tuple[int, ...]
+    most: int
+    party: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """How many people meet a demand in one mode: `base` without anyone who joins, and more for each who does.
 
-    `each` has one number for each kind of the world.
+    `each` has one number for each of the model's joiners, none larger than what the demand asks.
     """
 
     base: int
@@ -53,6 +68,7 @@ class Model:
     """A world, written as counts and rules.
 
     Attributes:
+        joiners: who could join; who brings the same as somebody else is with them.
         demands: every different demand.
         counts: for each demand, what counts in each of `MODES`.
         placeable: demands that people who were made up could meet; duties are among what they ask for.
@@ -61,6 +77,7 @@ class Model:
     """
 
     world: World
+    joiners: tuple[Joiners, ...]
     demands: tuple[Demand, ...]
     counts: Mapping[Demand, Mapping[Mode, Count]]
     placeable: frozenset[Demand]
@@ -86,31 +103,78 @@ def build_model(world: World) -> Model:
     requirements = find_requirements(world)
     demands = tuple(dict.fromkeys(demand for item in requirements for way in item.ways for demand in way))
     duties = world.governance.duties.keys()
+    counting = _Counting(world)
+    counts = {demand: {mode: counting.count(demand, mode) for mode in MODES} for demand in demands}
+    joiners, alike = _merge(world.kinds, [count for by_mode in counts.values() for count in by_mode.values()])
+    first = [positions[0] for positions in alike]
     return Model(
         world=world,
+        joiners=joiners,
         demands=demands,
-        counts={demand: {mode: _count(world, demand, mode) for mode in MODES} for demand in demands},
+        counts={
+            demand: {
+                mode: Count(count.base, tuple(count.each[position] for position in first))
+                for mode, count in by_mode.items()
+            }
+            for demand, by_mode in counts.items()
+        },
         placeable=frozenset(demand for demand in demands if not demand.any_of.isdisjoint(duties)),
         requirements=requirements,
         rules=find_rules(world),
     )
 
 
-def _count(world: World, demand: Demand, mode: Mode) -> Count:
-    duties = demand.any_of & world.governance.duties.keys()
-    ways = {could_hold: mode.appoints, could_return: mode.admits, could_enter: mode.appoints and mode.admits}
-    counted = demand.any_of.union(*(map(way, duties) for way, open_now in ways.items() if open_now))
-    if ways[could_enter] and not duties.isdisjoint(world.open_duties):
-        return Count(WITHOUT_END, (0,) * len(world.kinds))
-    if not mode.speaks or demand.in_person:
-        return Count(_weight(world.base, counted), tuple(_weight(kind.brings, counted) for kind in world.kinds))
-    # As everyone in the register; beside them only those count who are in none.
-    more = (_weight(kind.brings, counted) if not kind.people else 0 for kind in world.kinds)
-    return Count(_weight(world.known, counted), tuple(more))
+def _merge(kinds: Sequence[Kind], counts: Sequence[Count]) -> tuple[tuple[Joiners, ...], list[list[int]]]:
+    """Put kinds together that no demand tells apart, unless they are in no register; gives each with its kinds."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for position, (kind, *told) in enumerate(zip(kinds, *(count.each for count in counts), strict=True)):
+        alike.setdefault((kind.party, *told), []).append(position)
+    joiners = []
+    for positions in alike.values():
+        people = tuple(sorted(person for position in positions for person in kinds[position].people))
+        most = min(sum(kinds[position].most for position in positions), JOINERS_MAX)
+        joiners.append(Joiners(people, most, kinds[positions[0]].party))
+    return tuple(joiners), list(alike.values())
 
 
-def _weight(people: tuple[tuple[Profile, int], ...], counted: frozenset[str]) -> int:
-    return sum(number for profile, number in people if not profile.isdisjoint(counted))
+class _Counting:
+    """Counts people of a world; what is counted alike is counted once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        every = [world.base, world.known, *(kind.brings for kind in world.kinds)]
+        self._profiles = list(dict.fromkeys(profile for people in every for profile, _ in people))
+        places = {profile: place for place, profile in enumerate(self._profiles)}
+        self._base, self._known, *self._kinds = [
+            [(places[profile], number) for profile, number in people] for people in every
+        ]
+        self._brought: dict[tuple[tuple[bool, ...], int], tuple[int, ...]] = {}
+
+    def count(self, demand: Demand, mode: Mode) -> Count:
+        """Give how many people meet a demand in one mode."""
+        world = self._world
+        duties = demand.any_of & world.governance.duties.keys()
+        ways = {could_hold: mode.appoints, could_return: mode.admits, could_enter: mode.appoints and mode.admits}
+        counted = demand.any_of.union(*(map(way, duties) for way, is_open in ways.items() if is_open))
+        if ways[could_enter] and not duties.isdisjoint(world.open_duties):
+            return Count(WITHOUT_END, (0,) * len(world.kinds))
+        hits = tuple(not profile.isdisjoint(counted) for profile in self._profiles)
+        if not mode.speaks or demand.in_person:
+            return Count(_weigh(self._base, hits), self._each(hits, demand.count))
+        # As everyone in the register; beside them only those count who are in none.
+        each = self._each(hits, demand.count)
+        more = (0 if kind.people else number for kind, number in zip(world.kinds, each, strict=True))
+        return Count(_weigh(self._known, hits), tuple(more))
+
+    def _each(self, hits: tuple[bool, ...], most: int) -> tuple[int, ...]:
+        known = self._brought.get((hits, most))
+        if known is None:
+            known = self._brought[hits, most] = tuple(min(_weigh(people, hits), most) for people in self._kinds)
+        return known
+
+
+def _weigh(people: Sequence[tuple[int, int]], hits: tuple[bool, ...]) -> int:
+    return sum(number for place, number in people if hits[place])
 
 
 def reach(model: Model, joined: Mapping[int, int]) -> dict[str, Step]:
@@ -118,7 +182,7 @@ def reach(model: Model, joined: Mapping[int, int]) -> dict[str, Step]:
 
     Args:
         model: of the world.
-        joined: how many people join, by the position of their kind in `World.kinds`.
+        joined: how many people join, by the position in `Model.joiners`.
     """
     reached: dict[str, Step] = {}
     grows = True

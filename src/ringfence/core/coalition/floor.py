@@ -20,12 +20,15 @@ COUNTED_MAX = COALITION_MIN_MAX - 1
 
 
 def find_fewest(model: Model, goals: Collection[str], *, most: int) -> dict[str, dict[int, int] | None]:
-    """Give for each goal a smallest choice of people who must join, by kind; None when no `most` people are enough.
+    """Give for each goal a smallest choice of people who must join; None when no `most` people are enough.
 
     Args:
         model: of the world.
         goals: names of goals.
         most: 0 to `COUNTED_MAX`.
+
+    Returns:
+        For each goal how many join, by position in `Model.joiners`.
     """
     found: dict[str, dict[int, int] | None] = dict.fromkeys(goals)
     for number in range(most + 1):
@@ -45,13 +48,13 @@ def choices(model: Model, number: int) -> Iterator[Mapping[int, int]]:
     kinds = strongest(model, number)
     for chosen in combinations_with_replacement(kinds, number):
         counted = Counter(chosen)
-        if all(count <= model.world.kinds[kind].most for kind, count in counted.items()):
+        if all(count <= model.joiners[kind].most for kind, count in counted.items()):
             yield counted
 
 
 def strongest(model: Model, number: int) -> list[int]:
     """Give the kinds of which none that has so many people brings at least as much everywhere."""
-    kinds = model.world.kinds
+    kinds = model.joiners
     each = [
         tuple(model.counts[demand][mode].each[kind] for demand in model.demands for mode in MODES)
         for kind in range(len(kinds))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ringfence.core.charter_governance import Power
-from ringfence.core.coalition.closure import Model, Step, reach
+from ringfence.core.coalition.closure import Joiners, Model, Step, reach
 from ringfence.core.coalition.terms import Demand
-from ringfence.core.coalition.world import SHARE, Kind
+from ringfence.core.coalition.world import SHARE
 
-_PEOPLE_MAX = 3
 _ADDED = {
     "puppets": "people who do not exist are put in the register, admitted and appointed",
     "logs-in-as-anyone": "tokens are used that name somebody else",
@@ -26,7 +25,7 @@ def describe_path(model: Model, joined: Mapping[int, int], goal: str) -> list[st
 
     Args:
         model: of the world.
-        joined: who joins, by kind.
+        joined: who joins, by position in `Model.joiners`.
         goal: a goal that they reach.
     """
     reached = reach(model, joined)
@@ -90,16 +89,15 @@ def describe_joining(model: Model, joined: Mapping[int, int]) -> str:
     """Say who joins, and whom they bring."""
     if not joined:
         return "nobody need join"
-    told = [_joining(model.world.kinds[kind], number) for kind, number in sorted(joined.items())]
+    told = [_joining(model, model.joiners[kind], number) for kind, number in sorted(joined.items())]
     return "there join " + ", and ".join(told)
 
 
-def _joining(kind: Kind, number: int) -> str:
-    if not kind.people:
-        return f"{number} of {kind.party} who {'is' if number == 1 else 'are'} no member"
-    named = ", ".join(map(str, kind.people[:_PEOPLE_MAX])) + (" or another" if len(kind.people) > _PEOPLE_MAX else "")
-    brought = sum(count for _, count in kind.brings) - 1
-    who = named if len(kind.people) == number else f"{number} of {named}"
-    if not brought:
-        return who
-    return f"{who}, who {'brings' if number == 1 else 'each bring'} {brought} more below"
+def _joining(model: Model, joiners: Joiners, number: int) -> str:
+    if not joiners.people:
+        return f"{number} of {joiners.party} who {'is' if number == 1 else 'are'} in no register"
+    chosen = joiners.people[:number]
+    brought = {person for chief in chosen for person in model.world.below.get(chief, ())}.difference(chosen)
+    who = " and ".join(map(str, chosen))
+    others = " (or others like them)" if len(joiners.people) > number else ""
+    return f"{who}{others}" + (f", bringing {len(brought)} more below" if brought else "")

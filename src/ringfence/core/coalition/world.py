@@ -10,7 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import PEOPLE_ABOVE_MAX
-from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
+from ringfence.core.register import DIRECTION, MANAGER, TEAM, Register
 from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 
@@ -164,6 +164,7 @@ class _Sight:
         self._duties_of: dict[str, list[str]] = {}
         for duty in self._governance.duties.values():
             self._duties_of.setdefault(duty.party, []).append(duty.name)
+        self._chiefs: dict[int, tuple[int, ...] | None] = {}
         self._grants: dict[int, set[str]] = {}
         for given in standing.grants.values():
             if given.is_live(at_ms):
@@ -209,23 +210,35 @@ class _Sight:
 
     def _above(self, number: int) -> list[int] | None:
         """Give a member and everyone above; None when one of these is the coalition's, or may be (rule 1)."""
-        seen, waiting = {number}, deque([number])
-        found: list[int] = []
-        while waiting:
-            person = waiting.popleft()
-            if person not in self._register.people:
+        found, seen = [number], {number}
+        for person in found:
+            chiefs = self._chiefs_of(person)
+            if chiefs is None:
                 return None
-            for tie in self._register.ties(person, ended_after_ms=self._since_ms):
-                if tie.kind in (EMPLOYER, PAY):
-                    if tie.name in self._parties or tie.name not in self._charter.parties:
-                        return None
-                elif tie.kind in (MANAGER, DIRECTION) and tie.person not in seen:
-                    if len(seen) > PEOPLE_ABOVE_MAX:
-                        return None
-                    seen.add(tie.person)
-                    waiting.append(tie.person)
-            found.append(person)
+            for chief in chiefs:
+                if chief not in seen:
+                    seen.add(chief)
+                    found.append(chief)
+            if len(found) > PEOPLE_ABOVE_MAX:
+                return None
         return found
+
+    def _chiefs_of(self, person: int) -> tuple[int, ...] | None:
+        """Give who manages or directs a person; None when the coalition's parties employ or pay them, or may."""
+        if person not in self._chiefs:
+            self._chiefs[person] = self._find_chiefs(person)
+        return self._chiefs[person]
+
+    def _find_chiefs(self, person: int) -> tuple[int, ...] | None:
+        if person not in self._register.people:
+            return None
+        chiefs = []
+        for tie in self._register.ties(person, ended_after_ms=self._since_ms):
+            if tie.kind in (MANAGER, DIRECTION):
+                chiefs.append(tie.person)
+            elif tie.kind != TEAM and (tie.name in self._parties or tie.name not in self._charter.parties):
+                return None
+        return tuple(chiefs)
 
     def _kinds(self, profiles: Mapping[int, Profile], below: Mapping[int, list[int]]) -> list[Kind]:
         alike: dict[tuple[tuple[Profile, int], ...], list[int]] = {}

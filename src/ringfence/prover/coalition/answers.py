@@ -21,7 +21,7 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.prover.coalition.attempts import attempt
 from ringfence.prover.coalition.run import Deed, Run
-from ringfence.prover.coalition.search import find_others, find_smallest
+from ringfence.prover.coalition.search import Search
 
 CHOICES_MAX: Final = 60
 """Most choices of people that are tried for one number of people."""
@@ -79,6 +79,7 @@ class Coalition:
         self.world: World = see_world(state, at_ms=at_ms, parties=parties)
         self.model: Model = build_model(self.world)
         self.goals = find_goals(self.world)
+        self._search = Search(self.model)
         self.state, self._at_ms = state, at_ms
         self.alone: Mapping[str, Step] = reach(self.model, {})
 
@@ -93,7 +94,7 @@ class Coalition:
             ProofInvalidError: the solver and the closure do not agree.
         """
         ends = time.monotonic() + seconds
-        smallest = find_smallest(self.model, goal.name, seconds=seconds)
+        smallest = self._search.find_smallest(goal.name, seconds=seconds)
         closed = tuple(self.alone) if goal.name not in self.alone else ()
         if closed and not is_closed(self.model, {}, frozenset(closed)):
             raise ProofInvalidError("what is said to be closed is not", place=goal.name)
@@ -109,7 +110,7 @@ class Coalition:
 
     def _runs(self, goal: Goal, people: int, *, ends: float) -> Iterator[tuple[tuple[int, ...], Run | None]]:
         """Try choices of people, of one number, until time is over."""
-        choices = find_others(self.model, goal.name, people, most=CHOICES_MAX)
+        choices = self._search.find_others(goal.name, people, most=CHOICES_MAX)
         named = (joined for choice in choices for joined in islice(self._people_of(choice), CHOICES_MAX))
         for joined in islice(named, CHOICES_MAX):
             if time.monotonic() > ends:
@@ -120,7 +121,7 @@ class Coalition:
     def _people_of(self, choice: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
         """Give people of the register who are such a choice."""
         pools = [
-            combinations(self.world.kinds[kind].people or self._outsiders(self.world.kinds[kind].party), count)
+            combinations(self.model.joiners[kind].people or self._outsiders(self.model.joiners[kind].party), count)
             for kind, count in sorted(choice.items())
         ]
         for chosen in product(*(list(islice(pool, CHOICES_MAX)) for pool in pools)):

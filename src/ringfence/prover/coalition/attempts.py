@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from ringfence.core import changes as c
@@ -24,6 +25,8 @@ from ringfence.prover.coalition.run import Deed, Run
 
 _DIGEST: Final = hashlib.sha256(b"a build of the coalition's own").digest()
 _READING: Final = ("read", "find", "export")
+HOLDERS_TRIED_MAX: Final = 4
+"""Most people for whom one kind of grant is tried."""
 
 
 def attempt(world: World, state: State, people: Iterable[int], goal: str, *, at_ms: int) -> Run | None:
@@ -196,10 +199,8 @@ class _Attempt:
         """Give grants for a flow to those of these people who could use it, one after the other."""
         run = self._run
         self._place(flow, people)
-        for person in sorted(people):
-            member = run.state.governed.members.get(person)
-            if member is None or member.duties.keys().isdisjoint(flow.duties):
-                continue
+        holders = (person for person in sorted(people) if not run.duties_of(person).isdisjoint(flow.duties))
+        for person in islice(holders, HOLDERS_TRIED_MAX):
             change = self._grant_for(kind, flow, person)
             number = len(run.state.governed.grants) + 1
             if kind == c.BREAK_GLASS:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import islice
 from typing import Final
 
 from ringfence.core import changes as c
@@ -22,7 +22,7 @@ from ringfence.core.charter_governance import Operation
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
-from ringfence.core.governance.proposals import approve, carry, propose, vetoes, why_not_carried
+from ringfence.core.governance.proposals import approve, asked_duties, carry, propose, vetoes, why_not_carried
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import find_effects, fold_people
 from ringfence.core.governed_entry import Approved, Carried, PeopleRecorded, Proposed
@@ -33,6 +33,12 @@ _PLACE: Final = "run"
 _SECOND_MS: Final = 1_000
 PUPPETS_MAX: Final = 8
 """Most people whom a run makes up."""
+
+HOLDERS_MAX: Final = 16
+"""Most people whom a run lets hold one duty; a quorum that asks for more is not tried."""
+
+ASKERS_MAX: Final = 8
+"""Most people who are let ask for one change, one after the other."""
 
 OTHERS_MAX: Final = 16
 """Most people outside the coalition in whose names a run lets itself be admitted."""
@@ -89,13 +95,19 @@ class Run:
     def carry(self, change: c.AnyChange, words: str, *, charter: Charter | None = None) -> bool:
         """Ask for a change, agree to it and carry it, with whom the coalition can sign for; tells whether it is."""
         operation = self.state.governance.operations[c.operation_of(change)]
-        for by in sorted(self._keys):
-            member = self.state.governed.members.get(by)
-            if member is None or member.duties.keys().isdisjoint(operation.propose):
-                continue
-            if self._carry_asked_by(by, change, words, charter):
-                return True
-        return False
+        if not self._could_be_enough(operation):
+            return False
+        askers = (by for by in self._first_own(self._keys) if not self.duties_of(by).isdisjoint(operation.propose))
+        return any(self._carry_asked_by(by, change, words, charter) for by in islice(askers, ASKERS_MAX))
+
+    def _could_be_enough(self, operation: Operation) -> bool:
+        """Tell whether the coalition's signatures could be enough, were nobody kept apart: else no try is worth it."""
+        signing = {person: duties for person in self._keys if (duties := self.duties_of(person))}
+        return is_enough(operation, signing)
+
+    def _first_own(self, people: Iterable[int]) -> list[int]:
+        """Give people in order, the coalition's own before those in whose names it signs."""
+        return sorted(people, key=lambda person: (person not in self.own, person))
 
     def _carry_asked_by(self, by: int, change: c.AnyChange, words: str, charter: Charter | None) -> bool:
         state, at_ms = self.state, self.at_ms + _SECOND_MS
@@ -124,10 +136,13 @@ class Run:
 
     def _agree(self, state: State, number: int, *, at_ms: int) -> State:
         """Let all agree who can, until it is enough."""
-        for person, key in sorted(self._keys.items()):
+        asked = asked_duties(state, state.governed.proposals[number])
+        for person in self._first_own(self._keys):
+            if self.duties_of(person).isdisjoint(asked):
+                continue
             if not why_not_carried(state, state.governed.proposals[number], at_ms=at_ms):
                 break
-            rule = Approved(proposal=number, by=person, key=key, signature=bytes(32))
+            rule = Approved(proposal=number, by=person, key=self._keys[person], signature=bytes(32))
             try:
                 state = _next(approve(state, rule, None, at_ms=at_ms, place=_PLACE))
             except ProofInvalidError:
@@ -157,10 +172,14 @@ class Run:
     def _grow(self, operation: Operation) -> Iterator[None]:
         """Get more people to sign with, one after the other; stops after each."""
         wanted = dict.fromkeys([*operation.propose, *(d for w in operation.alternatives for g in w for d in g.duties)])
-        holders = [person for person in self.state.governed.members if self.duties_of(person) & wanted.keys()]
-        yield from self._enrol(holders)
+        most = 2 + max(sum(group.count for group in way) for way in operation.alternatives)
+        members = self.state.governed.members
+        for duty in wanted:
+            yield from self._enrol(islice((one for one in members if duty in self.duties_of(one)), most))
         yield from self._appoint(wanted, self._keys)
-        yield from self._enrol(self.state.governed.members)
+        parties = {self.state.governance.duties[duty].party for duty in wanted}
+        for party in sorted(parties):
+            yield from self._enrol(islice((one for one, known in members.items() if known.party == party), most))
         yield from self._appoint(wanted, self._keys)
         yield from self._enter(wanted)
         for _ in range(PUPPETS_MAX):
@@ -178,13 +197,19 @@ class Run:
                 yield
 
     def _appoint(self, duties: Iterable[str], people: Iterable[int]) -> Iterator[None]:
-        """Give people the duties; stops after each."""
-        for duty, person in product(duties, sorted(people)):
-            member = self.state.governed.members.get(person)
-            if member is None or duty in member.duties:
-                continue
-            if self.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
-                yield
+        """Give people the duties, each to as many as any quorum could ask for; stops after each."""
+        wide = list(self._first_own(people))
+        for duty in duties:
+            holding = sum(duty in self.duties_of(person) for person in self.own | self._keys.keys())
+            for person in wide:
+                if holding >= HOLDERS_MAX:
+                    break
+                member = self.state.governed.members.get(person)
+                if member is None or duty in member.duties:
+                    continue
+                if self.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
+                    holding += 1
+                    yield
 
     def _enter(self, duties: Iterable[str]) -> Iterator[None]:
         """Admit people without authority, the coalition's own first, with a key and duties; stops after each."""

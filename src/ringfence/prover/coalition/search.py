@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import clingo
 
 from ringfence.core.coalition.closure import MODES, OPENED_BY, Model, reach
+from ringfence.core.coalition.rules import find_goals
 from ringfence.core.errors import ProofInvalidError
 
 SECONDS_MAX: Final = 600.0
@@ -29,7 +30,7 @@ class Smallest:
 
     Attributes:
         at_least: no fewer are enough.
-        joined: so many people of each kind reach the goal, as far as numbers go; None when none was found.
+        joined: so many of each of `Model.joiners` reach the goal, as far as numbers go; None when none was found.
         is_exact: whether `joined` has `at_least` people.
     """
 
@@ -38,49 +39,74 @@ class Smallest:
     is_exact: bool
 
 
-def find_smallest(model: Model, goal: str, *, seconds: float = 60.0) -> Smallest | None:
-    """Give how few people must join for a goal; None when nobody's joining is enough.
+class Search:
+    """Asks clingo about one model, which is grounded once for all goals.
 
     Args:
         model: of the world.
-        goal: its name.
-        seconds: how long to look for, up to `SECONDS_MAX`.
-
-    Raises:
-        ProofInvalidError: the solver's answer does not reach the goal.
     """
-    control = _ground(model, goal, ["--opt-strategy=usc"])
-    best: dict[int, int] | None = None
-    bound = 0
-    with control.solve(async_=True, yield_=True) as handle:
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._control = clingo.Control(["--opt-strategy=usc", "--warn=none", "--project=show"])
+        self._control.add("base", [], "\n".join((_PROGRAM, *_facts(model))))
+        self._control.add("people", ["n"], "#external just(n). :- just(n), #sum { N, K : join(K, N) } != n.")
+        self._control.ground([("base", [])])
+        self._numbers: set[int] = set()
+
+    def find_smallest(self, goal: str, *, seconds: float) -> Smallest | None:
+        """Give how few people must join for a goal; None when nobody's joining is enough.
+
+        Args:
+            goal: its name.
+            seconds: how long to look, up to `SECONDS_MAX`.
+
+        Raises:
+            ProofInvalidError: the solver's answer does not reach the goal.
+        """
+        self._set(opt_mode="opt", models=0)
+        best: dict[int, int] | None = None
+        is_proven = False
         ends = time.monotonic() + min(seconds, SECONDS_MAX)
-        proven = False
-        while True:
-            handle.resume()
-            if not handle.wait(max(0.0, ends - time.monotonic())):
-                handle.cancel()
-                break
-            found = handle.model()
-            if found is None:
-                if best is None and handle.get().unsatisfiable:
-                    return None
-                proven = True
-                break
-            best = _joined(found)
-    bound = sum(best.values()) if proven and best is not None else _lower(control)
-    if best is not None and goal not in reach(model, best):
-        raise ProofInvalidError("the solver's coalition does not reach the goal", place=goal)
-    return Smallest(bound, best, is_exact=proven)
+        with self._control.solve(assumptions=[(_wanted(goal), True)], async_=True, yield_=True) as handle:
+            while True:
+                handle.resume()
+                if not handle.wait(max(0.0, ends - time.monotonic())):
+                    handle.cancel()
+                    break
+                found = handle.model()
+                if found is None:
+                    if best is None and handle.get().unsatisfiable:
+                        return None
+                    is_proven = True
+                    break
+                best = _joined(found)
+        bound = sum(best.values()) if is_proven and best is not None else _lower(self._control)
+        if best is not None and goal not in reach(self._model, best):
+            raise ProofInvalidError("the solver's coalition does not reach the goal", place=goal)
+        return Smallest(bound, best, is_exact=is_proven)
+
+    def find_others(self, goal: str, people: int, *, most: int) -> list[dict[int, int]]:
+        """Give choices of just so many people who reach a goal, at most `most` of them."""
+        if people not in self._numbers:
+            self._control.ground([("people", [clingo.Number(people)])])
+            self._numbers.add(people)
+        just = clingo.Function("just", [clingo.Number(people)])
+        self._set(opt_mode="ignore", models=most)
+        self._control.assign_external(just, True)
+        try:
+            with self._control.solve(assumptions=[(_wanted(goal), True)], yield_=True) as handle:
+                return [_joined(found) for found in handle]
+        finally:
+            self._control.assign_external(just, False)
+
+    def _set(self, *, opt_mode: str, models: int) -> None:
+        solve: Any = self._control.configuration.solve
+        solve.opt_mode, solve.models = opt_mode, str(models)
 
 
-def find_others(model: Model, goal: str, people: int, *, most: int) -> Iterator[dict[int, int]]:
-    """Give choices of just so many people who reach a goal, at most `most` of them."""
-    control = _ground(model, goal, [f"--models={most}", "--opt-mode=ignore", "--project=show"])
-    control.add("size", [], f":- #sum {{ N, K : join(K, N) }} != {people}.")
-    control.ground([("size", [])])
-    with control.solve(yield_=True) as handle:
-        for found in handle:
-            yield _joined(found)
+def _wanted(goal: str) -> clingo.Symbol:
+    return clingo.Function("goal", [clingo.String(goal)])
 
 
 def _lower(control: clingo.Control) -> int:
@@ -94,17 +120,11 @@ def _joined(found: clingo.Model) -> dict[int, int]:
     return {atom.arguments[0].number: atom.arguments[1].number for atom in found.symbols(shown=True)}
 
 
-def _ground(model: Model, goal: str, options: list[str]) -> clingo.Control:
-    control = clingo.Control([*options, "--warn=none"])
-    control.add("base", [], _PROGRAM)
-    control.add("base", [], "\n".join((*_facts(model), f"goal({_text(goal)}).")))
-    control.ground([("base", [])])
-    return control
-
-
 def _facts(model: Model) -> Iterator[str]:
     numbers = {demand: number for number, demand in enumerate(model.demands)}
-    for kind, item in enumerate(model.world.kinds):
+    for name in dict.fromkeys(goal.name for goal in find_goals(model.world)):
+        yield f"wanted({_text(name)})."
+    for kind, item in enumerate(model.joiners):
         yield f"kind({kind},{item.most})."
     for demand, number in numbers.items():
         for position, mode in enumerate(MODES):

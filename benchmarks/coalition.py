@@ -1,0 +1,138 @@
+"""How long does it take to count who must join the parent, and what does the gate add to a change?
+
+    python -m benchmarks.coalition [--rounds N]
+
+Method: a governed ledger is founded as in the tests, with a charter that asks for three people. Then its register is
+widened to 50,000 people with 200,000 facts that bind them (employer, pay, line manager, who directs; managers in a tree
+of eight, directors drawn at random below them), some of them the parent's, and 800 of them are members with duties.
+
+    all goals     everything that `ringfence prove coalition` does for every goal: who is in it, the counts, clingo, the
+                  check by the closure, and the runs; in seconds, and the largest memory of the process
+    baseline      the same ledger with 50 people, all of them members
+    gate          what the gate adds to an appointment with 5,000 people and 800 members: the carrying of one that was
+                  agreed to, with the charter's number and without it; the median of N rounds (default 5), the first of
+                  which is left out
+
+In processor time, on one core. Left out: reading the state, signatures, the ledger. The run fails at 5 s, 500 MB or
+300 ms and more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import statistics
+import sys
+import time
+from dataclasses import replace
+
+from ringfence.core import changes as c
+from ringfence.core.folding import prove_carried
+from ringfence.core.governed_entry import Carried
+from ringfence.core.register import PersonFacts, record
+from ringfence.core.standing import Appointment, Member, SigningKey
+from ringfence.core.state import Principal, State
+from ringfence.prover.coalition.answers import Coalition
+from tests.governed import CHARTER, NUMBERS, Ground
+from tests.prover.powers import COUNTED
+
+PEOPLE, MEMBERS, GATED = 50_000, 800, 5_000
+FEW = 50
+SECONDS_MAX, BYTES_MAX, GATE_SECONDS_MAX = 5.0, 500_000_000, 0.3
+DUTIES = ("engineer", "officer", "manager", "people", "inspector")
+
+
+def widen(ground: Ground, *, people: int, members: int) -> State:
+    """Give the ledger's state with so many people more, of whom so many are members with a duty."""
+    state, drawn = ground.state, random.Random(7)
+    standing = state.governed
+    assert standing.register is not None
+    first = state.principal_last + 1
+    theirs = range(
+        first, first + people // 20
+    )  # the parent's: the first of the tree are not among those of the members
+    facts = []
+    for position in range(people):
+        number = first + position
+        own = number in theirs
+        above = first + (position - 1) // 8 if own else first + len(theirs) + max(position - len(theirs) - 1, 0) // 8
+        facts.append(
+            PersonFacts(
+                number=number,
+                reference=f"hr-{number}",
+                name=f"person {number}",
+                party="parent" if own else "trust",
+                residence="US",
+                works_in="US",
+                manager=above if above < number else 0,
+                directed_by=(drawn.randrange(above, number),) if above < number - 1 else (),
+                team=f"team {above}",
+            )
+        )
+    chosen = [fact.number for fact in facts if fact.party == "trust"][-members:]
+    epoch = state.epoch
+    wide = standing.members.mutate()
+    keys, principals = standing.keys.mutate(), state.principals.mutate()
+    for position, number in enumerate(chosen):
+        duty = DUTIES[position % len(DUTIES)]
+        wide[number] = Member(number, "trust", {duty: Appointment(duty, epoch, 0)})
+        keys[1000 + number] = SigningKey(1000 + number, number, number.to_bytes(51, "big"), epoch)
+        principals[number] = Principal(number, "trust")
+    standing = replace(
+        standing,
+        register=record(standing.register, facts, at_ms=ground.now_ms),
+        members=wide.finish(),
+        keys=keys.finish(),
+    )
+    return replace(
+        state, standing=standing, principals=principals.finish(), principal_last=state.principal_last + people
+    )
+
+
+def count_all(state: State, *, at_ms: int) -> float:
+    """Give the processor seconds of all goals."""
+    begin = time.process_time()
+    coalition = Coalition(state, at_ms=at_ms)
+    told = [coalition.answer(goal) for goal in coalition.goals]
+    seconds = time.process_time() - begin
+    exact = sum(answer.is_exact for answer in told)
+    print(f"{len(told)} goals, {exact} of them exact; {len(coalition.world.kinds)} kinds of people")
+    return seconds
+
+
+def carry_once(ground: Ground, *, people: int, members: int) -> float:
+    """Give the processor seconds of carrying one appointment that was agreed to."""
+    person = ground.hire(f"hired {len(NUMBERS)}")
+    ground.admit(next(name for name, number in NUMBERS.items() if number == person))
+    proposal = ground.propose("dot", c.Appoint(person=person, duty="inspector"))
+    ground.approve(proposal, "ada", "ben")
+    state = widen(ground, people=people, members=members)
+    begin = time.process_time()
+    prove_carried(state, Carried(proposal=proposal), at_ms=ground.now_ms + 1000)
+    return time.process_time() - begin
+
+
+def main() -> int:
+    """Measure; gives 1 when a limit is reached."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    ground = Ground.founded(COUNTED)
+    few = count_all(widen(ground, people=FEW, members=FEW // 2), at_ms=ground.now_ms)
+    many = count_all(widen(ground, people=PEOPLE, members=MEMBERS), at_ms=ground.now_ms)
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"{'baseline, all goals':<32} {few:>12,.2f} {'s':<16}")
+    print(f"{'all goals':<32} {many:>12,.2f} {'s':<16} {many / few:.1f} of the baseline")
+    print(f"{'largest memory':<32} {largest / 1e6:>12,.0f} {'MB':<16}")
+    with_count, without = Ground.founded(COUNTED), Ground.founded(CHARTER)
+    gated = [carry_once(with_count, people=GATED, members=MEMBERS) for _ in range(options.rounds + 1)][1:]
+    plain = [carry_once(without, people=GATED, members=MEMBERS) for _ in range(options.rounds + 1)][1:]
+    added = statistics.median(gated) - statistics.median(plain)
+    print(f"{'carry without a number':<32} {statistics.median(plain) * 1000:>12,.1f} {'ms':<16}")
+    print(f"{'gate':<32} {added * 1000:>12,.1f} {'ms more':<16}")
+    return 1 if many >= SECONDS_MAX or largest >= BYTES_MAX or added >= GATE_SECONDS_MAX else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
