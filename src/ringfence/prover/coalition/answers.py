@@ -112,11 +112,15 @@ class Coalition:
         """Try choices of people, of one number, until time is over."""
         choices = self._search.find_others(goal.name, people, most=CHOICES_MAX)
         named = (joined for choice in choices for joined in islice(self._people_of(choice), CHOICES_MAX))
-        for joined in islice(named, CHOICES_MAX):
+        own = {joined: self._with_brought(joined) for joined in islice(named, CHOICES_MAX)}
+        for joined, everybody in sorted(own.items(), key=lambda item: (len(item[1]), item[0])):
             if time.monotonic() > ends:
                 return
-            own = set(self.world.base_people).union(*(self.world.below.get(one, (one,)) for one in joined), joined)
-            yield joined, attempt(self.world, self.state, own, goal.name, at_ms=self._at_ms)
+            yield joined, attempt(self.world, self.state, everybody, goal.name, at_ms=self._at_ms)
+
+    def _with_brought(self, joined: tuple[int, ...]) -> set[int]:
+        """Give these people with everybody below them, and whom the coalition has from the start."""
+        return set(self.world.base_people).union(joined, *(self.world.below.get(one, ()) for one in joined))
 
     def _people_of(self, choice: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
         """Give people of the register who are such a choice."""

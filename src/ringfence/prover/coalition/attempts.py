@@ -214,10 +214,13 @@ class _Attempt:
         run = self._run
         if any(not run.duties_of(person).isdisjoint(flow.duties) for person in people):
             return
-        for duty in flow.duties:
-            for person in sorted(run.own):
-                if run.pursue(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
-                    return
+        pairs = [(duty, person) for duty in flow.duties for person in sorted(run.own)]
+        for duty, person in pairs:
+            if run.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
+                return
+        for duty, person in pairs[:HOLDERS_TRIED_MAX]:
+            if run.pursue(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
+                return
 
     def _grant_for(self, kind: str, flow: Flow, person: int) -> c.Grant:
         limits = self._run.state.governance.grants
