@@ -9,9 +9,10 @@ of eight, directors drawn at random below them), some of them the parent's, and 
     all goals     everything that `ringfence prove coalition` does for every goal: who is in it, the counts, clingo, the
                   check by the closure, and the runs; in seconds, and the largest memory of the process
     baseline      the same ledger with 50 people, all of them members
-    gate          what the gate adds to an appointment with 5,000 people and 800 members: the carrying of one that was
-                  agreed to, with the charter's number and without it; the median of N rounds (default 5), the first of
-                  which is left out
+    gate          what the gate adds to an appointment with 5,000 people and 800 members: one that was agreed to is
+                  completed by its writer, and folded by every process that reads it, the writer's among them; with the
+                  charter's number and without it; the median of N rounds (default 5), the first of which is left out.
+                  Where a chief alone brings enough people, the state before is counted as well: told besides
 
 In processor time, on one core. Left out: reading the state, signatures, the ledger. The run fails at 5 s, 500 MB or
 300 ms and more.
@@ -28,7 +29,7 @@ import time
 from dataclasses import replace
 
 from ringfence.core import changes as c
-from ringfence.core.folding import prove_carried
+from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governed_entry import Carried
 from ringfence.core.register import PersonFacts, record
 from ringfence.core.standing import Appointment, Member, SigningKey
@@ -43,8 +44,11 @@ SECONDS_MAX, BYTES_MAX, GATE_SECONDS_MAX = 5.0, 500_000_000, 0.3
 DUTIES = ("engineer", "officer", "manager", "people", "inspector")
 
 
-def widen(ground: Ground, *, people: int, members: int) -> State:
-    """Give the ledger's state with so many people more, of whom so many are members with a duty."""
+def widen(ground: Ground, *, people: int, members: int, flat: bool = False) -> State:
+    """Give the ledger's state with so many people more, of whom so many are members with a duty.
+
+    Where it is flat nobody manages or directs these, so that the charter's number holds.
+    """
     state, drawn = ground.state, random.Random(7)
     standing = state.governed
     assert standing.register is not None
@@ -65,8 +69,10 @@ def widen(ground: Ground, *, people: int, members: int) -> State:
                 party="parent" if own else "trust",
                 residence="US",
                 works_in="US",
-                manager=above if above < number else 0,
-                directed_by=(drawn.randrange(above, number),) if above < number - 1 else (),
+                manager=above if above < number and not (flat and position >= people - members) else 0,
+                directed_by=(drawn.randrange(above, number),)
+                if above < number - 1 and not (flat and position >= people - members)
+                else (),
                 team=f"team {above}",
             )
         )
@@ -101,15 +107,17 @@ def count_all(state: State, *, at_ms: int) -> float:
     return seconds
 
 
-def carry_once(ground: Ground, *, people: int, members: int) -> float:
+def carry_once(ground: Ground, *, flat: bool) -> float:
     """Give the processor seconds of carrying one appointment that was agreed to."""
     person = ground.hire(f"hired {len(NUMBERS)}")
     ground.admit(next(name for name, number in NUMBERS.items() if number == person))
     proposal = ground.propose("dot", c.Appoint(person=person, duty="inspector"))
     ground.approve(proposal, "ada", "ben")
-    state = widen(ground, people=people, members=members)
+    state = widen(ground, people=GATED, members=MEMBERS, flat=flat)
     begin = time.process_time()
-    prove_carried(state, Carried(proposal=proposal), at_ms=ground.now_ms + 1000)
+    source = RuleSource(lane=0, at_ms=ground.now_ms + 1000)
+    rule = complete(state, Carried(proposal=proposal), source)
+    fold(state, rule, source)
     return time.process_time() - begin
 
 
@@ -125,12 +133,14 @@ def main() -> int:
     print(f"{'baseline, all goals':<32} {few:>12,.2f} {'s':<16}")
     print(f"{'all goals':<32} {many:>12,.2f} {'s':<16} {many / few:.1f} of the baseline")
     print(f"{'largest memory':<32} {largest / 1e6:>12,.0f} {'MB':<16}")
-    with_count, without = Ground.founded(COUNTED), Ground.founded(CHARTER)
-    gated = [carry_once(with_count, people=GATED, members=MEMBERS) for _ in range(options.rounds + 1)][1:]
-    plain = [carry_once(without, people=GATED, members=MEMBERS) for _ in range(options.rounds + 1)][1:]
-    added = statistics.median(gated) - statistics.median(plain)
-    print(f"{'carry without a number':<32} {statistics.median(plain) * 1000:>12,.1f} {'ms':<16}")
+    seconds = {}
+    for name, charter, flat in (("without", CHARTER, True), ("gate", COUNTED, True), ("few", COUNTED, False)):
+        ledger = Ground.founded(charter)
+        seconds[name] = statistics.median([carry_once(ledger, flat=flat) for _ in range(options.rounds + 1)][1:])
+    added, worst = seconds["gate"] - seconds["without"], seconds["few"] - seconds["without"]
+    print(f"{'carry without a number':<32} {seconds['without'] * 1000:>12,.1f} {'ms':<16}")
     print(f"{'gate':<32} {added * 1000:>12,.1f} {'ms more':<16}")
+    print(f"{'gate, where fewer than asked':<32} {worst * 1000:>12,.1f} {'ms more':<16}")
     return 1 if many >= SECONDS_MAX or largest >= BYTES_MAX or added >= GATE_SECONDS_MAX else 0
 
 

@@ -16,7 +16,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.checkpoint import render_vkey
-from ringfence.core.folding import RuleSource, fold, prove_carried
+from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governance.founding import (
     FOUND,
     Founding,
@@ -321,7 +321,7 @@ class Ground:
     def carry(self, proposal: int, number: int = 0) -> int:
         """Carry a proposal; give the number of what it made."""
         rule = g.Carried(proposal=proposal, number=number)
-        self.fold(prove_carried(self.state, rule, at_ms=self.now_ms + 1000))
+        self.fold(complete(self.state, rule, RuleSource(lane=0, at_ms=self.now_ms + 1000)))
         return number
 
     def agree(self, by: str, change: c.AnyChange, *people: str, number: int = 0, **told: object) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.folding import RuleSource, fold, prove_carried
+from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governed_entry import Carried
 from tests.governed import CHARTER, NUMBERS, Ground, facts
 from tests.prover.powers import COUNTED, written
@@ -23,7 +23,9 @@ def ready(ground: Ground, change: c.AnyChange, by: str = "dot") -> Carried:
 
 
 def carried(ground: Ground, rule: Carried) -> Carried:
-    return prove_carried(ground.state, rule, at_ms=ground.now_ms + 1000)
+    counted = complete(ground.state, rule, RuleSource(lane=0, at_ms=ground.now_ms + 1000))
+    assert isinstance(counted, Carried)
+    return counted
 
 
 def test_an_appointment_below_a_chief_is_refused_with_the_path() -> None:

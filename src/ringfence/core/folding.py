@@ -64,12 +64,33 @@ def fold(state: State, rule: e.Rule, source: RuleSource) -> State:
     Raises:
         ProofInvalidError: the state does not allow this rule.
     """
-    place = source.place
+    _check(state, rule, source)
+    return _advance(state, _apply(state, rule, source), source)
+
+
+def complete(state: State, rule: e.Rule, source: RuleSource) -> e.Rule:
+    """Give a rule as it is to be written: with what only the state after it tells, and nobody could know before.
+
+    Raises:
+        ProofInvalidError: the state does not allow this rule.
+    """
+    if not isinstance(rule, g.Carried):
+        fold(state, rule, source)
+        return rule
+    _check(state, rule, source)
+    _, counted = _count_carried(state, rule, source)
+    return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
+
+
+def _check(state: State, rule: e.Rule, source: RuleSource) -> None:
     if (state.epoch == 0) != isinstance(rule, e.Genesis):
-        raise ProofInvalidError("genesis must be the first rule and only the first", place=place)
-    _check_writer(state, rule, lane=source.lane, place=place)
-    _check_governed(state, rule, place=place)
-    return replace(_apply(state, rule, source), epoch=state.epoch + 1, ruled_ms=max(state.ruled_ms, source.at_ms))
+        raise ProofInvalidError("genesis must be the first rule and only the first", place=source.place)
+    _check_writer(state, rule, lane=source.lane, place=source.place)
+    _check_governed(state, rule, place=source.place)
+
+
+def _advance(state: State, following: State, source: RuleSource) -> State:
+    return replace(following, epoch=state.epoch + 1, ruled_ms=max(state.ruled_ms, source.at_ms))
 
 
 def _check_writer(state: State, rule: e.Rule, *, lane: int, place: str) -> None:
@@ -180,7 +201,7 @@ def _govern(
     if isinstance(rule, g.CredentialIssued):
         return fold_credential(state, rule, at_ms=at_ms, place=place)
     if isinstance(rule, g.Carried):
-        return _carry(state, rule, at_ms=at_ms, place=place)
+        return _carry(state, rule, source)
     signed = e.parse_signed(source.opening, place=place) if source.opening is not None else None
     match rule:
         case g.Proposed():
@@ -196,36 +217,26 @@ def _govern(
             assert_never(rule)
 
 
-def prove_carried(state: State, rule: g.Carried, *, at_ms: int, place: str = "") -> g.Carried:
-    """Give the entry by which a proposal takes effect with what is to be said of coalitions then.
-
-    Raises:
-        ProofInvalidError: it cannot take effect.
-    """
-    _, counted = _count_carried(state, rule, at_ms=at_ms, place=place)
-    return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
-
-
-def _carry(state: State, rule: g.Carried, *, at_ms: int, place: str) -> State:
+def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
     """Carry, and hold what the entry says of coalitions against a count of one's own; without facts it is believed."""
-    following, counted = _count_carried(state, rule, at_ms=at_ms, place=place)
+    following, counted = _count_carried(state, rule, source)
     said = Counted(rule.coalition, rule.proof)
     if following.governed.register is not None and said != counted:
         raise ProofInvalidError(
             "a change was carried with another count of coalitions than follows from the people and rules",
-            place=place,
+            place=source.place,
             expected=f"{counted.people} people, world {counted.proof.hex()[:16]}",
             found=f"{said.people} people, world {said.proof.hex()[:16]}",
         )
     return following
 
 
-def _count_carried(state: State, rule: g.Carried, *, at_ms: int, place: str) -> tuple[State, Counted]:
+def _count_carried(state: State, rule: g.Carried, source: RuleSource) -> tuple[State, Counted]:
     proposal = state.governed.proposals.get(rule.proposal)
-    following = carry(state, rule, at_ms=at_ms, place=place)
+    following = carry(state, rule, at_ms=source.at_ms, place=source.place)
     if proposal is None:  # refused by `carry`
         return following, Counted()
-    return following, count_carried(state, following, proposal.change, at_ms=at_ms)
+    return following, count_carried(state, following, proposal.change, at_ms=source.at_ms)
 
 
 def _read_facts(rule: g.PeopleRecorded, source: RuleSource) -> list[PersonFacts] | None:

@@ -37,6 +37,9 @@ GATED: Final = (
 )
 """Changes that could bring a goal nearer; grants, reviews, lifted suspensions and new keys of storage cannot."""
 
+MEMO_WORLDS_MAX: Final = 64
+_MEMO: Final = "coalition"
+
 
 class Counted(NamedTuple):
     """What an entry says of a count: how few must join (0 where nothing is counted), and the world's digest or b""."""
@@ -51,11 +54,13 @@ class Assessment:
 
     Attributes:
         people: how few must join; the minimum that was counted up to when more are needed.
+        proof: digest of the world that it was counted in.
         model: the world that it was counted in.
         weakest: the goal that is nearest, and who would join for it, by kind; None when the minimum holds.
     """
 
     people: int
+    proof: bytes
     model: Model
     weakest: tuple[Goal, dict[int, int]] | None
 
@@ -72,7 +77,7 @@ def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: in
     counted = assess(after, at_ms=at_ms, minimum=minimum)
     if reason := why_below_minimum(before, counted, at_ms=at_ms, minimum=minimum):
         raise ProofInvalidError(f"{c.operation_of(change)} is refused: {reason}", place="coalition")
-    return Counted(counted.people, digest_world(counted.model.world))
+    return Counted(counted.people, counted.proof)
 
 
 def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
@@ -82,14 +87,25 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
         ProofInvalidError: the register is withheld.
     """
     world = see_world(state, at_ms=at_ms)
+    digest = digest_world(world)
+    memo = world.charter.memo.setdefault(_MEMO, {})
+    if (digest, minimum) not in memo:
+        if len(memo) >= MEMO_WORLDS_MAX:
+            memo.clear()
+        memo[digest, minimum] = _assess(world, digest, minimum)
+    known: Assessment = memo[digest, minimum]
+    return known
+
+
+def _assess(world: World, digest: bytes, minimum: int) -> Assessment:
     model = build_model(world)
     goals = {goal.name: goal for goal in find_goals(world) if goal.floored}
     fewest = find_fewest(model, FLOORED, most=minimum - 1)
     near = [(sum(joined.values()), name) for name, joined in fewest.items() if joined is not None]
     if not near:
-        return Assessment(minimum, model, None)
+        return Assessment(minimum, digest, model, None)
     people, name = min(near, key=lambda item: item[0])
-    return Assessment(people, model, (goals[name], fewest[name] or {}))
+    return Assessment(people, digest, model, (goals[name], fewest[name] or {}))
 
 
 def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: int) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ringfence.core.charter import Charter
@@ -279,5 +280,9 @@ class _Sight:
 
 
 def _count(profiles: Iterable[Profile]) -> tuple[tuple[Profile, int], ...]:
-    counted = Counter(profiles)
-    return tuple(sorted(counted.items(), key=lambda item: sorted(item[0])))
+    return tuple(sorted(Counter(profiles).items(), key=lambda item: _order(item[0])))
+
+
+@lru_cache(maxsize=4096)
+def _order(profile: Profile) -> tuple[str, ...]:
+    return tuple(sorted(profile))

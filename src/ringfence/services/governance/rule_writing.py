@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, ProofInvalidError
-from ringfence.core.folding import RuleSource, fold
+from ringfence.core.folding import RuleSource, complete
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.state import State
 from ringfence.services.jobs import Prepared
@@ -47,12 +47,12 @@ class RuleWriter:
             made = make(state, at_ms)
             source = RuleSource(lane=self._authority.lane, at_ms=at_ms, opening=made.opening, blob=made.file or None)
             try:
-                fold(state, made.rule, source)
+                rule = complete(state, made.rule, source)
             except ProofInvalidError as error:
                 raise ConflictError(f"the rules do not allow this: {error.message}") from error
-            private = isinstance(made.rule, PeopleRecorded)
+            private = isinstance(rule, PeopleRecorded)
             return Prepared(
-                entries=[e.render_entry(made.rule)],
+                entries=[e.render_entry(rule)],
                 openings=[made.opening],
                 rule=True,
                 blob=b"" if private else made.file,

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, NotFoundError, ProofInvalidError
-from ringfence.core.folding import prove_carried
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import why_not_carried
 from ringfence.core.governance.statement import Statement, parse_statement
@@ -145,11 +144,7 @@ class SignedGovernance:
             if reason := why_not_carried(state, found, at_ms=at_ms):
                 raise ConflictError(f"proposal {proposal} is not carried yet: {reason}")
             numbers[:] = [next_number(state, found.change)]
-            rule = Carried(proposal=proposal, number=numbers[0])
-            try:
-                return WrittenRule(prove_carried(state, rule, at_ms=at_ms))
-            except ProofInvalidError as error:
-                raise ConflictError(f"the rules do not allow this: {error.message}") from error
+            return WrittenRule(Carried(proposal=proposal, number=numbers[0]))
 
         state = await self._rules.write(make)
         return Done(state.epoch, proposal=proposal, number=numbers[0], is_carried=True)
