@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.coalition import gate
+from ringfence.core.coalition.gate import assess
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governed_entry import Carried
@@ -114,3 +116,21 @@ def test_of_two_changes_that_are_safe_alone_the_second_is_refused(order: tuple[i
     ground.fold(carried(ground, rules[order[0]]))
     with pytest.raises(ProofInvalidError, match="2 people who joined"):
         carried(ground, rules[order[1]])
+
+
+def test_one_world_is_counted_once_and_another_anew() -> None:
+    ground = Ground.founded(COUNTED)
+    first = assess(ground.state, at_ms=ground.now_ms, minimum=3)
+    assert assess(ground.state, at_ms=ground.now_ms + 1000, minimum=3) is first
+    assert assess(ground.state, at_ms=ground.now_ms, minimum=2).people == 2, "counted up to another number"
+    ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    assert assess(ground.state, at_ms=ground.now_ms, minimum=3).people == 2
+
+
+def test_counts_that_are_kept_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MEMO_WORLDS_MAX", 2)
+    ground = Ground.founded(COUNTED)
+    for minimum in (1, 2, 3, 4):
+        assess(ground.state, at_ms=ground.now_ms, minimum=minimum)
+        assert len(ground.state.rules.memo["coalition"]) <= 2
+    assert assess(ground.state, at_ms=ground.now_ms, minimum=4).people == 3

@@ -121,6 +121,7 @@ def test_a_change_is_counted_before_it_is_asked_for_refused_when_it_weakens_and_
     assert not refused["carried"]
     assert "2 people who joined the excluded parties would be enough" in refused["waits_for"]
     assert "the charter asks that 3 are needed. The path: there join" in refused["waits_for"]
+    assert dot.do("proposals")["proposals"][-1]["waits_for"] in refused["waits_for"]
     carried = dot.run("carry", str(refused["proposal"]))
     assert carried.returncode == 1
     assert "2 people who joined the excluded parties" in carried.stderr

@@ -25,7 +25,7 @@ import msgspec
 from ringfence.core.changes import operation_of
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
-from ringfence.core.governance.proposals import declining_duties, why_not_carried
+from ringfence.core.governance.proposals import declining_duties
 from ringfence.core.governance.statement import STATEMENT_SIZE_BYTES_MAX
 from ringfence.core.standing import GivenGrant, Proposal
 from ringfence.core.state import State
@@ -35,7 +35,7 @@ from ringfence.gateway.http import Receive
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.naming import name_subjects
 from ringfence.services.custody.request import Caller
-from ringfence.services.governance.signed import Done, SignedGovernance, require_open, statement_of
+from ringfence.services.governance.signed import Done, SignedGovernance, describe_wait, require_open, statement_of
 
 SIGNATURE_SIZE_BYTES_MAX: Final = 4096
 BODY_SIZE_BYTES_MAX: Final = 2 * (STATEMENT_SIZE_BYTES_MAX + SIGNATURE_SIZE_BYTES_MAX + TEXT_SIZE_BYTES_MAX)
@@ -181,7 +181,7 @@ def _proposal(state: State, proposal: Proposal, now_ms: int) -> dict[str, Any]:
         "at_ms": proposal.at_ms,
         "expires_ms": proposal.expires_ms,
         "approved_by": [approval.person for approval in proposal.approvals],
-        "waits_for": why_not_carried(state, proposal, at_ms=now_ms),
+        "waits_for": describe_wait(state, proposal, at_ms=now_ms),
     }
 
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, NotFoundError, ProofInvalidError
+from ringfence.core.folding import RuleSource, complete
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import why_not_carried
 from ringfence.core.governance.statement import Statement, parse_statement
 from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
+from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.signatures import read_signature
 from ringfence.core.standing import Proposal, SigningKey
 from ringfence.core.state import State
@@ -174,7 +176,19 @@ class SignedGovernance:
         proposal = state.governed.proposals.get(number)
         if proposal is None:
             return ""
-        return why_not_carried(state, proposal, at_ms=proposal.at_ms if at_ms is None else at_ms)
+        return describe_wait(state, proposal, at_ms=proposal.at_ms if at_ms is None else at_ms)
+
+
+def describe_wait(state: State, proposal: Proposal, *, at_ms: int) -> str:
+    """Say what an open proposal still lacks, or why the rules refuse what has all of it; "" when it can be carried."""
+    if reason := why_not_carried(state, proposal, at_ms=at_ms):
+        return reason
+    rule = Carried(proposal=proposal.number, number=next_number(state, proposal.change))
+    try:
+        complete(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=at_ms))
+    except ProofInvalidError as error:
+        return error.message
+    return ""
 
 
 def find_key(state: State, signature: bytes) -> SigningKey:
