@@ -93,6 +93,12 @@ class _Watch:
             self._left.set()
 
     def _look(self) -> None:
+        try:
+            self._ask()
+        except Exception as error:  # whatever this trips over: from then on nobody says that the grant holds
+            self._end(f"nobody says whether grant {self._grant} holds: the answer was not understood ({error!r:.100})")
+
+    def _ask(self) -> None:
         answered = time.monotonic()
         with self._open() as client:
             while not self._left.wait(WATCH_SECONDS):
