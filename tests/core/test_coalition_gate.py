@@ -52,13 +52,21 @@ def test_the_same_appointment_of_somebody_on_their_own_is_carried_and_says_what_
     assert "engineer" in ground.state.governed.members[gil].duties
 
 
-@pytest.mark.parametrize("wrong", [{"coalition": 4}, {"proof": bytes(32)}, {"coalition": 0, "proof": b""}])
-def test_an_entry_that_says_another_count_is_refuted(wrong: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"coalition": 2}, "another count"),
+        ({"coalition": 4}, "up to 3"),
+        ({"proof": bytes(32)}, "another count"),
+        ({"coalition": 0, "proof": b""}, "says none"),
+    ],
+)
+def test_an_entry_that_says_another_count_is_refuted(wrong: dict[str, object], said: str) -> None:
     ground = Ground.founded(COUNTED)
     ground.hire("gil")
     ground.admit("gil")
     rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector")))
-    with pytest.raises(ProofInvalidError, match="another count of coalitions"):
+    with pytest.raises(ProofInvalidError, match=said):
         ground.fold(msgspec.structs.replace(rule, **wrong))
     ground.fold(rule)
 
@@ -71,11 +79,26 @@ def test_without_facts_what_the_entry_says_is_believed() -> None:
     assert "inspector" in after.governed.members[NUMBERS["dot"]].duties
 
 
+@pytest.mark.parametrize("wrong", [{"coalition": 0, "proof": b""}, {"coalition": 4}, {"proof": b"short"}])
+def test_without_facts_an_entry_without_a_count_is_refuted(wrong: dict[str, object]) -> None:
+    """Nor is it written: who has lost the facts carries nothing that gives."""
+    ground = Ground.founded(COUNTED)
+    asked = ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector"))
+    rule = carried(ground, asked)
+    blind = replace(ground.state, standing=replace(ground.state.governed, register=None))
+    source = RuleSource(lane=0, at_ms=ground.now_ms + 1000)
+    with pytest.raises(ProofInvalidError, match="asks for a count up to 3"):
+        fold(blind, msgspec.structs.replace(rule, **wrong), source)
+    with pytest.raises(ProofInvalidError, match="asks for a count up to 3"):
+        complete(blind, asked, source)
+    fold(blind, rule, source)
+
+
 def test_a_charter_that_asks_for_no_number_has_none_counted() -> None:
     ground = Ground.founded(CHARTER)
     rule = ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector"))
     assert carried(ground, rule) == rule
-    with pytest.raises(ProofInvalidError, match="another count"):
+    with pytest.raises(ProofInvalidError, match="none is asked for"):
         ground.fold(msgspec.structs.replace(rule, coalition=3, proof=bytes(32)))
     ground.fold(rule)
 

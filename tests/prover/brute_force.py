@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from ringfence.core import changes as c
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter import Charter, Flow
+from ringfence.core.charter_governance import Duty, Group, Operation
+from ringfence.core.credentials import fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.orders import break_glass, order
 from ringfence.core.governance.proposals import approve, carry, propose
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import fold_people
-from ringfence.core.governed_entry import Approved, Carried, Ordered, PeopleRecorded, Proposed
+from ringfence.core.governed_entry import Approved, Carried, CredentialIssued, Ordered, PeopleRecorded, Proposed
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, PersonFacts
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension
@@ -38,7 +40,8 @@ class Place:
     state: State
     keys: dict[int, int]
     own: frozenset[int]
-    puppets: int = 0
+    made: frozenset[int] = frozenset()
+    feed: int = 0
 
     def mark(self) -> tuple[object, ...]:
         standing = self.state.governed
@@ -48,6 +51,8 @@ class Place:
             ),
             tuple(sorted(self.keys)),
             self.own,
+            self.state.rules.version,
+            bool(self.feed),
         )
 
 
@@ -121,8 +126,8 @@ class Search:
         for goal in self.wanted - self.reached:
             if goal.startswith("flow:"):
                 found = _reads(place, goal.removeprefix("flow:"))
-            elif goal.startswith("power:"):
-                found = _has_power(place, goal.removeprefix("power:"))
+            elif goal in _PAST_THE_PROGRAM:
+                found = _PAST_THE_PROGRAM[goal](place)
             else:
                 found = _carry(place, _change(place.state, goal)) is not None
             if found:
@@ -164,28 +169,63 @@ def _moves(place: Place) -> Iterator[Place]:
         change = c.Admit(person=number, party=facts.party, identity=bytes(32), until_ms=facts.ends_ms)
         if state := _carry(place, change):
             yield replace(place, state=state)
-    if place.puppets < PUPPETS_MAX and _has_power(place, "feed-people"):
+    if place.state.rules.version == 1 and (state := _carry(place, _ENACT, charter=_anything_goes(place.state.rules))):
+        yield replace(place, state=state)
+    feeding = c.RegisterService(party="trust", identity=bytes(32), feeds=True)
+    if not place.feed and (state := _carry(place, feeding)):
+        yield replace(place, state=state, feed=state.principal_last)
+    yield from _made_up(place)
+
+
+def _made_up(place: Place) -> Iterator[Place]:
+    """Tell the register of people who do not exist: by hand, or as a service that may."""
+    known = [number for number, who in place.state.principals.items() if who.feeds] if _names_others(place) else []
+    by = 0 if _has_power(place, "feed-people") else place.feed or next(iter(known), -1)
+    if len(place.made) < PUPPETS_MAX and by >= 0:
         for party in ("trust", "board"):
             number = place.state.principal_last + 1
             facts = PersonFacts(number=number, reference=f"made {number}", name="made", party=party, team=f"t {number}")
-            rule = PeopleRecorded(source="x", added=1, people=1, facts=bytes(32))
+            rule = PeopleRecorded(source="x", added=1, people=1, facts=bytes(32), by=by)
             try:
                 state = fold_people(place.state, rule, [facts], at_ms=AT_MS, place="brute")
             except ProofInvalidError:
                 continue
-            yield Place(_next(state), place.keys, place.own | {number}, place.puppets + 1)
+            yield replace(place, state=_next(state), own=place.own | {number}, made=place.made | {number})
+
+
+_ENACT = c.EnactCharter(name="small", version=2, digest=hashlib.sha256(b"anything goes").digest(), engine="v2")
+
+
+def _anything_goes(charter: Charter) -> Charter:
+    """Give a charter of two people's own: one asks, another agrees, whatever they are."""
+    governance = charter.governance
+    assert governance is not None
+    anybody = ((Group(tuple(DUTIES), 1),),)
+    return replace(
+        charter,
+        version=2,
+        digest=_ENACT.digest,
+        governance=replace(
+            governance,
+            duties={name: Duty(name, "", party) for name, party in DUTIES.items()},
+            operations={name: Operation(name, tuple(DUTIES), anybody) for name in governance.operations},
+            orders={name: tuple(DUTIES) for name in governance.orders},
+            independence=(),
+            separations=(),
+        ),
+        memo={},
+    )
 
 
 def _next(state: State) -> State:
     return replace(state, epoch=state.epoch + 1)
 
 
-def _carry(place: Place, change: c.AnyChange) -> State | None:
+def _carry(place: Place, change: c.AnyChange, *, charter: Charter | None = None) -> State | None:
     """Give the state in which a change was carried, asked for by anybody whose key the coalition has."""
     state = place.state
     number = state.governed.proposal_last + 1
-    charter = None
-    if isinstance(change, c.EnactCharter):
+    if isinstance(change, c.EnactCharter) and charter is None:
         charter = replace(state.rules, version=change.version, digest=change.digest, memo={})
     if isinstance(change, c.Lift):
         stopped = state.governed.suspensions.set(1, Suspension(1, c.FLOW, "serving", 1, 0))
@@ -235,7 +275,12 @@ def _has_power(place: Place, name: str) -> bool:
     assert register is not None
     if told is None:
         return True
-    if told.party and told.party not in PARENTS and not any(register.people[n].party == told.party for n in place.own):
+    there_really = place.own - place.made
+    if (
+        told.party
+        and told.party not in PARENTS
+        and not any(register.people[n].party == told.party for n in there_really)
+    ):
         return False
     if not told.alternatives:
         return True
@@ -248,37 +293,119 @@ def _has_power(place: Place, name: str) -> bool:
     return is_enough(Operation(name=name, propose=(), alternatives=told.alternatives), there)
 
 
+def _names_others(place: Place) -> bool:
+    return _has_power(place, "issue-tokens") or _carry(place, c.TrustIssuer(name="own", keys=bytes(32))) is not None
+
+
 def _reads(place: Place, name: str) -> bool:
-    """Tell whether somebody reads through a flow now, with a grant that the coalition can have given.
+    """Tell whether somebody reads through a flow now, with a grant that the coalition has or can have given.
 
     That is one of its own people, or anybody where it can make tokens that name others.
     """
     flow = next(flow for flow in place.state.rules.flows if flow.name == name)
-    limits = place.state.governance.grants
-    issuer = _carry(place, c.TrustIssuer(name="own", keys=bytes(32)))
-    names_others = _has_power(place, "issue-tokens") or issuer is not None
-    for person in place.state.governed.members if names_others else place.own:
+    if not flow.duties:
+        return _reads_as_service(place, flow)
+    for person in place.state.governed.members if _names_others(place) else place.own:
+        for number, given in place.state.governed.grants.items():
+            if given.grant.person == person and _is_permitted(place.state, flow, person, number, at_ms=AT_MS):
+                return True
         for kind in flow.needs:
-            change = c.Grant(
-                kind=kind,
-                person=person,
-                purpose=flow.purposes[0],
-                verbs=flow.verbs,
-                datasets=flow.datasets,
-                classes=flow.classes,
-                records_max=limits.break_glass_records_max,
-                lasts_ms=limits.break_glass_lasts_ms_max,
-                subjects_any=True,
-            )
+            change = _grant_for(place.state, flow, kind, person)
             state = _break(place, change) if kind == c.BREAK_GLASS else _carry(place, change)
             if state is None:
                 continue
             number = len(state.governed.grants)
-            asked = Asked(person, flow.countries[0], flow.purposes[0], flow.verbs[0], "person", "single", 1, number)
-            at_ms = state.governed.grants[number].given_ms
-            if rule_access(state, asked, flow.classes, at_ms=at_ms).permitted:
+            if _is_permitted(state, flow, person, number, at_ms=state.governed.grants[number].given_ms):
                 return True
     return False
+
+
+def _grant_for(state: State, flow: Flow, kind: str, person: int) -> c.Grant:
+    limits = state.governance.grants
+    return c.Grant(
+        kind=kind,
+        person=person,
+        purpose=flow.purposes[0],
+        verbs=flow.verbs,
+        datasets=flow.datasets,
+        classes=flow.classes,
+        records_max=limits.break_glass_records_max,
+        lasts_ms=limits.break_glass_lasts_ms_max,
+        subjects_any=True,
+    )
+
+
+def _is_permitted(state: State, flow: Flow, who: int, grant: int, *, at_ms: int, build: bytes = b"") -> bool:
+    asked = Asked(who, flow.countries[0], flow.purposes[0], flow.verbs[0], "person", "single", 1, grant, build)
+    return bool(rule_access(state, asked, flow.classes, at_ms=at_ms).permitted)
+
+
+def _reads_as_service(place: Place, flow: Flow) -> bool:
+    """Read as a service that is there, with its tokens, or as one that was registered for it; with a build if asked."""
+    known = [number for number, who in place.state.principals.items() if who.party in flow.who]
+    known = [number for number in known if number not in place.state.governed.members]
+    choices = [(place.state, number) for number in known if _names_others(place)]
+    registered = _carry(place, c.RegisterService(party=flow.who[0], identity=bytes(32)))
+    if registered is not None:
+        choices.append((registered, registered.principal_last))
+    for state, service in choices:
+        at_ms, build = AT_MS + 2 * HOUR_MS, b""
+        if flow.builds:
+            build = hashlib.sha256(b"their build").digest()
+            change = c.ApproveBuild(name="x", party=flow.who[0], digest=build, attestor=bytes(32))
+            approved = _carry(replace(place, state=state), change)
+            if approved is None:
+                continue
+            told = CredentialIssued(
+                principal=service,
+                build=build,
+                certificate=bytes(32),
+                attestation=bytes(32),
+                until_ms=at_ms + HOUR_MS,
+            )
+            state = _next(fold_credential(approved, told, at_ms=at_ms, place="brute"))
+        if _is_permitted(state, flow, service, 0, at_ms=at_ms, build=build):
+            return True
+    return False
+
+
+def _gives(place: Place) -> bool:
+    """Tell whether one of the coalition's people is given a grant by a quorum."""
+    flow = next(flow for flow in place.state.rules.flows if flow.duties)
+    kinds = [kind for kind in flow.needs if kind != c.BREAK_GLASS]
+    return any(
+        _carry(place, _grant_for(place.state, flow, kind, person)) is not None for kind in kinds for person in place.own
+    )
+
+
+def _builds(place: Place) -> bool:
+    approve = c.ApproveBuild(name="x", party="trust", digest=hashlib.sha256(b"theirs").digest())
+    approves = _has_power(place, "sign-builds") or _carry(place, approve) is not None
+    return _has_power(place, "deploy") and approves
+
+
+def _opens(place: Place) -> bool:
+    standing = place.state.governed
+    shares = len(place.own.intersection(standing.holders))
+    return (
+        _has_power(place, "gateway-root")
+        or (_has_power(place, "host-root") and 0 < standing.threshold <= shares)
+        or _builds(place)
+    )
+
+
+def _destroys(place: Place) -> bool:
+    standing = place.state.governed
+    kept = len(standing.holders) - len(place.own.intersection(standing.holders))
+    return _has_power(place, "host-root") or _opens(place) or kept < standing.threshold
+
+
+_PAST_THE_PROGRAM: dict[str, Callable[[Place], bool]] = {
+    "give": _gives,
+    "build": _builds,
+    "open": _opens,
+    "destroy": _destroys,
+}
 
 
 def _break(place: Place, change: c.Grant) -> State | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringfence.prover.coalition.answers import Answer, Coalition
+from ringfence.prover.coalition.search import Search
 from tests.governed import CHARTER, Ground
 
 POWERS = """
@@ -27,6 +28,13 @@ def answer(ground: Ground, goal: str, *parties: str) -> Answer:
     """Give what is known of a goal in a ledger."""
     coalition = Coalition(ground.state, at_ms=ground.now_ms, parties=parties or None)
     return coalition.answer(next(item for item in coalition.goals if item.name == goal))
+
+
+def least(ground: Ground, goal: str, *parties: str) -> int | None:
+    """Give how many people a goal needs at the least, without looking for a run."""
+    coalition = Coalition(ground.state, at_ms=ground.now_ms, parties=parties or None)
+    found = Search(coalition.model).find_smallest(goal, seconds=20)
+    return None if found is None else found.at_least
 
 
 def written(old: str, new: str, *, times: int = 1) -> str:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from immutables import Map
 
-from ringfence.core.changes import GRANT_KINDS
+from ringfence.core.changes import GRANT_KINDS, Grant
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.charter_governance import (
     OPERATIONS,
@@ -26,7 +26,7 @@ from ringfence.core.charter_governance import (
     Power,
 )
 from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.standing import Appointment, Member, SigningKey, Standing
+from ringfence.core.standing import Appointment, GivenGrant, Member, SigningKey, Standing
 from ringfence.core.state import Principal, State
 from tests.governed import CHARTER
 
@@ -55,17 +55,22 @@ def small_world(random: Random) -> State:
         founding_build=bytes(32),
         members=Map(members),
         keys=Map(keys),
+        grants=Map({1: _grant(random, charter, sorted(members))} if members and random.random() < 0.15 else {}),
         holders=holders if len(holders) > 1 else (),
         threshold=random.randint(2, len(holders)) if len(holders) > 1 else 0,
     )
     principals = {number: Principal(number, member.party) for number, member in members.items()}
+    for party in ("app", "trust"):
+        if random.random() < 0.5:
+            number = max(len(people), *principals) + 1 if principals else len(people) + 1
+            principals[number] = Principal(number, party, feeds=party == "trust")
     return State(
         epoch=5,
         engine="v2",
         charter=charter,
         charter_digest=charter.digest,
         principals=Map(principals),
-        principal_last=len(people),
+        principal_last=max(len(people), *principals) if principals else len(people),
         standing=standing,
     )
 
@@ -104,7 +109,7 @@ def _charter(random: Random) -> Charter:
     flows = tuple(
         replace(flow, duties=_some(random, ["a", "b", "c"], 1, 2), needs=_some(random, GRANT_KINDS, 1, 2))
         if flow.duties
-        else flow
+        else replace(flow, builds=("approved",) if random.random() < 0.3 else ())
         for flow in _PARSED.flows
     )
     return replace(_PARSED, governance=governance, flows=flows, memo={})
@@ -143,6 +148,22 @@ def _person(random: Random, number: int, count: int) -> PersonFacts:
         directed_by=(random.choice(others),) if random.random() < 0.15 else (),
         team=random.choice(("", "x", "y", f"own {number}", f"own {number}")),
     )
+
+
+def _grant(random: Random, charter: Charter, people: Sequence[int]) -> GivenGrant:
+    flow = next(flow for flow in charter.flows if flow.duties)
+    grant = Grant(
+        kind=random.choice(flow.needs),
+        person=random.choice(people),
+        purpose=flow.purposes[0],
+        verbs=flow.verbs,
+        datasets=flow.datasets,
+        classes=flow.classes,
+        records_max=5,
+        lasts_ms=HOUR_MS,
+        subjects_any=True,
+    )
+    return GivenGrant(1, grant, None, AT_MS - HOUR_MS, AT_MS + 5 * HOUR_MS, 3)
 
 
 def _member(random: Random, charter: Charter, one: PersonFacts) -> Member:

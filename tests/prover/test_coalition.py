@@ -135,7 +135,12 @@ def test_a_register_that_colludes_makes_people_up() -> None:
         "feed-people: {words: The app., of: app}", "feed-people: {words: Nobody., by: {from: [inspector], count: 60}}"
     )
     assert answer(Ground.founded(five), "change-rules", "parent", "app").at_least == 3
-    assert (answer(Ground.founded(honest), "change-rules", "parent", "app").at_least or 9) > 3
+    assert answer(Ground.founded(honest), "change-rules", "parent", "app").at_least == 3, "by a service of their own"
+    guarded = honest.replace(
+        "register-service: {propose: [people], approve: {from: [officer], count: 2}",
+        "register-service: {propose: [people], approve: {from: [officer], count: 9}",
+    )
+    assert (answer(Ground.founded(guarded), "change-rules", "parent", "app").at_least or 9) > 3
 
 
 def test_a_party_that_is_not_told_of_is_taken_to_have_the_power() -> None:

@@ -19,7 +19,7 @@ from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.changes import EnactCharter
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.coalition.gate import Counted, count_carried
+from ringfence.core.coalition.gate import Counted, count_carried, why_not_said
 from ringfence.core.credentials import fold_credential
 from ringfence.core.enacting import enact
 from ringfence.core.engines import ENGINES
@@ -78,7 +78,8 @@ def complete(state: State, rule: e.Rule, source: RuleSource) -> e.Rule:
         fold(state, rule, source)
         return rule
     _check(state, rule, source)
-    _, counted = _count_carried(state, rule, source)
+    following, counted = _count_carried(state, rule, source)
+    _check_said(state, rule, following, counted, place=source.place)
     return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
 
 
@@ -218,9 +219,13 @@ def _govern(
 
 
 def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
-    """Carry, and hold what the entry says of coalitions against a count of one's own; without facts it is believed."""
+    """Carry, and hold what the entry says of coalitions against a count of one's own.
+
+    Without facts a count is believed; that there is one, where the charter asks for it, is checked all the same.
+    """
     following, counted = _count_carried(state, rule, source)
     said = Counted(rule.coalition, rule.proof)
+    _check_said(state, rule, following, said, place=source.place)
     if following.governed.register is not None and said != counted:
         raise ProofInvalidError(
             "a change was carried with another count of coalitions than follows from the people and rules",
@@ -229,6 +234,13 @@ def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
             found=f"{said.people} people, world {said.proof.hex()[:16]}",
         )
     return following
+
+
+def _check_said(state: State, rule: g.Carried, following: State, said: Counted, *, place: str) -> None:
+    """Check that an entry has a count where the charter asks for one, and none elsewhere, whatever the people are."""
+    proposal = state.governed.proposals.get(rule.proposal)
+    if proposal is not None and (reason := why_not_said(following, proposal.change, said)):
+        raise ProofInvalidError(f"a change is carried with another count of coalitions: {reason}", place=place)
 
 
 def _count_carried(state: State, rule: g.Carried, source: RuleSource) -> tuple[State, Counted]:

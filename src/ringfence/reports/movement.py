@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ringfence.core.coalition.closure import build_model
-from ringfence.core.coalition.floor import COUNTED_MAX, find_fewest
+from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.gate import digest_world
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.coalition.world import see_world
@@ -179,8 +179,7 @@ class _Counting:
         world = see_world(state, at_ms=at_ms, parties=self._parties)
         digest = digest_world(world)
         if digest not in self._known:
-            fewest = find_fewest(build_model(world), FLOORED, most=COUNTED_MAX)
-            self._known[digest] = {
-                goal: None if joined is None else sum(joined.values()) for goal, joined in fewest.items()
-            }
+            model = build_model(world)
+            nearest = {goal: find_nearest(model, [goal], most=COUNTED_MAX) for goal in FLOORED}
+            self._known[digest] = {goal: None if found is None else found.people for goal, found in nearest.items()}
         return self._known[digest]

@@ -19,7 +19,7 @@ import msgspec
 
 from ringfence.core import changes as c
 from ringfence.core.coalition.closure import Model, build_model
-from ringfence.core.coalition.floor import find_fewest
+from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.path import describe_path
 from ringfence.core.coalition.rules import FLOORED, Goal, find_goals
 from ringfence.core.coalition.world import World, see_world
@@ -56,13 +56,27 @@ class Assessment:
         people: how few must join; the minimum that was counted up to when more are needed.
         proof: digest of the world that it was counted in.
         model: the world that it was counted in.
-        weakest: the goal that is nearest, and who would join for it, by kind; None when the minimum holds.
+        weakest: the goal that is nearest, and who would join for it, by kind; None when the minimum holds, or when
+            there are too many choices of so many people to look at.
     """
 
     people: int
     proof: bytes
     model: Model
     weakest: tuple[Goal, dict[int, int]] | None
+
+
+def why_not_said(after: State, change: c.AnyChange, said: Counted) -> str:
+    """Say why an entry cannot say this of coalitions, whatever the people are; "" when it can.
+
+    Where the charter asks for a count the entry has one, up to the charter's minimum; elsewhere it has none.
+    """
+    minimum = after.governance.coalition_min
+    if not (minimum and isinstance(change, GATED)):
+        return "it says a count, and none is asked for" if said != Counted() else ""
+    if len(said.proof) != hashlib.sha256().digest_size or not 0 <= said.people <= minimum:
+        return f"the charter asks for a count up to {minimum}, and it says none"
+    return ""
 
 
 def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:
@@ -99,13 +113,12 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
 
 def _assess(world: World, digest: bytes, minimum: int) -> Assessment:
     model = build_model(world)
-    goals = {goal.name: goal for goal in find_goals(world) if goal.floored}
-    fewest = find_fewest(model, FLOORED, most=minimum - 1)
-    near = [(sum(joined.values()), name) for name, joined in fewest.items() if joined is not None]
-    if not near:
+    nearest = find_nearest(model, FLOORED, most=minimum - 1)
+    if nearest is None:
         return Assessment(minimum, digest, model, None)
-    people, name = min(near, key=lambda item: item[0])
-    return Assessment(people, digest, model, (goals[name], fewest[name] or {}))
+    goals = {goal.name: goal for goal in find_goals(world)}
+    weakest = (goals[nearest.goal], dict(nearest.joined)) if nearest.goal else None
+    return Assessment(nearest.people, digest, model, weakest)
 
 
 def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: int) -> str:
@@ -117,15 +130,17 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
         at_ms: when it is carried.
         minimum: what the charter asks, by the state after it.
     """
-    if after.weakest is None or after.people >= assess(before, at_ms=at_ms, minimum=minimum).people:
+    if after.people >= minimum or after.people >= assess(before, at_ms=at_ms, minimum=minimum).people:
         return ""
     return describe_nearest(after, minimum=minimum)
 
 
 def describe_nearest(found: Assessment, *, minimum: int) -> str:
     """Say who would be enough for the goal that is nearest, and by which path; "" when the minimum holds."""
-    if found.weakest is None:
+    if found.people >= minimum:
         return ""
+    if found.weakest is None:
+        return f"there are too many choices to tell whether {count_people(found.people)} would be enough"
     goal, joined = found.weakest
     path = "; ".join(describe_path(found.model, joined, goal.name))
     return (
@@ -150,6 +165,7 @@ def digest_world(world: World) -> bytes:
         "open": sorted(world.open_duties),
         "shares": [world.holders, world.threshold],
         "services": sorted(world.services),
+        "feeds": world.feeds,
     }
     return hashlib.sha256(msgspec.json.encode(facts)).digest()
 

@@ -24,7 +24,7 @@ from ringfence.core.coalition.terms import (
     own_grant,
     power,
 )
-from ringfence.core.coalition.world import World
+from ringfence.core.coalition.world import World, has_grant
 
 OUTSIDE: Final = "outside-flows"
 RULES: Final = "change-rules"
@@ -39,9 +39,13 @@ FLOORED: Final = (OUTSIDE, RULES, GRANT, BUILD)
 """Goals that `coalition.min` is about: with any of them the parent has what no flow gives it."""
 
 PUPPETS: Final = "puppets"
+FEEDS: Final = "feeds"
 LOGIN: Final = "logs-in-as-anyone"
 _FLOW: Final = "flow:"
 SERVICE_BUILD: Final = "build-of-a-service"
+_STOPPING: Final = ("suspend", "dismiss", "end-appointment", "withdraw-build", "withdraw-service", "withdraw-issuer")
+"""Orders after which nobody erases, until somebody else can."""
+
 _READING: Final = frozenset({"read", "find", "export"})
 
 
@@ -105,13 +109,14 @@ def find_rules(world: World) -> tuple[Rule, ...]:
     deploy, sign_builds = power("deploy"), power("sign-builds")
     issue = power("issue-tokens")
     rules = [
-        # Keys that are not shared out lie on the gateways: who reaches into one has them.
         # how a coalition grows
-        Rule(PUPPETS, (operation("appoint"), operation("admit"), power("feed-people"))),
+        *(Rule(FEEDS, (way,)) for way in _ways_of_feeding(world)),
+        Rule(PUPPETS, (operation("appoint"), operation("admit"), FEEDS)),
+        Rule(PUPPETS, (RULES,)),  # by a charter of its own whoever it likes has every duty
         *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
         Rule(SERVICE_BUILD, (operation("approve-build"),)),
         Rule(SERVICE_BUILD, (power("sign-builds"),)),
-        # what it wants
+        # what it wants; keys that are not shared out lie on the gateways: who reaches into one has them
         Rule(BUILD, (deploy, operation("approve-build"))),
         Rule(BUILD, (deploy, sign_builds)),
         Rule(OUTSIDE, (gateway,)),
@@ -123,12 +128,21 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         Rule(LIFT, (operation("lift"),)),
         Rule(REWRITE, (power("sign-log"), host, OVERSEER)),
         # what it can hinder
-        *(Rule(STOP_ERASURE, (way,)) for way in (order("suspend"), operation("suspend"), gateway, host, RULES)),
-        *(Rule(DESTROY, (way,)) for way in (host, LOST_SHARES, RULES)),
+        *(Rule(STOP_ERASURE, (way,)) for way in (*map(order, _STOPPING), operation("suspend"), OUTSIDE, host, RULES)),
+        *(Rule(DESTROY, (way,)) for way in (host, OUTSIDE, LOST_SHARES, RULES)),
     ]
     for flow in world.charter.flows:
         rules += _rules_of_flow(world, flow)
     return tuple(rules)
+
+
+def _ways_of_feeding(world: World) -> Iterator[str]:
+    """Give what lets somebody tell the register about people: by hand, or as a service that may."""
+    yield power("feed-people")
+    yield operation("register-service")
+    if world.feeds:
+        yield power("issue-tokens")
+        yield operation("trust-issuer")
 
 
 def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
@@ -142,21 +156,21 @@ def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
 def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
     goal, theirs = through(flow.name), holder(flow.name)
     somebody = any(not profile.isdisjoint(flow.duties) for profile, _ in world.known)
+    # Somebody else has the duty, or can be given it, or given it back.
+    others = [(LOGIN,)] if somebody else [(LOGIN, operation(name)) for name in ("appoint", "admit")]
     if not flow.needs:
         yield Rule(goal, (theirs,))
-        if somebody:
-            yield Rule(goal, (LOGIN,))
+        yield from (Rule(goal, way) for way in others)
     for kind in flow.needs:
         yield Rule(goal, (theirs, own_grant(kind)))
         if kind == c.BREAK_GLASS:
             yield Rule(goal, (theirs, order(c.BREAK_GLASS)))
         else:
             yield Rule(goal, (theirs, operation("grant" if kind == c.ACCESS else kind)))
-        if somebody and any(f"@grant {kind}" in profile for profile, _ in world.known):
-            yield Rule(goal, (LOGIN,))
-        if somebody:
-            gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)
-            yield Rule(goal, (LOGIN, gives))
+        if any(has_grant(kind) in profile for profile, _ in world.known):
+            yield from (Rule(goal, way) for way in others)
+        gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)
+        yield from (Rule(goal, (*way, gives)) for way in others)
 
 
 def _rules_of_services(world: World, flow: Flow) -> Iterator[Rule]:

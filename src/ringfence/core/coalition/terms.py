@@ -89,14 +89,7 @@ def find_requirements(world: World) -> tuple[Requirement, ...]:
         *_orders(world),
         *_flows(world),
         *_keys(world),
-        Requirement(
-            OVERSEER,
-            tuple(
-                (Demand(frozenset([of_party(party.name)]), 1, in_person=True),)
-                for party in world.charter.parties.values()
-                if party.role == _OVERSEER_ROLE
-            ),
-        ),
+        _overseer(world),
     )
 
 
@@ -120,8 +113,7 @@ def _powers(world: World) -> Iterator[Requirement]:
 
 
 def _orders(world: World) -> Iterator[Requirement]:
-    for name in (c.BREAK_GLASS, "suspend"):
-        duties = world.governance.orders.get(name, ())
+    for name, duties in world.governance.orders.items():
         yield Requirement(order(name), ((Demand(frozenset(duties), 1),),) if duties else ())
 
 
@@ -139,6 +131,14 @@ def _keys(world: World) -> Iterator[Requirement]:
     shares = frozenset([SHARE])
     yield Requirement(SHARES, ((Demand(shares, world.threshold, in_person=True),),))
     yield Requirement(LOST_SHARES, ((Demand(shares, world.holders - world.threshold + 1, in_person=True),),))
+
+
+def _overseer(world: World) -> Requirement:
+    """Give how nobody of an overseer notices: with somebody of one, or where there is none but the coalition's own."""
+    names = [party.name for party in world.charter.parties.values() if party.role == _OVERSEER_ROLE]
+    others = [name for name in names if name not in world.parties]
+    ways = [(Demand(frozenset([of_party(name)]), 1, in_person=True),) for name in others]
+    return Requirement(OVERSEER, tuple(ways) if len(others) == len(names) > 0 else ((), *ways))
 
 
 def spread(groups: Sequence[Group], *, in_person: bool = False) -> tuple[Demand, ...]:

@@ -4,13 +4,15 @@ Rules of this file:
 1. In it from the start is everyone whom its parties employ or pay, and everyone below these through any chain of line
    managers and those who really direct the work. A chain that cannot be followed to its end is taken to lead there.
 2. Who joins brings everyone below, through any such chain. People who are alike in what they bring are one kind.
-3. A tie that ended counts as if it held until the charter's cooling time is over, as for independence.
-4. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
+3. A tie that ended counts as if it held until the charter's cooling time is over, as for independence; who is bound by
+   none that holds may be given duties then, for a coalition can wait.
+4. Members and everybody else whom the register knows count alike: whoever is below comes along, admitted or not.
+5. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,15 +22,19 @@ from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import PEOPLE_ABOVE_MAX
-from ringfence.core.register import DIRECTION, MANAGER, TEAM, Register
-from ringfence.core.standing import Member, Standing
+from ringfence.core.governance.recording import why_not_feed
+from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
+from ringfence.core.standing import Standing
 from ringfence.core.state import State
 
 SHARE: Final = "@share"
 """What a person has who holds a share of the custodian's keys."""
 
 JOINERS_MAX: Final = 64
-"""Most people of one kind who are told apart: no requirement of a charter asks for more."""
+"""Most people of one kind, or of one profile, who are told apart: no requirement of a charter asks for more."""
+
+SHOWN_MAX: Final = 16
+"""Most people of one party who were never admitted, and are named among those who are in it from the start."""
 
 STRANGER: Final = "@stranger"
 """What a person has who was never admitted."""
@@ -66,7 +72,7 @@ class Kind:
     """People who bring the same when they join.
 
     Attributes:
-        brings: how many people of which profile, the one who joins among them.
+        brings: how many people of which profile, up to `JOINERS_MAX`, the one who joins among them.
         people: the numbers of those who are of this kind, ascending; empty for somebody who is in no register.
         most: how many of them may join, at most `JOINERS_MAX`.
         party: of whom they are, for those who are in no register.
@@ -86,16 +92,16 @@ class World:
         charter: the charter in force.
         parties: those that collude.
         base: how many people of which profile are in the coalition from the start.
-        base_people: the members among them, by number.
+        base_people: the members among them, by number, and a few of the others of each party.
         kinds: who could join.
-        known: how many people of the register there are of which profile, colluding or not; of those who were never
-            admitted at most `JOINERS_MAX` of a party.
-        below: the members whom anyone manages or directs through any chain, by the number of who does; each is below
+        known: how many people of the register there are of which profile, colluding or not.
+        below: those whom anyone manages or directs through any chain, by the number of who does; each is below
             themselves.
         open_duties: duties that people of the coalition's own parties could be given without end.
         holders, threshold: how many hold shares of the custodian's keys, and how many open them; 0 where they are not
             shared out.
         services: parties of which a service is registered.
+        feeds: whether one of these services may tell the register about people.
     """
 
     charter: Charter
@@ -109,6 +115,7 @@ class World:
     holders: int
     threshold: int
     services: frozenset[str]
+    feeds: bool
 
     @property
     def governance(self) -> Governance:
@@ -146,6 +153,66 @@ def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = Non
     return _Sight(state, standing, standing.register, charter, known, at_ms).see()
 
 
+class _Ties:
+    """Follows ties upwards, those that hold and those that ended later than some time."""
+
+    def __init__(self, register: Register, charter: Charter, parties: Collection[str], *, since_ms: int) -> None:
+        self._register, self._charter, self._parties, self._since_ms = register, charter, parties, since_ms
+        self._chiefs: dict[int, tuple[int, ...] | None] = {}
+
+    def above_all(self, people: Collection[int]) -> dict[int, tuple[int, ...] | None]:
+        """Give each of these people and everyone above; None when one of these is the coalition's, or may be (rule 1).
+
+        Who is above comes first where nobody is above themselves: so that what leads to the coalition is followed once.
+        """
+        reports: dict[int, list[int]] = {}
+        for number in people:
+            for chief in self._chiefs_of(number) or ():
+                reports.setdefault(chief, []).append(number)
+        order = dict.fromkeys(number for number in people if not self._chiefs_of(number))
+        waiting = deque(order)
+        while waiting:
+            for number in reports.get(waiting.popleft(), ()):
+                if number not in order:
+                    order[number] = None
+                    waiting.append(number)
+        above: dict[int, tuple[int, ...] | None] = {}
+        for number in (*order, *people):
+            if number not in above:
+                above[number] = self._above(number, above)
+        return above
+
+    def _above(self, number: int, known: Mapping[int, tuple[int, ...] | None]) -> tuple[int, ...] | None:
+        found = {number: None}
+        waiting = deque(found)
+        while waiting:
+            chiefs = self._chiefs_of(waiting.popleft())
+            if chiefs is None:
+                return None
+            for chief in chiefs:
+                if chief not in found:
+                    if len(found) > PEOPLE_ABOVE_MAX or known.get(chief, ()) is None:
+                        return None
+                    found[chief] = None
+                    waiting.append(chief)
+        return tuple(found)
+
+    def _chiefs_of(self, number: int) -> tuple[int, ...] | None:
+        if number not in self._chiefs:
+            self._chiefs[number] = self._find_chiefs(number)
+        return self._chiefs[number]
+
+    def _find_chiefs(self, number: int) -> tuple[int, ...] | None:
+        """Give who manages or directs a person; None when the person is of the coalition's parties, or may be."""
+        if number not in self._register.people:
+            return None
+        ties = list(self._register.ties(number, ended_after_ms=self._since_ms))
+        for tie in ties:
+            if tie.kind in (EMPLOYER, PAY) and (tie.name in self._parties or tie.name not in self._charter.parties):
+                return None
+        return tuple(tie.person for tie in ties if tie.kind in (MANAGER, DIRECTION))
+
+
 class _Sight:
     """Looks at one state at one time."""
 
@@ -165,89 +232,73 @@ class _Sight:
         self._duties_of: dict[str, list[str]] = {}
         for duty in self._governance.duties.values():
             self._duties_of.setdefault(duty.party, []).append(duty.name)
-        self._chiefs: dict[int, tuple[int, ...] | None] = {}
         self._grants: dict[int, set[str]] = {}
         for given in standing.grants.values():
             if given.is_live(at_ms):
                 self._grants.setdefault(given.grant.person, set()).add(given.grant.kind)
+        self._open = frozenset(name for name in self._governance.duties if self._is_open(name))
 
     def see(self) -> World:
-        profiles = {number: self._profile(member) for number, member in sorted(self._standing.members.items())}
-        above = {number: self._above(number) for number in profiles}
-        base = tuple(number for number, chiefs in above.items() if chiefs is None)
+        everybody = sorted({*self._standing.members, *self._register.people})
+        ties = _Ties(self._register, self._charter, self._parties, since_ms=self._since_ms)
+        above = ties.above_all(everybody)
+        holding = _Ties(self._register, self._charter, self._parties, since_ms=self._at_ms)
+        theirs = {number for number, chiefs in above.items() if chiefs is None}
+        bound = {number for number, chiefs in holding.above_all(everybody).items() if chiefs is None}
+        profiles = {number: self._profile(number, is_bound=number in bound) for number in everybody}
         below: dict[int, list[int]] = {}
         for number, chiefs in above.items():
             for chief in chiefs or ():
                 below.setdefault(chief, []).append(number)
-        services = (who.party for number, who in self._state.principals.items() if number not in self._standing.members)
+        services = [who for number, who in self._state.principals.items() if number not in self._standing.members]
         return World(
             charter=self._charter,
             parties=self._parties,
-            base=_count(profiles[number] for number in base),
-            base_people=base,
+            base=_count(profiles[number] for number in theirs),
+            base_people=tuple(self._few(sorted(theirs))),
             kinds=(*self._kinds(profiles, below), *self._strangers()),
-            known=_count((*profiles.values(), *self._never_admitted(profiles))),
+            known=_count(profiles.values()),
             below={chief: tuple(people) for chief, people in below.items()},
-            open_duties=frozenset(name for name in self._governance.duties if self._is_open(name)),
+            open_duties=self._open,
             holders=len(self._standing.holders),
             threshold=self._standing.threshold,
-            services=frozenset(services),
+            services=frozenset(who.party for who in services),
+            feeds=any(not why_not_feed(who, self._charter) for who in services),
         )
 
-    def _profile(self, member: Member) -> Profile:
-        """Give what one member has: what counts for requirements, now and once something was given."""
-        has = [of_party(member.party)]
-        if member.number in self._standing.holders:
+    def _profile(self, number: int, *, is_bound: bool) -> Profile:
+        """Give what one person has: what counts for requirements, now and once something was given."""
+        member, facts = self._standing.members.get(number), self._register.people.get(number)
+        party = facts.party if facts else member.party if member else ""
+        if member is None:
+            return self._bound(party) if is_bound else self._stranger(party)
+        has = [of_party(party)]
+        if number in self._standing.holders:
             has.append(SHARE)
-        could = self._duties_of.get(member.party, ())
         if member.is_active(self._at_ms):
             has += member.duties
-            has += (has_grant(kind) for kind in self._grants.get(member.number, ()))
-            has += map(could_hold, could)
+            has += (has_grant(kind) for kind in self._grants.get(number, ()))
+            has += map(could_hold, self._duties_of.get(member.party, ()))
         else:
             has += map(could_return, member.duties)
-            has += map(could_enter, could)
+            has += map(could_enter, self._duties_of.get(party, ()))
         return frozenset(has)
 
-    def _above(self, number: int) -> list[int] | None:
-        """Give a member and everyone above; None when one of these is the coalition's, or may be (rule 1)."""
-        found, seen = [number], {number}
-        for person in found:
-            chiefs = self._chiefs_of(person)
-            if chiefs is None:
-                return None
-            for chief in chiefs:
-                if chief not in seen:
-                    seen.add(chief)
-                    found.append(chief)
-            if len(found) > PEOPLE_ABOVE_MAX:
-                return None
-        return found
-
-    def _chiefs_of(self, person: int) -> tuple[int, ...] | None:
-        """Give who manages or directs a person; None when the coalition's parties employ or pay them, or may."""
-        if person not in self._chiefs:
-            self._chiefs[person] = self._find_chiefs(person)
-        return self._chiefs[person]
-
-    def _find_chiefs(self, person: int) -> tuple[int, ...] | None:
-        if person not in self._register.people:
-            return None
-        chiefs = []
-        for tie in self._register.ties(person, ended_after_ms=self._since_ms):
-            if tie.kind in (MANAGER, DIRECTION):
-                chiefs.append(tie.person)
-            elif tie.kind != TEAM and (tie.name in self._parties or tie.name not in self._charter.parties):
-                return None
-        return tuple(chiefs)
+    def _few(self, people: Iterable[int]) -> Iterator[int]:
+        """Give the members among these people, and at most `SHOWN_MAX` of the others of each party."""
+        counted: Counter[str] = Counter()
+        for number in people:
+            party = "" if number in self._standing.members else self._register.people[number].party
+            counted[party] += bool(party)
+            if counted[party] <= SHOWN_MAX:
+                yield number
 
     def _kinds(self, profiles: Mapping[int, Profile], below: Mapping[int, list[int]]) -> list[Kind]:
         alike: dict[tuple[tuple[Profile, int], ...], list[int]] = {}
         for chief, people in sorted(below.items()):
-            brought = [profiles[person] for person in people]
-            if chief not in profiles:
-                brought.append(self._stranger(self._register.people[chief].party))
-            alike.setdefault(_count(brought), []).append(chief)
+            if len(people) > 1 or chief in self._standing.members:  # others on their own are strangers (rule 5)
+                brings = _count(profiles[person] for person in people)
+                alike.setdefault(tuple((who, min(count, JOINERS_MAX)) for who, count in brings), []).append(chief)
         return [Kind(brings, tuple(people), min(len(people), JOINERS_MAX)) for brings, people in alike.items()]
 
     def _strangers(self) -> list[Kind]:
@@ -257,12 +308,10 @@ class _Sight:
     def _stranger(self, party: str) -> Profile:
         return frozenset([STRANGER, of_party(party), *map(could_enter, self._duties_of.get(party, ()))])
 
-    def _never_admitted(self, members: Collection[int]) -> Iterator[Profile]:
-        counted: Counter[str] = Counter()
-        for number, facts in self._register.people.items():
-            if number not in members and counted[facts.party] < JOINERS_MAX:
-                counted[facts.party] += 1
-                yield self._stranger(facts.party)
+    def _bound(self, party: str) -> Profile:
+        """Give what somebody has who was never admitted, and whom rules keep from all duties that are not open."""
+        could = (name for name in self._duties_of.get(party, ()) if name in self._open)
+        return frozenset([STRANGER, of_party(party), *map(could_enter, could)])
 
     def _is_open(self, duty: str) -> bool:
         """Tell whether somebody of the coalition's own could be given a duty: no rule keeps all of them from it."""

@@ -15,8 +15,10 @@ from ringfence.core import changes as c
 from ringfence.core.charter import ANY, Flow
 from ringfence.core.coalition import rules as r
 from ringfence.core.coalition.world import World
+from ringfence.core.credentials import LIFETIME_MS_MAX, fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
+from ringfence.core.governed_entry import CredentialIssued
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension
 from ringfence.core.state import State
@@ -133,7 +135,7 @@ class _Attempt:
             run.note("lost-shares", "so many shares are destroyed that the keys never open again", run.own)
             return True
         erasing = [flow for flow in world.charter.flows if "erase" in flow.verbs]
-        return any(self._read(flow, "erase") for flow in erasing) or self._rules()
+        return self._outside() or any(self._read(flow, "erase") for flow in erasing) or self._rules()
 
     # -- flows ------------------------------------------------------------------------------------------------------
 
@@ -167,20 +169,36 @@ class _Attempt:
         if theirs:
             run.note("flow", f"{theirs[0]} uses the flow {flow.name}, as the charter lets it")
             return True
-        if flow.builds and not self._approve_service_build(flow):
-            return False
         known = [number for number, who in run.state.principals.items() if who.party in flow.who]
         services = [number for number in known if number not in run.state.governed.members]
         if services and self._log_in():
-            return self._asks(services[0], flow, verbs, build=_DIGEST if flow.builds else b"")
-        change = c.RegisterService(party=flow.who[0], identity=bytes(32))
-        if not run.pursue(change, f"a service of their own is registered as one of {flow.who[0]}"):
+            service = services[0]
+        else:
+            change = c.RegisterService(party=flow.who[0], identity=bytes(32))
+            if not run.pursue(change, f"a service of their own is registered as one of {flow.who[0]}"):
+                return False
+            service = run.state.principal_last
+        if flow.builds and not self._show_build(flow, service):
             return False
-        return self._asks(run.state.principal_last, flow, verbs, build=_DIGEST if flow.builds else b"")
+        return self._asks(service, flow, verbs, build=_DIGEST if flow.builds else b"")
 
-    def _approve_service_build(self, flow: Flow) -> bool:
-        change = c.ApproveBuild(name="a build of their own", party=flow.who[0], digest=_DIGEST)
-        return self._run.pursue(change, "a build of their own is approved")
+    def _show_build(self, flow: Flow, service: int) -> bool:
+        """Get a credential for a build of their own, which they attest themselves."""
+        run = self._run
+        party = run.state.principals[service].party
+        change = c.ApproveBuild(name="a build of their own", party=party, digest=_DIGEST, attestor=bytes(32))
+        if not run.pursue(change, "a build of their own is approved"):
+            return False
+        until_ms = run.at_ms + LIFETIME_MS_MAX
+        given = CredentialIssued(
+            principal=service, build=_DIGEST, certificate=bytes(32), attestation=bytes(32), until_ms=until_ms
+        )
+        try:
+            state = fold_credential(run.state, given, at_ms=run.at_ms, place="attempt")
+        except ProofInvalidError:
+            return False
+        run.state = replace(state, epoch=state.epoch + 1)
+        return True
 
     def _log_in(self) -> bool:
         """Get tokens that name somebody else."""
@@ -210,11 +228,11 @@ class _Attempt:
                 yield number
 
     def _place(self, flow: Flow, people: set[int]) -> None:
-        """Give a duty of the flow to one of the coalition's people, where none has one."""
+        """Give a duty of the flow to one of these people, where none has one."""
         run = self._run
         if any(not run.duties_of(person).isdisjoint(flow.duties) for person in people):
             return
-        pairs = [(duty, person) for duty in flow.duties for person in sorted(run.own)]
+        pairs = [(duty, person) for duty in flow.duties for person in sorted(people)]
         for duty, person in pairs:
             if run.carry(c.Appoint(person=person, duty=duty), f"{person} is given the duty {duty}"):
                 return

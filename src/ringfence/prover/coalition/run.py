@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter_governance import Group, Operation
+from ringfence.core.coalition.gate import count_carried
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
@@ -86,6 +87,7 @@ class Run:
         self.own = set(people)
         self.began_with = frozenset(self.own)
         self.deeds: list[Deed] = []
+        self._began_last = state.principal_last
         self._keys = {
             key.person: key.number for key in state.governed.keys.values() if key.person in self.own and not key.revoked
         }
@@ -126,8 +128,10 @@ class Run:
             waits_ms = max((duty.veto_ms for duty in vetoes(state, state.governed.proposals[number])), default=0)
             state = self._agree(state, number, at_ms=at_ms + waits_ms)
             agreed = tuple(item.person for item in state.governed.proposals[number].approvals)
-            made = next_number(state, change)
-            state = _next(carry(state, Carried(proposal=number, number=made), at_ms=at_ms + waits_ms, place=_PLACE))
+            carried = Carried(proposal=number, number=next_number(state, change))
+            following = carry(state, carried, at_ms=at_ms + waits_ms, place=_PLACE)
+            count_carried(state, following, change, at_ms=at_ms + waits_ms)
+            state = _next(following)
         except ProofInvalidError:
             return False
         self.state, self.at_ms = state, at_ms + waits_ms
@@ -150,18 +154,37 @@ class Run:
         return state
 
     def pursue(self, change: c.AnyChange, words: str, *, charter: Charter | None = None) -> bool:
-        """Carry a change; where the coalition's people are not enough, first get it more to sign with.
+        """Carry a change; where the coalition's people are not enough, first get it more to sign with, or other rules.
 
         What was done in vain is as if it had not been.
         """
-        if self.carry(change, words, charter=charter):
-            return True
-        operation = self.state.governance.operations[c.operation_of(change)]
         before = self._keep()
-        if any(self.carry(change, words, charter=charter) for _ in self._grow(operation)):
+        if self._grow_and_carry(change, words, charter):
+            return True
+        self._restore(before)
+        if charter is None and self._take_over() and self._grow_and_carry(change, words, None):
             return True
         self._restore(before)
         return False
+
+    def _grow_and_carry(self, change: c.AnyChange, words: str, charter: Charter | None) -> bool:
+        if self.carry(change, words, charter=charter):
+            return True
+        operation = self.state.governance.operations[c.operation_of(change)]
+        return any(self.carry(change, words, charter=charter) for _ in self._grow(operation))
+
+    def _take_over(self) -> bool:
+        """Put a charter in force by which any two agree to anything; tells whether it is."""
+        charter = loosen(self.state.rules)
+        change = c.EnactCharter(
+            name=charter.name, version=charter.version, digest=charter.digest, engine=self.state.engine
+        )
+        words = "a charter is put in force by which any two of those who hold a duty agree to anything"
+        before = self._keep()
+        if not self.pursue(change, words, charter=charter):
+            self._restore(before)
+            return False
+        return True
 
     def _keep(self) -> _Kept:
         return self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
@@ -183,7 +206,7 @@ class Run:
         yield from self._appoint(wanted, self._keys)
         yield from self._enter(wanted)
         for _ in range(PUPPETS_MAX):
-            if not (self.has_power("feed-people") and self._tell(wanted)):
+            if not (self._may_tell() and self._tell(wanted)):
                 return
             yield from self._enter(wanted)
 
@@ -226,6 +249,19 @@ class Run:
                 yield from self._enrol([person])
                 yield from self._appoint(duties, [person])
 
+    def _may_tell(self) -> bool:
+        """Tell whether the coalition can tell the register about people: by hand, or by a service that it registers."""
+        if self.has_power("feed-people") or self._own_feed():
+            return True
+        custodian = next(party.name for party in self.state.rules.parties.values() if party.role == "custodian")
+        change = c.RegisterService(party=custodian, identity=bytes(32), feeds=True)
+        return self.carry(change, "a service of their own may tell the register about people")
+
+    def _own_feed(self) -> int:
+        """Give the number of a service of the coalition's that may tell the register; 0 when there is none."""
+        known = self.state.principals.items()
+        return next((number for number, who in known if who.feeds and number > self._began_last), 0)
+
     def _tell(self, duties: Iterable[str]) -> bool:
         """Tell the register of somebody who does not exist, and has all that is asked of who holds the first duty."""
         standing, governance = self.state.governed, self.state.governance
@@ -247,7 +283,13 @@ class Run:
         register = record(standing.register, [facts], at_ms=self.at_ms)
         effects = find_effects(standing, register, self.state.rules, [facts], at_ms=self.at_ms)
         rule = PeopleRecorded(
-            source="coalition", added=1, people=1, facts=bytes(32), suspends=effects.suspends, ends=effects.ends
+            source="coalition",
+            added=1,
+            people=1,
+            facts=bytes(32),
+            suspends=effects.suspends,
+            ends=effects.ends,
+            by=0 if self.has_power("feed-people") else self._own_feed(),
         )
         self.state = _next(fold_people(self.state, rule, [facts], at_ms=self.at_ms, place=_PLACE))
         self.own.add(number)
@@ -276,15 +318,17 @@ class Run:
         told = self.state.governance.powers[name]
         duties = dict.fromkeys(duty for way in told.alternatives for group in way for duty in group.duties)
         before = self._keep()
-        if any(self.has_power(name) for _ in self._appoint(duties, self.own)):
+        growing = chain(self._appoint(duties, self.own), self._enter(duties))
+        if any(self.has_power(name) for _ in growing):
             return True
         self._restore(before)
         return False
 
     def _has_party(self, party: str) -> bool:
         register = self.state.governed.register
+        really = (person for person in self.own if person <= self._began_last)  # nobody who was made up
         return any(
-            register.people[person].party == party for person in self.own if register and person in register.people
+            register.people[person].party == party for person in really if register and person in register.people
         )
 
     def duties_of(self, person: int) -> frozenset[str]:
@@ -303,6 +347,31 @@ class Run:
     def note(self, what: str, words: str, by: Collection[int] = ()) -> None:
         """Note a step that the program takes no part in."""
         self.deeds.append(Deed(what, tuple(sorted(by)), (), words))
+
+
+def loosen(charter: Charter) -> Charter:
+    """Give the next version of a charter, by which one agrees to whatever another one asks for; powers stay."""
+    governance = charter.governance
+    if governance is None:
+        raise ProofInvalidError("the charter says nothing of governance", place=_PLACE)
+    duties = tuple(governance.duties)
+    anybody = ((Group(duties, 1),),)
+    return replace(
+        charter,
+        version=charter.version + 1,
+        digest=hashlib.sha256(b"a charter that any two may change").digest(),
+        governance=replace(
+            governance,
+            duties={name: replace(duty, minimum=0, veto_by=(), veto_ms=0) for name, duty in governance.duties.items()},
+            operations={name: Operation(name, duties, anybody) for name in governance.operations},
+            orders=dict.fromkeys(governance.orders, duties),
+            cooling_ms=0,
+            independence=(),
+            separations=(),
+            coalition_min=0,
+        ),
+        memo={},
+    )
 
 
 def _next(state: State) -> State:

@@ -1,0 +1,209 @@
+"""Ways around the bound from below: fewer people than it might say, by what the core's own functions allow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.coalition.rules import FLOORED
+from ringfence.core.state import Principal
+from tests.governed import Ground, facts
+from tests.prover.powers import COUNTED, answer, least, written
+
+ADA, BEN, CID, DOT, EVE, FAY, GUS, HAL, IVY = range(1, 10)
+NOBODY = "by: {from: [inspector], count: 60}"
+"""What no number of people meets: there are not so many."""
+
+NO_POWERS = (
+    COUNTED.replace("by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}", NOBODY)
+    .replace("by: {from: [inspector], count: 1}}", f"{NOBODY}}}")
+    .replace("by: {from: [people], count: 1}}", f"{NOBODY}}}")
+    .replace("by: {from: [manager], count: 1}}", f"{NOBODY}}}")
+)
+NO_POWERS = NO_POWERS.replace("  min: 3", "  min: 0").replace(
+    "inspector, keeper]\n    roles", "inspector, keeper, monitor]\n    roles"
+)
+"""The charter of `COUNTED` with powers that nobody has, but for `host-root`, and a rule for all duties."""
+
+
+APP_LOGIN = "issue-tokens: {words: The app's., of: app}"
+
+
+def hard(text: str, *operations: str) -> str:
+    """Give a charter's text with operations for which nine officers must agree."""
+    for name in operations:
+        old = f"    {name}: {{propose: [people], approve: {{from: [officer], count: 2}}"
+        assert text.count(old) == 1, name
+        text = text.replace(old, old.replace("count: 2", "count: 9"))
+    return text
+
+
+def nine(text: str) -> str:
+    """Give a charter's text with grants of any kind that nine officers agree to, whoever these are."""
+    old = "approve: {any: [{from: [officer], count: 2}, {all: [{from: [officer], count: 1}"
+    never = "      never: [same-team, same-manager, directed-by-requester, appointed-by-requester]\n"
+    legal = "approve: {from: [monitor, officer], count: 2}"
+    assert text.count(old) == text.count(never) == text.count(legal) == 1
+    text = text.replace(old, old.replace("count: 2", "count: 9").replace("count: 1", "count: 9"))
+    return text.replace(never, "").replace(legal, legal.replace("count: 2", "count: 9"))
+
+
+def test_who_joins_brings_people_below_who_were_never_admitted() -> None:
+    """They are there, and can be admitted: seven of a chief's own are seven officers more."""
+    text = hard(NO_POWERS, "enrol-key", "register-service", "trust-issuer")
+    text = text.replace(
+        f"words: An engineer and two officers.\n      {NOBODY}", "words: O.\n      by: {from: [officer], count: 9}"
+    )
+    alone, led = Ground.founded(text), Ground.founded(text)
+    for name in ("kim", "lou", "max", "ned", "ora", "pia", "quy"):
+        led.hire(name, manager=ADA)
+        alone.hire(name)
+    found = answer(led, "outside-flows")
+    assert (found.at_least, found.at_most) == (3, 3), "who asks for people, and two officers: the pool fills itself"
+    assert (least(alone, "outside-flows") or 99) > 3
+
+
+def test_who_is_below_and_no_member_has_the_power_of_their_party() -> None:
+    text = written(
+        "gateway-root:\n      words: An engineer and two officers.",
+        "gateway-root:\n      words: Both.\n      of: board",
+    )
+    text = text.replace(
+        "by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}\n    host",
+        "by: {from: [engineer], count: 1}\n    host",
+    )
+    ground = Ground.founded(text)
+    assert least(ground, "outside-flows") == 2
+    ground.hire("kim", party="board", manager=EVE)
+    found = answer(ground, "outside-flows")
+    assert (found.at_least, found.at_most, found.joined) == (1, 1, (EVE,))
+
+
+def test_who_is_the_parents_from_the_start_and_no_member_has_the_power_of_their_party() -> None:
+    ground = Ground.founded(NO_POWERS)
+    assert least(ground, "stop-erasure") == 1
+    ground.hire("kim", party="board", paid_by="parent")
+    assert least(ground, "destroy-data") == 0
+
+
+def test_who_moved_has_the_power_of_the_new_party() -> None:
+    """The register tells where somebody works; the membership is of before."""
+    ground = Ground.founded(NO_POWERS)
+    ground.record(facts(HAL, "hal", party="board", paid_by="parent"))
+    assert ground.state.governed.members[HAL].party == "app"
+    assert least(ground, "destroy-data") == 0
+
+
+def test_who_moved_can_be_given_duties_of_the_new_party() -> None:
+    text = hard(NO_POWERS, "enrol-key", "register-service")
+    ground = Ground.founded(text, hal={"manager": ADA})
+    ground.record(facts(HAL, "hal", party="board", manager=ADA))
+    found = answer(ground, "change-rules")
+    assert found.at_least == 3, "two officers and who asks for people; the monitor is below one of them"
+
+
+def test_whose_tie_to_the_parent_ended_can_be_given_duties_after_some_time() -> None:
+    """They are the parent's until the cooling time is over, and then no rule keeps them from a duty."""
+    text = nine(hard(NO_POWERS, "enrol-key", "register-service"))
+    ground = Ground.founded(text)
+    names = ("kim", "lou", "max", "ned", "ora", "pia", "quy")
+    people = [ground.hire(name, paid_by="parent") for name in names]
+    bound = least(ground, "give-grant")
+    ground.record(*(facts(number, name) for number, name in zip(people, names, strict=True)))
+    assert least(ground, "give-grant") == 3
+    assert (bound or 99) > 3
+
+
+def test_a_service_that_may_feed_the_register_makes_people_up() -> None:
+    """A quorum registers it: with the same people whom it takes to appoint, nobody needs the HR system."""
+    most = "enact-charter: {propose: [officer, manager], approve: {all: [{from: [officer], count: "
+    text = nine(NO_POWERS.replace(f"{most}2", f"{most}9"))
+    found = answer(Ground.founded(text), "give-grant")
+    assert (found.at_least, found.at_most) == (3, 3)
+    assert any("service of their own" in deed.words for deed in found.deeds)
+    assert (least(Ground.founded(hard(text, "register-service")), "give-grant") or 99) > 3
+
+
+@pytest.mark.parametrize("feeds", [True, False])
+def test_tokens_in_the_name_of_a_feed_make_people_up(feeds: bool) -> None:
+    text = nine(hard(NO_POWERS, "enrol-key", "register-service"))
+    text = text.replace(
+        f"issue-tokens: {{words: Whoever keeps the register., {NOBODY}}}", "issue-tokens: {words: The app's., of: app}"
+    )
+    ground = Ground.founded(text)
+    number = ground.state.principal_last + 1
+    principals = ground.state.principals.set(number, Principal(number=number, party="trust", feeds=feeds))
+    ground.state = replace(ground.state, principals=principals, principal_last=number)
+    assert (least(ground, "give-grant", "parent", "app") == 3) == feeds
+
+
+def test_a_charter_of_their_own_is_tried_out() -> None:
+    """Without enrolling, five agree to a charter; nine officers would agree to a grant, and need not."""
+    ground = Ground.founded(nine(hard(NO_POWERS, "admit", "appoint", "enrol-key", "register-service", "trust-issuer")))
+    found = answer(ground, "give-grant")
+    assert (found.at_least, found.at_most) == (4, 4)
+    assert found.deeds[0].what == "enact-charter"
+
+
+def test_a_charter_of_their_own_gives_whatever_else_takes_a_quorum() -> None:
+    """Five may put a charter in force, nine must agree to a grant: five are enough for both."""
+    ground = Ground.founded(nine(hard(NO_POWERS, "admit", "appoint", "enrol-key", "register-service", "trust-issuer")))
+    rules = least(ground, "change-rules")
+    assert rules is not None
+    for goal in (*FLOORED, "lift-suspension", "flow:helping"):
+        assert (least(ground, goal) or 0) <= rules, goal
+
+
+def test_somebody_elses_name_is_enough_where_that_person_can_be_given_the_duty() -> None:
+    """Nobody is an engineer yet: whoever appoints one, and makes tokens, needs no engineer who colludes."""
+    appoint = "    appoint: {propose: [people], approve: {from: [officer], count: 2}"
+    text = NO_POWERS.replace(appoint, "    appoint: {propose: [releaser], approve: {from: [monitor], count: 1}")
+    text = text.replace(f"issue-tokens: {{words: Whoever keeps the register., {NOBODY}}}", APP_LOGIN)
+    text = text.replace("needs: [access, break-glass, legal-demand]", "needs: []")
+    ground = Ground.founded(text)
+    ground.order("ada", c.EndAppointment(person=EVE, duty="engineer"))
+    found = answer(ground, "flow:helping", "parent", "app")
+    assert (found.at_least, found.joined) == (1, (IVY,)), "the overseer's monitor and the app's releaser appoint"
+
+
+ORDERS = ("dismiss", "end-appointment", "withdraw-service", "withdraw-build", "withdraw-issuer")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_any_order_that_leaves_nobody_to_erase_hinders_it(order: str) -> None:
+    text = NO_POWERS.replace(
+        "host-root: {words: The board's machines., of: board}", f"host-root: {{words: x, {NOBODY}}}"
+    )
+    text = text.replace("    suspend: [monitor]\n", "    suspend: [keeper]\n")
+    for name in ORDERS:
+        for duties in ("[people, officer]", "[inspector]", "[officer]"):
+            text = text.replace(f"    {name}: {duties}\n", f"    {name}: [keeper]\n")
+    assert least(Ground.founded(text), "stop-erasure") == 2, "one officer asks, another agrees"
+    easy = text.replace(f"    {order}: [keeper]\n", f"    {order}: [inspector]\n")
+    assert least(Ground.founded(easy), "stop-erasure") == 1
+
+
+def test_an_overseer_who_colludes_notices_nothing() -> None:
+    text = written(
+        "sign-log: {words: Managers., by: {from: [manager], count: 1}}", "sign-log: {words: Parent., of: parent}"
+    )
+    text = text.replace(
+        "host-root: {words: The board's machines., of: board}", "host-root: {words: Parent., of: parent}"
+    ).replace("  board: {", "  press: {name: Another one, role: overseer}\n  board: {")
+    assert least(Ground.founded(text), "rewrite-ledger", "parent") == 1
+    assert least(Ground.founded(text), "rewrite-ledger", "parent", "press") == 0
+
+
+def test_a_program_of_their_own_as_a_gateway_can_destroy_the_data() -> None:
+    ground = Ground.founded(
+        NO_POWERS.replace(
+            "host-root: {words: The board's machines., of: board}", f"host-root: {{words: x, {NOBODY}}}"
+        ).replace(
+            f"gateway-root:\n      words: An engineer and two officers.\n      {NOBODY}",
+            "gateway-root: {words: Parent., of: parent}",
+        )
+    )
+    assert least(ground, "outside-flows") == 0
+    assert least(ground, "destroy-data") == 0
