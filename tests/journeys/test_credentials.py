@@ -31,6 +31,7 @@ from tests.journeys.desks import Desk, found_example, make_desks
 from tests.journeys.programs import Done, run
 from tests.journeys.test_tls import change_settings
 
+pytestmark = pytest.mark.xdist_group("credentials")  # one story, told in order on one deployment
 SUBJECT = "ranker"
 REGISTER = f"do: register-service\nparty: tiktok\nissuer: {CREDENTIALS_ISSUER}\nsubject: {SUBJECT}\n"
 APPROVE = "do: approve-build\nname: ranker {0}\nparty: tiktok\ndigest: ranker-{0}.tar\nattestor: builder.pem\n"
