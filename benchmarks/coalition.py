@@ -4,7 +4,8 @@
 
 Method: a governed ledger is founded as in the tests, with a charter that asks for three people. Then its register is
 widened to 50,000 people with 200,000 facts that bind them (employer, pay, line manager, who directs; managers in a tree
-of eight, directors drawn at random below them), some of them the parent's, and 800 of them are members with duties.
+of eight, and a director drawn from those beside the manager), some of them the parent's, and 800 of them are members
+with duties.
 
     all goals     everything that `ringfence prove coalition` does for every goal: who is in it, the counts, clingo, the
                   check by the closure, and the runs; in seconds, and the largest memory of the process
@@ -70,8 +71,8 @@ def widen(ground: Ground, *, people: int, members: int, flat: bool = False) -> S
                 residence="US",
                 works_in="US",
                 manager=above if above < number and not (flat and position >= people - members) else 0,
-                directed_by=(drawn.randrange(above, number),)
-                if above < number - 1 and not (flat and position >= people - members)
+                directed_by=(drawn.randrange(above + 1, min(above + 8, number)),)
+                if above + 1 < number and not (flat and position >= people - members)
                 else (),
                 team=f"team {above}",
             )

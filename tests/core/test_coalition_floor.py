@@ -12,7 +12,7 @@ import pytest
 from ringfence.core.coalition.closure import Model, build_model, reach
 from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.rules import FLOORED
-from ringfence.core.coalition.world import see_world
+from ringfence.core.coalition.world import JOINERS_MAX, see_world
 from ringfence.core.register import EMPTY_REGISTER, record
 from tests.governed import Ground, facts
 from tests.prover.powers import COUNTED
@@ -51,11 +51,11 @@ def test_what_could_not_be_looked_at_is_taken_to_be_enough(choices_max: int, peo
 
 
 def test_a_chain_of_a_thousand_is_not_a_thousand_kinds() -> None:
-    """No requirement asks for more than 64: who brings more brings as much as who brings 64."""
+    """No requirement asks for more: who brings more brings as much as who brings so many."""
     ground = Ground.founded(COUNTED)
     standing = ground.state.governed
     people = [facts(100 + step, f"p{step}", manager=99 + step if step else 0) for step in range(300)]
     register = record(standing.register or EMPTY_REGISTER, people, at_ms=ground.now_ms)
     world = see_world(replace(ground.state, standing=replace(standing, register=register)), at_ms=ground.now_ms)
-    assert len(world.kinds) < 64 + 20
-    assert max(count for kind in world.kinds for _, count in kind.brings) == 64
+    assert len(world.kinds) < JOINERS_MAX + 20
+    assert max(count for kind in world.kinds for _, count in kind.brings) == JOINERS_MAX

@@ -1,5 +1,5 @@
 -- The tables and functions of the PostgreSQL store (version 15 or later), made by `PostgresStore.create` in one
--- transaction. Schema version 1.
+-- transaction. Schema version 2.
 --
 --   subjects      one row a user: the random reference and the blind index that finds it
 --   erased_users  blind indexes of users who were erased, so that an old export does not bring one back
@@ -30,7 +30,7 @@
 CREATE SCHEMA ringfence;
 
 CREATE TABLE ringfence.schema_version (only_row boolean PRIMARY KEY CHECK (only_row), version integer NOT NULL);
-INSERT INTO ringfence.schema_version VALUES (true, 1);
+INSERT INTO ringfence.schema_version VALUES (true, 2);
 
 CREATE TABLE ringfence.subjects (
     subject_ref bytea PRIMARY KEY CHECK (length(subject_ref) = 16),

@@ -26,7 +26,7 @@ from typing import Final
 from ringfence.core.merkle import EMPTY_ROOT, Frontier
 
 APPLICATION_ID: Final = 0x52464E43
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 LANE_SHIFT: Final = 40
 
 TABLES: Final = """

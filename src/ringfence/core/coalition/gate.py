@@ -24,6 +24,7 @@ from ringfence.core.coalition.path import describe_path
 from ringfence.core.coalition.rules import FLOORED, Goal, find_goals
 from ringfence.core.coalition.world import World, see_world
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.standing import Standing
 from ringfence.core.state import State
 
 GATED: Final = (
@@ -39,6 +40,7 @@ GATED: Final = (
 
 MEMO_WORLDS_MAX: Final = 64
 _MEMO: Final = "coalition"
+_NEWEST: Final = "newest"
 
 
 class Counted(NamedTuple):
@@ -100,14 +102,18 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
     Raises:
         ProofInvalidError: the register is withheld.
     """
+    memo = state.rules.memo.setdefault(_MEMO, {})
+    newest: tuple[Standing, int, int, Assessment] | None = memo.get(_NEWEST)
+    if newest is not None and newest[0] is state.standing and newest[1:3] == (at_ms, minimum):
+        return newest[3]  # the state before a change is asked of by its writer, and again by whoever folds it
     world = see_world(state, at_ms=at_ms)
     digest = digest_world(world)
-    memo = world.charter.memo.setdefault(_MEMO, {})
     if (digest, minimum) not in memo:
         if len(memo) >= MEMO_WORLDS_MAX:
             memo.clear()
         memo[digest, minimum] = _assess(world, digest, minimum)
     known: Assessment = memo[digest, minimum]
+    memo[_NEWEST] = (state.standing, at_ms, minimum, known)
     return known
 
 

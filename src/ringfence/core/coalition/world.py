@@ -13,25 +13,27 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.independence import PEOPLE_ABOVE_MAX
 from ringfence.core.governance.recording import why_not_feed
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
-from ringfence.core.standing import Standing
+from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
 
 SHARE: Final = "@share"
 """What a person has who holds a share of the custodian's keys."""
 
-JOINERS_MAX: Final = 64
+JOINERS_MAX: Final = 66
 """Most people of one kind, or of one profile, who are told apart: no requirement of a charter asks for more."""
+
+_MEMO: Final = "coalition-lines"
+_NEWEST: Final = "newest"
 
 SHOWN_MAX: Final = 16
 """Most people of one party who were never admitted, and are named among those who are in it from the start."""
@@ -154,63 +156,95 @@ def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = Non
 
 
 class _Ties:
-    """Follows ties upwards, those that hold and those that ended later than some time."""
+    """Who manages or directs whom, by the ties that hold and those that ended later than some time.
 
-    def __init__(self, register: Register, charter: Charter, parties: Collection[str], *, since_ms: int) -> None:
+    Args:
+        since_ms: the time.
+        like: the same for another time, from which what no tie that ended could change is taken.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        charter: Charter,
+        parties: Collection[str],
+        *,
+        since_ms: int,
+        like: _Ties | None = None,
+    ) -> None:
         self._register, self._charter, self._parties, self._since_ms = register, charter, parties, since_ms
-        self._chiefs: dict[int, tuple[int, ...] | None] = {}
+        same: Mapping[int, tuple[int, ...] | None] = like.chiefs if like else {}
+        self.chiefs: dict[int, tuple[int, ...] | None] = {
+            number: same[number] if number in same and number not in register.former else self._find_chiefs(number)
+            for number in register.people
+        }
 
-    def above_all(self, people: Collection[int]) -> dict[int, tuple[int, ...] | None]:
-        """Give each of these people and everyone above; None when one of these is the coalition's, or may be (rule 1).
-
-        Who is above comes first where nobody is above themselves: so that what leads to the coalition is followed once.
-        """
+    def theirs(self) -> set[int]:
+        """Give everyone whom the coalition's parties employ or pay, and everyone below these (rule 1)."""
         reports: dict[int, list[int]] = {}
-        for number in people:
-            for chief in self._chiefs_of(number) or ():
-                reports.setdefault(chief, []).append(number)
-        order = dict.fromkeys(number for number in people if not self._chiefs_of(number))
-        waiting = deque(order)
-        while waiting:
-            for number in reports.get(waiting.popleft(), ()):
-                if number not in order:
-                    order[number] = None
-                    waiting.append(number)
-        above: dict[int, tuple[int, ...] | None] = {}
-        for number in (*order, *people):
-            if number not in above:
-                above[number] = self._above(number, above)
-        return above
+        found = []
+        for number, chiefs in self.chiefs.items():
+            if chiefs is None or not all(chief in self.chiefs for chief in chiefs):
+                found.append(number)
+            else:
+                for chief in chiefs:
+                    reports.setdefault(chief, []).append(number)
+        seen = set(found)
+        for number in found:
+            for person in reports.get(number, ()):
+                if person not in seen:
+                    seen.add(person)
+                    found.append(person)
+        return seen
 
-    def _above(self, number: int, known: Mapping[int, tuple[int, ...] | None]) -> tuple[int, ...] | None:
-        found = {number: None}
-        waiting = deque(found)
-        while waiting:
-            chiefs = self._chiefs_of(waiting.popleft())
-            if chiefs is None:
-                return None
-            for chief in chiefs:
-                if chief not in found:
-                    if len(found) > PEOPLE_ABOVE_MAX or known.get(chief, ()) is None:
-                        return None
-                    found[chief] = None
-                    waiting.append(chief)
-        return tuple(found)
+    def below(self, groups: Mapping[int, Hashable], without: Collection[int]) -> dict[int, list[int]]:
+        """Give whom each person brings, themselves first; of one group up to `JOINERS_MAX`, all that counts.
 
-    def _chiefs_of(self, number: int) -> tuple[int, ...] | None:
-        if number not in self._chiefs:
-            self._chiefs[number] = self._find_chiefs(number)
-        return self._chiefs[number]
+        Args:
+            groups: of everyone, who is counted with whom; None for who is counted alone.
+            without: people of the coalition from the start, whom nobody need bring.
+        """
+        found: dict[int, dict[int, None]] = {}
+        counts: Counter[tuple[int, Hashable]] = Counter()
+        waiting = deque((number, number) for number in groups if number not in without)
+        while waiting:
+            chief, person = waiting.popleft()
+            brought, group = found.setdefault(chief, {}), groups[person]
+            if person in brought or (group is not None and counts[chief, group] >= JOINERS_MAX):
+                continue
+            brought[person] = None
+            counts[chief, group] += 1
+            waiting.extend((above, person) for above in self.chiefs.get(chief) or ())
+        return {chief: list(people) for chief, people in found.items()}
 
     def _find_chiefs(self, number: int) -> tuple[int, ...] | None:
         """Give who manages or directs a person; None when the person is of the coalition's parties, or may be."""
-        if number not in self._register.people:
-            return None
         ties = list(self._register.ties(number, ended_after_ms=self._since_ms))
         for tie in ties:
             if tie.kind in (EMPLOYER, PAY) and (tie.name in self._parties or tie.name not in self._charter.parties):
                 return None
         return tuple(tie.person for tie in ties if tie.kind in (MANAGER, DIRECTION))
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What the register alone tells: whose everybody is, and who is below whom.
+
+    Attributes:
+        theirs: who is in the coalition from the start.
+        base, known: of those who were never admitted: how many of which profile are in it, and how many there are.
+        base_people: see `World`.
+        below: whom each person brings, themselves first.
+        strangers_below, members_below: the same, apart.
+    """
+
+    theirs: frozenset[int]
+    base: tuple[tuple[Profile, int], ...]
+    base_people: tuple[int, ...]
+    known: tuple[tuple[Profile, int], ...]
+    below: Mapping[int, tuple[int, ...]]
+    strangers_below: Mapping[int, tuple[tuple[Profile, int], ...]]
+    members_below: Mapping[int, tuple[int, ...]]
 
 
 class _Sight:
@@ -239,26 +273,21 @@ class _Sight:
         self._open = frozenset(name for name in self._governance.duties if self._is_open(name))
 
     def see(self) -> World:
-        everybody = sorted({*self._standing.members, *self._register.people})
-        ties = _Ties(self._register, self._charter, self._parties, since_ms=self._since_ms)
-        above = ties.above_all(everybody)
-        holding = _Ties(self._register, self._charter, self._parties, since_ms=self._at_ms)
-        theirs = {number for number, chiefs in above.items() if chiefs is None}
-        bound = {number for number, chiefs in holding.above_all(everybody).items() if chiefs is None}
-        profiles = {number: self._profile(number, is_bound=number in bound) for number in everybody}
-        below: dict[int, list[int]] = {}
-        for number, chiefs in above.items():
-            for chief in chiefs or ():
-                below.setdefault(chief, []).append(number)
+        lines = self._lines()
+        profiles = {number: self._profile(member) for number, member in sorted(self._standing.members.items())}
+        base = Counter(dict(lines.base))
+        base.update(profiles[number] for number in profiles if number in lines.theirs)
+        known = Counter(dict(lines.known))
+        known.update(profiles.values())
         services = [who for number, who in self._state.principals.items() if number not in self._standing.members]
         return World(
             charter=self._charter,
             parties=self._parties,
-            base=_count(profiles[number] for number in theirs),
-            base_people=tuple(self._few(sorted(theirs))),
-            kinds=(*self._kinds(profiles, below), *self._strangers()),
-            known=_count(profiles.values()),
-            below={chief: tuple(people) for chief, people in below.items()},
+            base=_told(base),
+            base_people=lines.base_people,
+            kinds=(*self._kinds(profiles, lines), *self._strangers()),
+            known=_told(known),
+            below=lines.below,
             open_duties=self._open,
             holders=len(self._standing.holders),
             threshold=self._standing.threshold,
@@ -266,12 +295,48 @@ class _Sight:
             feeds=any(not why_not_feed(who, self._charter) for who in services),
         )
 
-    def _profile(self, number: int, *, is_bound: bool) -> Profile:
-        """Give what one person has: what counts for requirements, now and once something was given."""
-        member, facts = self._standing.members.get(number), self._register.people.get(number)
-        party = facts.party if facts else member.party if member else ""
-        if member is None:
-            return self._bound(party) if is_bound else self._stranger(party)
+    def _lines(self) -> _Lines:
+        """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""
+        members = frozenset(self._standing.members)
+        times = (self._since_ms, self._at_ms) if self._register.former else ()
+        key = (self._parties, members, times)
+        memo = self._charter.memo.setdefault(_MEMO, {})
+        known: tuple[Register, Hashable, _Lines] | None = memo.get(_NEWEST)
+        if known is None or known[0] is not self._register or known[1] != key:
+            known = memo[_NEWEST] = (self._register, key, self._follow(members))
+        return known[2]
+
+    def _follow(self, members: frozenset[int]) -> _Lines:
+        everybody = sorted({*members, *self._register.people})
+        ties = _Ties(self._register, self._charter, self._parties, since_ms=self._since_ms)
+        holding = _Ties(self._register, self._charter, self._parties, since_ms=self._at_ms, like=ties)
+        unknown = {number for number in everybody if number not in self._register.people}
+        theirs, bound = ties.theirs() | unknown, holding.theirs() | unknown
+        strangers = {
+            number: (self._bound if number in bound else self._stranger)(self._register.people[number].party)
+            for number in everybody
+            if number not in members
+        }
+        below = ties.below({number: strangers.get(number) for number in everybody}, theirs)
+        return _Lines(
+            theirs=frozenset(theirs),
+            base=_told(Counter(strangers[number] for number in theirs if number in strangers)),
+            base_people=tuple(self._few(sorted(theirs))),
+            known=_told(Counter(strangers.values())),
+            below={chief: tuple(people) for chief, people in below.items()},
+            strangers_below={
+                chief: _told(Counter(strangers[person] for person in people if person in strangers))
+                for chief, people in below.items()
+            },
+            members_below={
+                chief: tuple(person for person in people if person in members) for chief, people in below.items()
+            },
+        )
+
+    def _profile(self, member: Member) -> Profile:
+        """Give what one member has: what counts for requirements, now and once something was given."""
+        number, facts = member.number, self._register.people.get(member.number)
+        party = facts.party if facts else member.party
         has = [of_party(party)]
         if number in self._standing.holders:
             has.append(SHARE)
@@ -293,21 +358,25 @@ class _Sight:
             if counted[party] <= SHOWN_MAX:
                 yield number
 
-    def _kinds(self, profiles: Mapping[int, Profile], below: Mapping[int, list[int]]) -> list[Kind]:
+    def _kinds(self, profiles: Mapping[int, Profile], lines: _Lines) -> list[Kind]:
         alike: dict[tuple[tuple[Profile, int], ...], list[int]] = {}
-        for chief, people in sorted(below.items()):
-            if len(people) > 1 or chief in self._standing.members:  # others on their own are strangers (rule 5)
-                brings = _count(profiles[person] for person in people)
-                alike.setdefault(tuple((who, min(count, JOINERS_MAX)) for who, count in brings), []).append(chief)
-        return [Kind(brings, tuple(people), min(len(people), JOINERS_MAX)) for brings, people in alike.items()]
+        for chief, brought in lines.strangers_below.items():
+            members = lines.members_below[chief]
+            if len(lines.below[chief]) == 1 and chief not in profiles:
+                continue  # on their own they are strangers (rule 5)
+            brings = _capped(Counter(dict(brought)) + Counter(profiles[one] for one in members)) if members else brought
+            alike.setdefault(brings, []).append(chief)
+        return [Kind(brings, tuple(sorted(people)), min(len(people), JOINERS_MAX)) for brings, people in alike.items()]
 
     def _strangers(self) -> list[Kind]:
         names = [name for name in self._charter.parties if name not in self._parties]
         return [Kind(((self._stranger(name), 1),), (), JOINERS_MAX, party=name) for name in names]
 
+    @cache  # noqa: B019 - lives as long as one look
     def _stranger(self, party: str) -> Profile:
         return frozenset([STRANGER, of_party(party), *map(could_enter, self._duties_of.get(party, ()))])
 
+    @cache  # noqa: B019 - lives as long as one look
     def _bound(self, party: str) -> Profile:
         """Give what somebody has who was never admitted, and whom rules keep from all duties that are not open."""
         could = (name for name in self._duties_of.get(party, ()) if name in self._open)
@@ -328,8 +397,12 @@ class _Sight:
         )
 
 
-def _count(profiles: Iterable[Profile]) -> tuple[tuple[Profile, int], ...]:
-    return tuple(sorted(Counter(profiles).items(), key=lambda item: _order(item[0])))
+def _told(counted: Counter[Profile]) -> tuple[tuple[Profile, int], ...]:
+    return tuple(sorted(counted.items(), key=lambda item: _order(item[0])))
+
+
+def _capped(counted: Counter[Profile]) -> tuple[tuple[Profile, int], ...]:
+    return tuple((profile, min(number, JOINERS_MAX)) for profile, number in _told(counted))
 
 
 @lru_cache(maxsize=4096)

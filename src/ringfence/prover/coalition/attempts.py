@@ -27,6 +27,13 @@ from ringfence.prover.coalition.run import Deed, Run
 
 _DIGEST: Final = hashlib.sha256(b"a build of the coalition's own").digest()
 _READING: Final = ("read", "find", "export")
+_HINDERING: Final = {
+    "dismiss": "those who could have data erased are dismissed",
+    "end-appointment": "the duty is taken from those who could have data erased",
+    "withdraw-service": "the services that erase are shut out",
+    "withdraw-issuer": "the logins of those who erase are taken no more",
+    "withdraw-build": "the builds of the services that erase are stopped",
+}
 HOLDERS_TRIED_MAX: Final = 4
 """Most people for whom one kind of grant is tried."""
 
@@ -123,6 +130,7 @@ class _Attempt:
             self._use("host-root", "the store is kept from erasing")
             or self._use("gateway-root", "a gateway refuses to erase")
             or self._order("suspend", "the flow for erasing is suspended")
+            or any(self._order(name, words) for name, words in _HINDERING.items())
             or self._run.pursue(c.Suspend(scope=c.EVERYTHING), "everything is suspended")
             or self._rules()
         )
