@@ -31,6 +31,7 @@ class Done:
 
     def facts(self) -> Any:
         """Give the one JSON object that standard output must be."""
+        assert self.stdout, self.stderr
         facts = json.loads(self.stdout)
         assert isinstance(facts, dict)
         return facts

@@ -31,8 +31,10 @@ from tests.journeys.desks import Desk, found_example, make_desks
 from tests.journeys.programs import Done, run
 from tests.journeys.test_tls import change_settings
 
-pytestmark = pytest.mark.xdist_group("credentials")  # one story, told in order on one deployment
 SUBJECT = "ranker"
+RUNNING = "4"
+"""The build that is approved from the start, for tests that are about something else."""
+
 REGISTER = f"do: register-service\nparty: tiktok\nissuer: {CREDENTIALS_ISSUER}\nsubject: {SUBJECT}\n"
 APPROVE = "do: approve-build\nname: ranker {0}\nparty: tiktok\ndigest: ranker-{0}.tar\nattestor: builder.pem\n"
 
@@ -113,19 +115,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     for name in ("ada", "gus"):
         done = place.desks[name].agree(service)
     assert done["carried"]
-    for version in ("1", "2", "3"):
+    for version in ("1", "2", "3", RUNNING):
         place.build(version)
+    running = place.desks["hal"].ask(APPROVE.format(RUNNING), name="build-running")
+    assert not place.desks["gus"].agree(running)["carried"]
+    assert place.desks["kay"].agree(running)["carried"]
     yield place
     assert place.server.stop() == 0
 
 
 def test_build_is_proposed_agreed_to_attested_served_and_withdrawn(place: Place) -> None:
     hal, gus, kay = (place.desks[name] for name in ("hal", "gus", "kay"))
-    place.refuse_credential("1", "nobody signed the attestation whose word people agreed to take")
+    place.refuse_credential("1", f"the build {digest_of(b'the service, version 1').hex()} is not approved")
 
     proposal = hal.ask(APPROVE.format("1"), name="build-1")
     assert not gus.agree(proposal)["carried"]
-    place.refuse_credential("1", "nobody signed the attestation whose word people agreed to take")
+    place.refuse_credential("1", f"the build {digest_of(b'the service, version 1').hex()} is not approved")
     assert kay.agree(proposal)["carried"]
 
     given = place.give_credential("1")
@@ -165,7 +170,7 @@ def test_update_is_taken_or_declined_by_the_custodian_and_not_by_whoever_propose
 def test_whoever_signs_with_the_key_of_credentials_gives_none_that_the_ledger_has_not(place: Place) -> None:
     """The thief has the key, a build that people approved and a certificate that callers may show."""
     signer = read_signing_key(place.deployment / "keys" / "credentials.jwk")
-    own = place.give_credential("2")
+    own = place.give_credential(RUNNING)
     claims = jwt.decode(own, signer, algorithms=["Ed25519"]).claims
     shown = x509.load_pem_x509_certificate((place.folder / "thief.pem").read_bytes()).fingerprint(SHA256())
     stolen = {**claims, "cnf": {THUMBPRINT: render_thumbprint(shown)}}
@@ -185,7 +190,7 @@ def test_service_is_tried_from_the_command_line_with_its_certificate(place: Plac
         for name in ("service", "thief")
     }
     at = ("--url", place.server.url, "--ca", str(place.folder / "ca.pem"))
-    get = ("get", "profile", "ann", "--purpose", "rank_feeds", *at, "--token", place.give_credential("2"), "--json")
+    get = ("get", "profile", "ann", "--purpose", "rank_feeds", *at, "--token", place.give_credential(RUNNING), "--json")
     assert run(*get, *files["service"]).facts()["fields"] == {"userName": "ann"}
     for shown, words in (((), "showed none"), (files["thief"], "showed another")):
         refused = run(*get, *shown)
