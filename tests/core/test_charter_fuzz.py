@@ -119,6 +119,11 @@ sections = st.sampled_from(
         "needs",
         "roles",
         "through",
+        "coalition",
+        "powers",
+        "min",
+        "by",
+        "of",
         "x",
     )
 )
