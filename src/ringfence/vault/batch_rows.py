@@ -89,6 +89,11 @@ def previous_of(transaction: Transaction) -> bytes:
     return header.previous
 
 
+def is_time_in_doubt(transaction: Transaction, *, clock_ms: int) -> bool:
+    """Tell whether what lanes have written matters to the time of a batch; to most it does not."""
+    return transaction.rule or transaction.batch.head.at_ms > clock_ms + TIME_OFF_MS_MAX
+
+
 def check_time(transaction: Transaction, *, newest_ms: int, clock_ms: int) -> None:
     """Check the time of a batch against the newest time of any lane and the store's own clock.
 

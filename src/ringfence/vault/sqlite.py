@@ -37,7 +37,7 @@ from ringfence.core.ports import (
     Subject,
     Transaction,
 )
-from ringfence.vault.batch_rows import check_time, pack_entries, previous_of
+from ringfence.vault.batch_rows import check_time, is_time_in_doubt, pack_entries, previous_of
 from ringfence.vault.sqlite_device import DATA_ERRORS
 from ringfence.vault.sqlite_ledger import SqliteLedger, place_of
 from ringfence.vault.sqlite_writes import apply_writes, has_writes
@@ -85,8 +85,10 @@ class SqliteStore(SqliteLedger):
             ((epoch,),) = cursor.execute("SELECT epoch FROM rule_head")  # 2
             if epoch != t.batch.epoch:
                 raise EpochMovedError(epoch)
-            ((newest_ms,),) = cursor.execute("SELECT coalesce(max(at_ms), 0) FROM lanes")
-            check_time(t, newest_ms=newest_ms, clock_ms=time.time_ns() // 1_000_000)
+            clock_ms = time.time_ns() // 1_000_000
+            if is_time_in_doubt(t, clock_ms=clock_ms):
+                ((newest_ms,),) = cursor.execute("SELECT coalesce(max(at_ms), 0) FROM lanes")
+                check_time(t, newest_ms=newest_ms, clock_ms=clock_ms)
             _move_lane(cursor, t, previous)  # 3
             try:
                 _insert_batch(cursor, t)  # 4
