@@ -12,7 +12,7 @@ from ringfence.core.coalition.closure import is_closed, reach
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Coalition
-from ringfence.prover.coalition.search import Search
+from ringfence.prover.coalition.search import Search, Smallest
 from tests.governed import CHARTER, NUMBERS, Ground, facts
 from tests.prover.powers import COUNTED, answer, written
 
@@ -219,3 +219,29 @@ def test_time_that_runs_out_leaves_a_range_and_no_guess() -> None:
 def test_numbers_are_those_of_the_register() -> None:
     assert NUMBERS["ada"] == ADA
     assert NUMBERS["ivy"] == IVY
+
+
+def test_what_nobody_can_do_is_closed_with_everybody_in() -> None:
+    """Who might ask for a charter, or for anybody's duty, is a duty that nobody holds."""
+    stuck = COUNTED.replace("propose: [officer, manager]", "propose: [keeper]").replace(
+        "propose: [people]", "propose: [keeper]"
+    )
+    ground = Ground.founded(stuck)
+    coalition = Coalition(ground.state, at_ms=ground.now_ms)
+    found = coalition.answer(next(item for item in coalition.goals if item.name == "change-rules"))
+    assert (found.at_least, found.at_most) == (None, None)
+    everybody = {position: item.most for position, item in enumerate(coalition.model.joiners)}
+    assert is_closed(coalition.model, everybody, frozenset(found.closed))
+    assert "change-rules" not in found.closed
+    assert "give-grant" in found.closed, "which everybody together can"
+
+
+@pytest.mark.parametrize(
+    ("says", "reason"), [(None, "out of reach"), (Smallest(4, {0: 3, 1: 1}, is_exact=True), "fewer people")]
+)
+def test_solver_that_says_too_much_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, says: Smallest | None, reason: str
+) -> None:
+    monkeypatch.setattr(Search, "find_smallest", lambda self, goal, *, seconds: says)
+    with pytest.raises(ProofInvalidError, match=reason):
+        answer(Ground.founded(COUNTED), "change-rules")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import combinations, islice, product
 from typing import Final
 
-from ringfence.core.coalition.closure import Model, Step, build_model, is_closed, reach
+from ringfence.core.coalition.closure import Model, build_model, is_closed, reach
+from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.rules import Goal, find_goals
 from ringfence.core.coalition.world import World, see_world
 from ringfence.core.errors import ProofInvalidError
@@ -41,7 +42,8 @@ class Answer:
         joined: numbers of those who join in that run; 0 for somebody who is in no register.
         brought: those whom they manage or direct, and who come with them.
         deeds: the run, step by step.
-        closed: what the excluded parties reach with nobody's help, which the goal is not in; for goals out of reach.
+        closed: a closed set without the goal: what is reached with nobody's help, or for a goal that is out of reach
+            what is reached when everybody joins; empty for one that nobody need join for.
     """
 
     goal: Goal
@@ -81,7 +83,7 @@ class Coalition:
         self.goals = find_goals(self.world)
         self._search = Search(self.model)
         self.state, self._at_ms = state, at_ms
-        self.alone: Mapping[str, Step] = reach(self.model, {})
+        self._everybody = {position: item.most for position, item in enumerate(self.model.joiners)}
 
     def answer(self, goal: Goal, *, seconds: float = 60.0) -> Answer:
         """Give how few people must join for a goal, and what they would do.
@@ -95,11 +97,10 @@ class Coalition:
         """
         ends = time.monotonic() + seconds
         smallest = self._search.find_smallest(goal.name, seconds=seconds)
-        closed = tuple(self.alone) if goal.name not in self.alone else ()
-        if closed and not is_closed(self.model, {}, frozenset(closed)):
-            raise ProofInvalidError("what is said to be closed is not", place=goal.name)
         if smallest is None:
-            return Answer(goal, None, closed=closed)
+            return Answer(goal, None, closed=self._close(goal, self._everybody))
+        closed = self._close(goal, {}) if smallest.at_least else ()
+        self._count_fewer(goal, smallest.at_least)
         for people in range(smallest.at_least, smallest.at_least + MORE_MAX + 1):
             for joined, run in self._runs(goal, people, ends=ends):
                 if run is not None:
@@ -107,6 +108,28 @@ class Coalition:
                     deeds = tuple(run.deeds)
                     return Answer(goal, smallest.at_least, people, joined, brought, deeds, closed)
         return Answer(goal, smallest.at_least, closed=closed)
+
+    def _close(self, goal: Goal, joined: Mapping[int, int]) -> tuple[str, ...]:
+        """Give everything that is reached once these join; checked to be closed, and not to hold the goal.
+
+        Raises:
+            ProofInvalidError: it holds the goal, or is not closed.
+        """
+        closed = tuple(reach(self.model, joined))
+        if goal.name in closed or not is_closed(self.model, joined, frozenset(closed)):
+            raise ProofInvalidError("what is said to be out of reach is not", place=goal.name)
+        return closed
+
+    def _count_fewer(self, goal: Goal, at_least: int) -> None:
+        """Check one by one, as far as that is done, that no fewer people are enough.
+
+        Raises:
+            ProofInvalidError: fewer are.
+        """
+        most = min(at_least - 1, COUNTED_MAX)
+        nearest = find_nearest(self.model, [goal.name], most=most) if most >= 0 else None
+        if nearest is not None and nearest.goal:
+            raise ProofInvalidError("fewer people are enough than the solver says", place=goal.name)
 
     def _runs(self, goal: Goal, people: int, *, ends: float) -> Iterator[tuple[tuple[int, ...], Run | None]]:
         """Try choices of people, of one number, until time is over."""
