@@ -77,13 +77,12 @@ async def initialise(directory: Path, ground: Ground) -> Charter:
         at_ms=clock_ms(),
     )
     write_trust(deployment, genesis)
-    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
     async with open_runtime(deployment) as runtime, runtime.governance() as governance:
         await governance.begin(genesis)
         await governance.enact(ground.charter_text, file=ground.charter_file)
         await open_first_key_epochs(governance, charter)
         for tool in LOCAL_TOOLS:
-            await governance.register(issuer=LOCAL_ISSUER, subject=tool, party=custodian)
+            await governance.register(issuer=LOCAL_ISSUER, subject=tool, party=charter.custodian)
     return charter
 
 

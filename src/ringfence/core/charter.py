@@ -244,6 +244,11 @@ class Charter:
         """
         return any(flow.is_governed for flow in self.flows)
 
+    @property
+    def custodian(self) -> str:
+        """The name of the first party that holds the keys; every charter has one."""
+        return next(party.name for party in self.parties.values() if party.role == "custodian")
+
     def catch_all(self) -> Dataset:
         """Give the dataset that takes whatever no source matches."""
         return next(dataset for dataset in self.datasets.values() if dataset.catch_all)

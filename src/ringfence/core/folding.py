@@ -26,7 +26,7 @@ from ringfence.core.engines import ENGINES
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
 from ringfence.core.governance.founding import approve_founding_build, begin_standing, check_founders
 from ringfence.core.governance.orders import order
-from ringfence.core.governance.proposals import approve, carry, decline, propose
+from ringfence.core.governance.proposals import approve, carry, decline, open_proposal, propose
 from ringfence.core.governance.recording import fold_people
 from ringfence.core.lane import AUTHORITY_LANE, leaf_hash
 from ringfence.core.register import PersonFacts, parse_facts
@@ -78,8 +78,7 @@ def complete(state: State, rule: e.Rule, source: RuleSource) -> e.Rule:
         fold(state, rule, source)
         return rule
     _check(state, rule, source)
-    following, counted = _count_carried(state, rule, source)
-    _check_said(state, rule, following, counted, place=source.place)
+    _, counted = _count_carried(state, rule, source)
     return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
 
 
@@ -223,9 +222,8 @@ def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
 
     Without facts a count is believed; that there is one, where the charter asks for it, is checked all the same.
     """
-    following, counted = _count_carried(state, rule, source)
     said = Counted(rule.coalition, rule.proof)
-    _check_said(state, rule, following, said, place=source.place)
+    following, counted = _count_carried(state, rule, source, said)
     if following.governed.register is not None and said != counted:
         raise ProofInvalidError(
             "a change was carried with another count of coalitions than follows from the people and rules",
@@ -236,19 +234,21 @@ def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
     return following
 
 
-def _check_said(state: State, rule: g.Carried, following: State, said: Counted, *, place: str) -> None:
-    """Check that an entry has a count where the charter asks for one, and none elsewhere, whatever the people are."""
-    proposal = state.governed.proposals.get(rule.proposal)
-    if proposal is not None and (reason := why_not_said(following, proposal.change, said)):
+def _count_carried(
+    state: State, rule: g.Carried, source: RuleSource, said: Counted | None = None
+) -> tuple[State, Counted]:
+    """Give the state after a change took effect, and what is counted in it.
+
+    What an entry says of coalitions, or else what is counted, must be a count where the charter asks for one, and none
+    elsewhere, whatever the people are.
+    """
+    at_ms, place = source.at_ms, source.place
+    change = open_proposal(state.governed, rule.proposal, at_ms=at_ms, place=place).change
+    following = carry(state, rule, at_ms=at_ms, place=place)
+    counted = count_carried(state, following, change, at_ms=at_ms)
+    if reason := why_not_said(following, change, counted if said is None else said):
         raise ProofInvalidError(f"a change is carried with another count of coalitions: {reason}", place=place)
-
-
-def _count_carried(state: State, rule: g.Carried, source: RuleSource) -> tuple[State, Counted]:
-    proposal = state.governed.proposals.get(rule.proposal)
-    following = carry(state, rule, at_ms=source.at_ms, place=source.place)
-    if proposal is None:  # refused by `carry`
-        return following, Counted()
-    return following, count_carried(state, following, proposal.change, at_ms=source.at_ms)
+    return following, counted
 
 
 def _read_facts(rule: g.PeopleRecorded, source: RuleSource) -> list[PersonFacts] | None:

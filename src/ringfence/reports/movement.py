@@ -19,7 +19,7 @@ from ringfence.core.coalition.closure import build_model
 from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.gate import digest_world
 from ringfence.core.coalition.rules import FLOORED
-from ringfence.core.coalition.world import see_world
+from ringfence.core.coalition.world import is_seen_alike, see_world, seen_in
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.state import EMPTY, State
 from ringfence.reports.agreeing import Trail
@@ -129,7 +129,7 @@ def follow_coalitions(
             continue
         if first is None:
             first = counting.begin(folded.before, kept.signed_at_ms)
-        if _could_move(folded.before, state):
+        if not is_seen_alike(seen_in(folded.before), seen_in(state)):
             moves += counting.move(folded.before, at_ms, TIME, leaf=None)
             moves += counting.move(state, at_ms, summarise(folded, trail), leaf=folded.leaf)
     first = first or counting.begin(state, kept.signed_at_ms)
@@ -137,17 +137,6 @@ def follow_coalitions(
     moves += counting.move(state, at_ms, TIME, leaf=None)
     tell(evidence.size, evidence.size)
     return Movement(first, tuple(moves), counting.point(state, at_ms))
-
-
-def _could_move(before: State, after: State) -> bool:
-    """Tell whether a rule touched anything that a world is seen in."""
-    return any(one is not two for one, two in zip(_seen(before), _seen(after), strict=True))
-
-
-def _seen(state: State) -> tuple[object, ...]:
-    standing = state.standing
-    people = (standing.members, standing.register, standing.grants) if standing else (None, None, None)
-    return (state.charter, state.principals, *people)
 
 
 class _Counting:

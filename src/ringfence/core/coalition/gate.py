@@ -22,9 +22,8 @@ from ringfence.core.coalition.closure import Model, build_model
 from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.path import describe_path
 from ringfence.core.coalition.rules import FLOORED, Goal, find_goals
-from ringfence.core.coalition.world import World, see_world
+from ringfence.core.coalition.world import World, is_seen_alike, see_world, seen_in
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.standing import Standing
 from ringfence.core.state import State
 
 GATED: Final = (
@@ -103,9 +102,10 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
         ProofInvalidError: the register is withheld.
     """
     memo = state.rules.memo.setdefault(_MEMO, {})
-    newest: tuple[Standing, int, int, Assessment] | None = memo.get(_NEWEST)
-    if newest is not None and newest[0] is state.standing and newest[1:3] == (at_ms, minimum):
-        return newest[3]  # the state before a change is asked of by its writer, and again by whoever folds it
+    seen, asked = seen_in(state), (at_ms, minimum)
+    newest: tuple[tuple[object, ...], tuple[int, int], Assessment] | None = memo.get(_NEWEST)
+    if newest is not None and is_seen_alike(newest[0], seen) and newest[1] == asked:
+        return newest[2]  # the state before a change is asked of by its writer, and again by whoever folds it
     world = see_world(state, at_ms=at_ms)
     digest = digest_world(world)
     if (digest, minimum) not in memo:
@@ -113,7 +113,7 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
             memo.clear()
         memo[digest, minimum] = _assess(world, digest, minimum)
     known: Assessment = memo[digest, minimum]
-    memo[_NEWEST] = (state.standing, at_ms, minimum, known)
+    memo[_NEWEST] = (seen, asked, known)
     return known
 
 

@@ -46,7 +46,8 @@ SERVICE_BUILD: Final = "build-of-a-service"
 _STOPPING: Final = ("suspend", "dismiss", "end-appointment", "withdraw-build", "withdraw-service", "withdraw-issuer")
 """Orders after which nobody erases, until somebody else can."""
 
-_READING: Final = frozenset({"read", "find", "export"})
+READING: Final = frozenset({"read", "find", "export"})
+"""What shows data to whoever does it."""
 
 
 class Rule(NamedTuple):
@@ -82,7 +83,7 @@ def through(flow: str) -> str:
 
 def find_goals(world: World) -> tuple[Goal, ...]:
     """Give the goals in a world, those of `FLOORED` first."""
-    flows = [flow for flow in world.charter.flows if _READING & set(flow.verbs)]
+    flows = [flow for flow in world.charter.flows if READING & set(flow.verbs)]
     return (
         Goal(OUTSIDE, "read protected data outside of every flow", floored=True),
         Goal(RULES, "put a charter of their own in force", floored=True),
@@ -162,14 +163,11 @@ def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
         yield Rule(goal, (theirs,))
         yield from (Rule(goal, way) for way in others)
     for kind in flow.needs:
+        gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)
         yield Rule(goal, (theirs, own_grant(kind)))
-        if kind == c.BREAK_GLASS:
-            yield Rule(goal, (theirs, order(c.BREAK_GLASS)))
-        else:
-            yield Rule(goal, (theirs, operation("grant" if kind == c.ACCESS else kind)))
+        yield Rule(goal, (theirs, gives))
         if any(has_grant(kind) in profile for profile, _ in world.known):
             yield from (Rule(goal, way) for way in others)
-        gives = order(kind) if kind == c.BREAK_GLASS else operation("grant" if kind == c.ACCESS else kind)
         yield from (Rule(goal, (*way, gives)) for way in others)
 
 

@@ -132,6 +132,18 @@ def excluded_parties(charter: Charter) -> tuple[str, ...]:
     return tuple(party.name for party in charter.parties.values() if party.role == EXCLUDED)
 
 
+def seen_in(state: State) -> tuple[object, ...]:
+    """Give everything of a state that a world is seen in: while it is the same, nothing but time moves the world."""
+    standing = state.standing
+    people = (standing.members, standing.register, standing.grants) if standing else ()
+    return (state.charter, state.principals, *people)
+
+
+def is_seen_alike(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    """Tell whether what was seen in two states (`seen_in`) is the same, object by object."""
+    return len(one) == len(other) and all(mine is theirs for mine, theirs in zip(one, other, strict=True))
+
+
 def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = None) -> World:
     """Give the world of a coalition.
 

@@ -325,8 +325,7 @@ def _open(genesis: e.Genesis, opening: bytes, *, place: str) -> Founding:
 
 def approve_founding_build(standing: Standing, charter: Charter) -> Standing:
     """Approve the build that the custodian begins with."""
-    custodian = next(party.name for party in charter.parties.values() if party.role == "custodian")
-    build = Build(standing.founding_build, BUILD_NAME, custodian, 1)
+    build = Build(standing.founding_build, BUILD_NAME, charter.custodian, 1)
     return replace(standing, builds=standing.builds.set(build.digest, build))
 
 

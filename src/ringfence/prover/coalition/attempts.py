@@ -26,7 +26,6 @@ from ringfence.core.view import OTHER
 from ringfence.prover.coalition.run import Deed, Run
 
 _DIGEST: Final = hashlib.sha256(b"a build of the coalition's own").digest()
-_READING: Final = ("read", "find", "export")
 _HINDERING: Final = {
     "dismiss": "those who could have data erased are dismissed",
     "end-appointment": "the duty is taken from those who could have data erased",
@@ -104,8 +103,7 @@ class _Attempt:
         run = self._run
         if run.gain_power("deploy") and self._use("sign-builds", "another program is attested as an approved build"):
             return self._use("deploy", "it is put in place of the gateway")
-        custodian = next(p.name for p in run.world.charter.parties.values() if p.role == "custodian")
-        change = c.ApproveBuild(name="a build of their own", party=custodian, digest=_DIGEST)
+        change = c.ApproveBuild(name="a build of their own", party=run.world.charter.custodian, digest=_DIGEST)
         words = "a build of their own is approved"
         return run.pursue(change, words) and self._use("deploy", "it is put in place of the gateway")
 
@@ -149,7 +147,7 @@ class _Attempt:
 
     def _read(self, flow: Flow, *verbs: str) -> bool:
         """Read (or do what else is said) through a flow."""
-        wanted = verbs or tuple(verb for verb in flow.verbs if verb in _READING)
+        wanted = verbs or tuple(verb for verb in flow.verbs if verb in r.READING)
         if not flow.duties:
             return self._read_as_service(flow, wanted)
         if self._read_as_holder(flow, wanted, set(self._run.own)):

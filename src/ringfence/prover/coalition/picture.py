@@ -17,7 +17,7 @@ from typing import Final
 from ringfence.core.governance.wording import show_line
 from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.run import Deed
-from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_wait, describe_who
+from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_who, show_wait
 from ringfence.prover.page import render_page, shorten
 
 _LABEL, _COLUMN, _ROW, _HEAD, _SPINE, _GOAL = 262, 64, 40, 122, 98, 190
@@ -200,7 +200,7 @@ def _draw_step(place: int, deed: Deed, rows: Sequence[_Row], tops: Sequence[int]
     if deed.waits_ms:
         wall, bottom = x - _COLUMN // 2, tops[-1] + _ROW
         yield _wall(wall, _SPINE - 14, bottom)
-        yield f'<text class="strong middle" x="{wall}" y="{bottom + 14}">{describe_wait(deed)}</text>'
+        yield f'<text class="strong middle" x="{wall}" y="{bottom + 14}">{show_wait(deed)}</text>'
     if marks:
         yield f'<path d="M{x} {_SPINE} V{marks[-1][0]}" stroke="{_INK}" stroke-width="1.5"/>'
     yield from (_mark(kind, x, y) for y, kind in marks)

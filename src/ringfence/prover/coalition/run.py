@@ -180,11 +180,7 @@ class Run:
             name=charter.name, version=charter.version, digest=charter.digest, engine=self.state.engine
         )
         words = "a charter is put in force by which any two of those who hold a duty agree to anything"
-        before = self._keep()
-        if not self.pursue(change, words, charter=charter):
-            self._restore(before)
-            return False
-        return True
+        return self.pursue(change, words, charter=charter)
 
     def _keep(self) -> _Kept:
         return self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
@@ -253,8 +249,7 @@ class Run:
         """Tell whether the coalition can tell the register about people: by hand, or by a service that it registers."""
         if self.has_power("feed-people") or self._own_feed():
             return True
-        custodian = next(party.name for party in self.state.rules.parties.values() if party.role == "custodian")
-        change = c.RegisterService(party=custodian, identity=bytes(32), feeds=True)
+        change = c.RegisterService(party=self.state.rules.custodian, identity=bytes(32), feeds=True)
         return self.carry(change, "a service of their own may tell the register about people")
 
     def _own_feed(self) -> int:

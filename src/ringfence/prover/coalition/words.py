@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ringfence.core.coalition.gate import count_people
 from ringfence.core.governance.wording import show_line
 from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Answer
@@ -21,10 +22,10 @@ def describe_number(answer: Answer) -> str:
     if answer.goal.lawful and not answer.at_least:
         return "nobody: the charter gives this to them, within its limits and recorded"
     if answer.is_exact:
-        return "nobody: they need no one" if not answer.at_least else f"{_people(answer.at_least)} must join"
+        return "nobody: they need no one" if not answer.at_least else f"{count_people(answer.at_least)} must join"
     if answer.at_most is None:
-        return f"at least {_people(answer.at_least)} must join; from there on it is not known"
-    return f"between {answer.at_least} and {_people(answer.at_most)} must join"
+        return f"at least {count_people(answer.at_least)} must join; from there on it is not known"
+    return f"between {answer.at_least} and {count_people(answer.at_most)} must join"
 
 
 class Names:
@@ -48,11 +49,11 @@ def describe_deed(deed: Deed, named: Names) -> str:
     """Say what one step is, who takes it, and by which clause."""
     agreed = f", agreed to by {named(deed.agreed)}" if deed.agreed else ""
     by = f"; by {named(deed.by)}" if deed.by else ""
-    waits = f"; somebody outside has {describe_wait(deed)} to stop it" if deed.waits_ms else ""
+    waits = f"; somebody outside has {show_wait(deed)} to stop it" if deed.waits_ms else ""
     return f"{deed.words} [{deed.what}]{by}{agreed}{waits}"
 
 
-def describe_wait(deed: Deed) -> str:
+def show_wait(deed: Deed) -> str:
     """Say how long somebody outside had to stop a step."""
     return f"{deed.waits_ms // _HOUR_MS} h"
 
@@ -63,7 +64,3 @@ def describe_who(answer: Answer, named: Names) -> str:
         return ""
     brought = f", who bring {named(answer.brought)}" if answer.brought else ""
     return f"such as {named(answer.joined)}{brought}"
-
-
-def _people(number: int) -> str:
-    return "1 person" if number == 1 else f"{number} people"
