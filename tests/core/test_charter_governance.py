@@ -10,9 +10,7 @@ from ringfence.core import changes
 from ringfence.core.charter import parse_charter
 from ringfence.core.charter_governance import (
     ALTERNATIVES_MAX,
-    DAY_MS,
     GRANT_KINDS,
-    HOUR_MS,
     OPERATIONS,
     ORDERS,
     Duty,
@@ -20,6 +18,7 @@ from ringfence.core.charter_governance import (
     Group,
     IndependenceRule,
 )
+from ringfence.core.times import DAY_MS, HOUR_MS
 from tests.core.governed_charter import GOVERNED, changed, governance_of, governed_charter
 from tests.core.small_charter import SMALL, problems_of, small_charter
 

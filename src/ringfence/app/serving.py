@@ -22,6 +22,7 @@ from ringfence.app.surroundings import make_country_finder, make_guard
 from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
 from ringfence.core.receipt import parse_receipt
 from ringfence.core.tiles import parse_tile_path
+from ringfence.core.times import DAY_MS
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker
 from ringfence.gateway.connections import STATE_KEY
@@ -41,7 +42,7 @@ from ringfence.services.writer import LaneWriter
 
 DEPLOYMENT_VARIABLE: Final = "RINGFENCE_DEPLOYMENT"
 LOOKS_PER_RULES: Final = 5
-REQUESTS_KEPT_MS: Final = 24 * 3_600_000
+REQUESTS_KEPT_MS: Final = DAY_MS
 FORGET_INTERVAL_SECONDS: Final = 600.0
 GARBAGE_THRESHOLD: Final = 20_000
 REFUSALS_PER_JOB_MAX: Final = 200

@@ -33,10 +33,10 @@ from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.signatures import parse_public_key
+from ringfence.core.times import HOUR_MS
 
 SIZE_BYTES_MAX: Final = 64 * 1024
 NAMED_SIZE_BYTES_MAX: Final = 16 * SIZE_BYTES_MAX
-HOUR_MS: Final = 3_600_000
 _SORTED: Final = ("verbs", "datasets", "classes", "withhold")
 _NAMES_IDENTITY: Final = ("admit", "register-service")
 

@@ -29,7 +29,7 @@ from ringfence.core.governance.statement import (
     render_statement,
 )
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
-from ringfence.core.times import show_time
+from ringfence.core.times import HOUR_MS, show_time
 
 HOURS_MAX: Final = 720
 NONCE_SIZE_BYTES: Final = 16
@@ -77,7 +77,7 @@ def new(
             genesis=bytes.fromhex(str(ground["genesis"])),
             epoch=int(ground["epoch"]),
             at_ms=now,
-            expires_ms=now + hours * 3_600_000,
+            expires_ms=now + hours * HOUR_MS,
             nonce=os.urandom(NONCE_SIZE_BYTES),
             by=by,
             change=written.change,

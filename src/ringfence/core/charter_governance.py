@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
+from ringfence.core.times import HOUR_MS
+
 OperationName = Literal[
     "enact-charter",
     "admit",
@@ -76,8 +78,6 @@ EXCLUDED: Final = "excluded"
 PROPOSE_ONLY: Final = ("operator", EXCLUDED)
 """Roles of parties whose people may ask, and agree to nothing: the custodian is independent of these."""
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 APPROVED: Final = "approved"
 BREAK_GLASS: Final = "break-glass"
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ringfence.core.charter_approval_tree import write_out
 from ringfence.core.charter_governance import (
-    DAY_MS,
-    HOUR_MS,
     OPERATIONS,
     ORDERS,
     POWERS,
@@ -27,6 +25,7 @@ from ringfence.core.charter_governance_shape import (
 )
 from ringfence.core.charter_shape import CharterShape
 from ringfence.core.charter_terms import ANY
+from ringfence.core.times import DAY_MS, HOUR_MS
 
 
 def build_governance(shape: CharterShape) -> Governance | None:

@@ -8,9 +8,7 @@ from typing import Final
 from ringfence.core.charter import Charter, Flow
 from ringfence.core.charter_governance import (
     BREAK_GLASS,
-    DAY_MS,
     EXCLUDED,
-    HOUR_MS,
     POWERS,
     PROPOSE_ONLY,
     THROUGH,
@@ -22,6 +20,7 @@ from ringfence.core.charter_governance import (
     Power,
 )
 from ringfence.core.charter_phrases import as_sentence, join_and, join_or
+from ringfence.core.times import DAY_MS, HOUR_MS
 
 _OPERATION_WORDS: Final = {
     "enact-charter": "To put another version of this charter in force",

@@ -18,8 +18,9 @@ from ringfence.core.governed_entry import CredentialIssued
 from ringfence.core.refusal_words import why_not_approved
 from ringfence.core.standing import IssuedCredential
 from ringfence.core.state import State
+from ringfence.core.times import HOUR_MS
 
-LIFETIME_MS_MAX: Final = 12 * 3_600_000
+LIFETIME_MS_MAX: Final = 12 * HOUR_MS
 CREDENTIALS_MAX: Final = 1_000
 """Most certificates with a credential for one build of one service at a time."""
 _DIGEST_SIZE_BYTES: Final = 32

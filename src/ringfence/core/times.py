@@ -1,10 +1,12 @@
-"""Times in words: every moment and every day that this program tells a person, spelt in one way."""
+"""Times: how long an hour and a day are, and every moment and day that a person is told, spelt in one way."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

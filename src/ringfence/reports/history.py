@@ -27,8 +27,6 @@ from ringfence.verify.bundle import Bundle
 from ringfence.verify.checkpoints import open_newest
 from ringfence.verify.rules import FoldedRule, fold_rules
 
-DAY_MS: Final = 86_400_000
-
 
 class Period(NamedTuple):
     """From `from_ms` on and before `to_ms`, in milliseconds since 1970 UTC."""

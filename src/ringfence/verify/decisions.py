@@ -21,11 +21,11 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.refusal_words import why_refused
 from ringfence.core.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.state import State
+from ringfence.core.times import DAY_MS
 from ringfence.core.view import SHAPES, VERBS
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 from ringfence.verify.grants import GrantUse, check_granted, rule_under_grant
 
-DAY_MS: Final = 86_400_000
 KEPT_MAX: Final = 8_192
 
 

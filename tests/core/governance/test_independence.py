@@ -11,10 +11,10 @@ from ringfence.core.charter_governance import RELATIONS, IndependenceRule
 from ringfence.core.governance import independence
 from ringfence.core.governance.independence import Conflict, approver_conflicts, describe_tie, find_conflicts
 from ringfence.core.register import MANAGER, PAY, TEAM, PersonFacts, Register, Tie, record
+from ringfence.core.times import DAY_MS
 from tests.core.governance.small_register import (
     AT_HOME,
     COOLING_MS,
-    DAY_MS,
     NOW_MS,
     UNDIRECTED,
     person,

@@ -7,7 +7,8 @@ from immutables import Map
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import EMPTY_REGISTER, Register, record
 from ringfence.core.standing import Member, Standing
-from ringfence.services.people.leavers import DAY_MS, USUAL_MAX, Losses, usual_max, why_unusual
+from ringfence.core.times import DAY_MS
+from ringfence.services.people.leavers import USUAL_MAX, Losses, usual_max, why_unusual
 from tests.governed import facts
 
 NOW_MS = 1_800_000_000_000

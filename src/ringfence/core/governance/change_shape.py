@@ -15,13 +15,14 @@ from ringfence.core import changes as c
 from ringfence.core.attestors import read_attestor
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.signatures import read_key
+from ringfence.core.times import DAY_MS
 from ringfence.core.view import VERBS
 
 NUMBER_MAX: Final = 2**53 - 1  # what every JSON reader says exactly
 VERSION_MAX: Final = 10**9
 RECORDS_MAX: Final = 10**12
 TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
-LASTS_MS_MAX: Final = 366 * 24 * 3_600_000
+LASTS_MS_MAX: Final = 366 * DAY_MS
 NAMES_MAX: Final = 256
 FIELDS_MAX: Final = 100
 TITLE_CHARACTERS_MAX: Final = 255

@@ -31,11 +31,11 @@ from ringfence.core.governance.change_shape import (
     check_change,
 )
 from ringfence.core.governance.wording import count_of, describe_change, quote, show_duration
-from ringfence.core.times import show_time
+from ringfence.core.times import DAY_MS, show_time
 
 STATEMENT_SIZE_BYTES_MAX: Final = 48 * 1024
 LIFETIME_MS_MIN: Final = 60_000
-LIFETIME_MS_MAX: Final = 30 * 24 * 3_600_000
+LIFETIME_MS_MAX: Final = 30 * DAY_MS
 NONCE_SIZE_BYTES: Final = 16
 TICKET_CHARACTERS_MAX: Final = 200
 SUBJECTS_MAX: Final = 1000

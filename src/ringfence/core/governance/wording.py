@@ -17,7 +17,7 @@ from typing import Final, assert_never
 from ringfence.core import changes as c
 from ringfence.core.attestors import name_attestor, read_attestor
 from ringfence.core.signatures import fingerprint, read_key
-from ringfence.core.times import show_time
+from ringfence.core.times import DAY_MS, HOUR_MS, show_time
 
 # Letters and marks that show nothing, though `str.isprintable` takes them; the marks would sit on what is before them.
 _UNSEEN: Final = re.compile(
@@ -48,7 +48,7 @@ def show_line(text: str) -> str:
 def show_duration(lasts_ms: int) -> str:
     """Give a length of time exactly, as `1 day 8 hours`."""
     parts = []
-    for size, unit in ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second")):
+    for size, unit in ((DAY_MS, "day"), (HOUR_MS, "hour"), (60_000, "minute"), (1000, "second")):
         count, lasts_ms = divmod(lasts_ms, size)
         if count:
             parts.append(count_of(count, unit))

@@ -8,10 +8,10 @@ from typing import Final
 from ringfence.core.coalition.gate import count_people
 from ringfence.core.governance.wording import show_line
 from ringfence.core.state import State
+from ringfence.core.times import HOUR_MS
 from ringfence.prover.coalition.answers import Answer
 from ringfence.prover.coalition.run import Deed
 
-_HOUR_MS: Final = 3_600_000
 _NAMED_MAX: Final = 12
 
 
@@ -55,7 +55,7 @@ def describe_deed(deed: Deed, named: Names) -> str:
 
 def show_wait(deed: Deed) -> str:
     """Say how long somebody outside had to stop a step."""
-    return f"{deed.waits_ms // _HOUR_MS} h"
+    return f"{deed.waits_ms // HOUR_MS} h"
 
 
 def describe_who(answer: Answer, named: Names) -> str:

@@ -14,10 +14,10 @@ from ringfence.core.entry import Count
 from ringfence.core.errors import DeniedError
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.ruling import Ruling, grant_counter, rests_on_grant
+from ringfence.core.times import DAY_MS
 from ringfence.services.custody.limits import ANOTHER_GRANT, TOMORROW
 from ringfence.services.custody.request import Request
 
-DAY_MS: Final = 86_400_000
 BULK_LIMIT: Final = "bulk-limit"
 GRANT_LIMIT: Final = "grant-limit"
 

@@ -14,12 +14,11 @@ from typing import Final
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import Register
 from ringfence.core.standing import Standing
+from ringfence.core.times import DAY_MS
 
 USUAL_MAX: Final = 10
 USUAL_SHARE: Final = 10
 """Of the people who are there one in so many, and at least `USUAL_MAX`, may leave without a word about it."""
-
-DAY_MS: Final = 86_400_000
 
 
 def usual_max(present: int) -> int:

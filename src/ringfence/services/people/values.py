@@ -21,6 +21,7 @@ from ringfence.core.charter_shape_parsing import suggest
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.governance.change_shape import TIME_MS_MAX
 from ringfence.core.register import DIRECTED_BY_MAX, REFERENCE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
+from ringfence.core.times import DAY_MS
 
 COLUMNS: Final = (
     "reference",
@@ -40,7 +41,6 @@ COLUMNS: Final = (
 
 SEPARATOR: Final = ";"
 SPACES: Final = " \t"
-DAY_MS: Final = 24 * 3_600_000
 SUGGESTIONS_MAX: Final = 100
 """Most unknown names for which a near one is looked for, which is slow."""
 
