@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +50,17 @@ def test_answer_that_says_nothing_of_the_grant_ends_the_session(facts: Any) -> N
             time.sleep(20)
 
     assert watch.why_ended().startswith("nobody says whether grant 1 holds: the answer was not understood")
+
+
+@pytest.mark.parametrize("seconds", [0, 1.5])
+def test_nothing_asks_for_the_grant_any_more_once_the_session_is_left(seconds: float) -> None:
+    """Also where the gateway does not answer, while a call is about to be tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        with _Watch(1, Gateway(f"http://127.0.0.1:{deaf.getsockname()[1]}", "token")):
+            time.sleep(seconds)
+            assert "watch the grant" in {thread.name for thread in threading.enumerate()}
+
+        assert "watch the grant" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_answer_that_the_grant_holds_ends_nothing() -> None:

@@ -68,12 +68,19 @@ def _find(client: GovernanceClient, grant: int) -> Mapping[str, Any]:
     raise NotFoundError(f"you have no grant {grant}", hint="`ringfence grants` lists yours")
 
 
+class _LeftError(Exception):
+    """The session is over, so that nobody needs to know any more."""
+
+
 class _Watch:
     """Asks whether a grant still holds, on a thread; when it does not, whatever the main thread does is interrupted."""
 
     def __init__(self, grant: int, gateway: Gateway) -> None:
         self._grant = grant
-        self._open = functools.partial(gateway.connect, GovernanceClient, timeout_seconds=ANSWER_SECONDS_MAX)
+        self._open = functools.partial(
+            gateway.connect, GovernanceClient, timeout_seconds=ANSWER_SECONDS_MAX, sleep=self._pause
+        )
+        self._thread = threading.Thread(target=self._look, name="watch the grant", daemon=True)
         self._left = threading.Event()
         self._leaving = threading.Lock()
         self._why = ""
@@ -85,23 +92,32 @@ class _Watch:
     def __enter__(self) -> _Watch:
         # Whoever started this program may have had it ignore interrupts; the end of the grant is one.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        threading.Thread(target=self._look, name="watch the grant", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._leaving:  # from here on nothing is interrupted
             self._left.set()
+        # An interpreter that ends under a thread which still opens a connection may crash.
+        self._thread.join(UNANSWERED_SECONDS_MAX)
+
+    def _pause(self, seconds: float) -> None:
+        if self._left.wait(seconds):
+            raise _LeftError
 
     def _look(self) -> None:
         try:
             self._ask()
+        except _LeftError:
+            return
         except Exception as error:  # whatever this trips over: from then on nobody says that the grant holds
             self._end(f"nobody says whether grant {self._grant} holds: the answer was not understood ({error!r:.100})")
 
     def _ask(self) -> None:
         answered = time.monotonic()
         with self._open() as client:
-            while not self._left.wait(WATCH_SECONDS):
+            while True:
+                self._pause(WATCH_SECONDS)
                 try:
                     ended = "" if _find(client, self._grant)["live"] else f"grant {self._grant} has ended"
                     answered = time.monotonic()
