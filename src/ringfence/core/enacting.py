@@ -16,13 +16,14 @@ def enact(state: State, rule: CharterEnacted, charter: Charter, *, place: str) -
 
     Raises:
         ProofInvalidError: the rule names another charter, an unknown engine or one that does not heed what the charter
-            asks, the version does not grow, or the charter is of another jurisdiction.
+            or a governed ledger asks, the version does not grow, or the charter is of another jurisdiction.
     """
     if rule.engine not in ENGINES:
         raise ProofInvalidError("a charter is enacted under an unknown engine", place=place, found=rule.engine)
-    if charter.requires_governance and rule.engine not in HEEDING_ENGINES:
+    if (charter.requires_governance or state.standing is not None) and rule.engine not in HEEDING_ENGINES:
         raise ProofInvalidError(
-            "a charter whose flows ask for duties, grants or builds is enacted under an engine that knows none of them",
+            "a charter of a governed ledger, or whose flows ask for duties, grants or builds, is enacted under an "
+            "engine that knows none of them and heeds no suspended flow",
             place=place,
             expected=" or ".join(sorted(HEEDING_ENGINES)),
             found=rule.engine,

@@ -392,3 +392,43 @@ def test_state_folded_without_openings_decides_as_the_one_with_them(ground: Grou
     assert ground.state.governed.withheld == 0
     asked = Asked(NUMBERS["eve"], "US", "support", "read", "person", "single", 1, grant)
     assert rule_access(state, asked, ["protected"], at_ms=ground.now_ms).decided == {"protected": "helping"}
+
+
+# -- engines ---------------------------------------------------------------------------------------------------------
+
+PLAIN = CHARTER.replace("    duties: [engineer]\n    needs: [access, break-glass, legal-demand]\n", "")
+"""A charter of which no flow asks for duties or grants: a ledger without founders may have it under any engine."""
+
+
+def enacted(ground: Ground, engine: str) -> int:
+    """Propose the next version of `PLAIN` under an engine, and let all agree who must; give the proposal's number."""
+    text = PLAIN.replace("version: 1\n", "version: 2\n", 1).encode()
+    change = c.EnactCharter(name="small", version=2, digest=e.commit(text), engine=engine)
+    proposal = ground.propose("fay", change, file=text)
+    ground.approve(proposal, "ada", "ben", "ivy")
+    return proposal
+
+
+def test_a_governed_ledger_is_never_put_under_an_engine_that_heeds_no_suspension() -> None:
+    """Under it a suspended flow would run on, and people would use what the charter gives to services."""
+    ground = Ground.founded(PLAIN)
+    with pytest.raises(ProofInvalidError, match="the engine v1 heeds no duties and no suspended flow: name v2"):
+        enacted(ground, "v1")
+    ground.carry(enacted(ground, "v2"))
+    ground.order("ivy", c.Suspend(scope=c.FLOW, name="serving"), number=1)
+    assert decided_for_app(ground) == "!serving"
+    assert decided(ground) == ""
+
+
+@pytest.mark.parametrize("engine", ["v1", "v2"])
+def test_a_founding_charter_is_not_enacted_under_such_an_engine_either(engine: str) -> None:
+    genesis, opening = found(PLAIN)
+    ground = Ground()
+    ground.fold(genesis, opening)
+    text = PLAIN.encode()
+    rule = e.CharterEnacted(name="small", version=1, digest=e.commit(text), engine=engine)
+    if engine == "v1":
+        with pytest.raises(ProofInvalidError, match="a charter of a governed ledger"):
+            ground.fold(rule, file=text)
+    else:
+        assert ground.fold(rule, file=text).engine == engine

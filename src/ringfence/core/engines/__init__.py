@@ -25,7 +25,7 @@ ENGINES: Final[Mapping[str, Callable[[Charter, View], Decision]]] = MappingProxy
 """Every engine that has ever decided, by name."""
 
 HEEDING_ENGINES: Final = frozenset({v2.NAME})
-"""Engines that heed what a flow asks of duties, grants and builds; the others would permit without."""
+"""Engines that heed what a flow asks of duties, grants and builds, and what is suspended; others permit without."""
 
 NEWEST_ENGINE: Final = v2.NAME
 """The engine that a new ledger starts with."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, Governance
+from ringfence.core.engines import HEEDING_ENGINES
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
@@ -181,6 +182,9 @@ def _why_not_enact(state: State, proposal: Proposal, change: c.EnactCharter, *, 
         return "the new charter says nothing of governance, and the ledger is governed"
     if charter.version <= state.rules.version or charter.jurisdiction.country != state.rules.jurisdiction.country:
         return "its version must grow, and it may not move to another jurisdiction"
+    if change.engine not in HEEDING_ENGINES:
+        known = " or ".join(sorted(HEEDING_ENGINES))
+        return f"the engine {change.engine} heeds no duties and no suspended flow: name {known}"
     for number, member in state.governed.members.items():
         if not (member.dismissed or member.has_left(at_ms)) and (
             reason := _why_not_under(state, charter, charter.governance, member, at_ms=at_ms)
