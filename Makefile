@@ -11,16 +11,17 @@ PYTHON ?=
 PYTEST_ARGS ?=
 # Test processes side by side.
 WORKERS ?= 2
-# Rounds of the kill loop.
+# Rounds of the kill loop; worlds of the coalition loop, and the first of them.
 N ?= 1000
+FROM ?= 0
 
-.PHONY: help setup setup-dev demo test check format bench kill-loop fuzz constraints clean
+.PHONY: help setup setup-dev demo test check format bench kill-loop coalition-loop fuzz constraints clean
 
 help: ## list the targets
 	@echo "usage: make TARGET"
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile | \
-		while IFS='|' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 setup: ## make .venv with the program in it, ready for the demo
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh demo
@@ -55,6 +56,10 @@ bench: setup-dev ## run the benchmarks, each against its baseline
 
 kill-loop: setup-dev ## kill the gateway at random under load, N=1000 times
 	@RINGFENCE_KILL_ROUNDS='$(N)' $(BIN)/python -m pytest tests/faults -k kill --timeout 0 -s $(PYTEST_ARGS)
+
+coalition-loop: setup-dev ## hold N=1000 small worlds, from number FROM=0 on, against brute force
+	@RINGFENCE_WORLDS='$(N)' RINGFENCE_WORLDS_FROM='$(FROM)' $(BIN)/python -m pytest -n $(WORKERS) --timeout 0 -rP \
+		tests/prover/test_coalition_brute_force.py $(PYTEST_ARGS)
 
 fuzz: setup-dev ## give every property test many more, random, examples
 	@$(BIN)/python -m pytest -n $(WORKERS) -m hypothesis --hypothesis-profile fuzz --timeout 0 $(PYTEST_ARGS)
