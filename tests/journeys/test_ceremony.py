@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -89,6 +90,46 @@ def test_plan_with_a_founder_who_cannot_be_is_refused_before_anything_is_made(ta
     assert refused.returncode == 1
     assert "founder 9 cannot be told so: the party is no name of a charter" in refused.stderr
     assert not (table / "deployment").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "instead", "words"),
+    [
+        ("reference: hr-ben", "reference: HR-ADA", "names one reference twice"),
+        ("reference: hr-ben", r'reference: "hr-ada\u200b"', "reference of `hr-ada\\u200b`: found the character U+200B"),
+        ("reference: hr-ben", 'reference: " hr-ada"', "reference of ` hr-ada`: found ` hr-ada`"),
+        ("name: ben", r'name: "ben\u202e"', "name of `hr-ben`: found the character U+202E"),
+        ("residence: US", "residence: USA", "residence of `hr-ada`: found the unknown country `USA`"),
+        ("subject: ben", "subject: ada", "names one issuer and subject twice"),
+        ("subject: ben", "subject: ADA", ""),
+    ],
+)
+def test_founder_whom_no_hr_file_could_tell_so_or_who_is_another_is_refused(
+    table: Path, told: str, instead: str, words: str
+) -> None:
+    plan = table / "plan.yaml"
+    plan.write_text(plan.read_text("utf-8").replace(told, instead, 1), "utf-8")
+
+    begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    assert (begun.returncode == 0) is (words == ""), begun.stderr
+    assert words in begun.stderr
+    assert (table / "deployment").exists() is (words == "")
+
+
+def test_holder_to_whom_no_share_can_be_encrypted_is_refused_before_anything_is_made(table: Path) -> None:
+    own = (table / "fay.pub").read_bytes()
+    name, key = b"sk-ssh-ed25519@openssh.com", key_of("fay").public_key().public_bytes_raw()
+    parts = b"".join(len(part).to_bytes(4, "big") + part for part in (name, key, b"ssh:"))
+    (table / "fay.pub").write_bytes(name + b" " + base64.b64encode(parts) + b"\n")
+
+    refused = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
+
+    assert refused.returncode == 1
+    assert "no share can be encrypted to the key of 6" in refused.stderr
+    assert not (table / "deployment").exists()
+    (table / "fay.pub").write_bytes(own)
+    assert ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table).returncode == 0
 
 
 def test_ledger_does_not_begin_while_a_signature_is_missing(table: Path) -> None:

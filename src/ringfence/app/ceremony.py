@@ -2,15 +2,18 @@
 
 1. `begin_ceremony` makes the deployment's keys and database, and the founding document, which names them.
 2. Each founder reads the document and signs it, with a key that was made elsewhere and never comes here.
-3. `finish_ceremony` checks every signature and writes the ledger's first entries. A crash before leaves a deployment
-   without a ledger; the step can be repeated.
+3. `finish_ceremony` checks every signature and writes the ledger's first entries: all that they say is tried first. A
+   crash leaves a deployment without a ledger, or one whose first entries are not all there; the step can be repeated,
+   and goes on from where it stopped. Two at once would pin different beginnings: one waits for nobody and is refused.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -34,7 +37,7 @@ from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.errors import ConfigurationError, InvalidInputError, ProofInvalidError
+from ringfence.core.errors import CharterInvalidError, ConfigurationError, InvalidInputError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governance.founding import (
     Founding,
@@ -57,7 +60,6 @@ from ringfence.core.state import EMPTY, State
 CEREMONY: Final = "ceremony"
 DOCUMENT: Final = "founding.json"
 CHARTER: Final = "charter.yaml"
-
 
 Short: TypeAlias = Sequence[tuple[str, int, int]]
 """Duties with fewer people than the charter's minimum: (duty, how many hold it, how many should)."""
@@ -109,7 +111,7 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Begu
         holders=founders.holders,
         threshold=founders.threshold,
     )
-    tried = _try(founding, charter_text)
+    tried = _try(founding, charter_text, place="the plan")
     deployment, log_key = await make_deployment(directory, ground, charter, shared=_shared(founding))
     founding = msgspec.structs.replace(
         founding,
@@ -132,6 +134,19 @@ async def is_ceremony_open(deployment: Deployment) -> bool:
     return (deployment.directory / CEREMONY / DOCUMENT).exists() and await _epoch(deployment) == 0
 
 
+def is_founding_cut_short(deployment: Deployment, state: State) -> bool:
+    """Tell whether a ledger that was begun here by a ceremony lacks some of its first entries, as a crash leaves it."""
+    try:
+        charter = parse_charter((deployment.directory / CEREMONY / CHARTER).read_bytes(), file=CHARTER)
+    except (OSError, CharterInvalidError):
+        return False
+    return not _is_whole(state, charter)
+
+
+def _is_whole(state: State, charter: Charter) -> bool:
+    return state.charter is not None and charter.classes.keys() <= state.key_epochs.keys()
+
+
 async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -> Founded:
     """Write the first entries of a ledger that all its founders have signed for.
 
@@ -140,8 +155,9 @@ async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -
         signatures: of each founder one, in any order.
 
     Raises:
-        ConfigurationError: no ceremony was begun here, or it is finished.
-        ProofInvalidError: a signature is missing or does not hold; says whose.
+        ConfigurationError: no ceremony was begun here, it is finished, or another process finishes it.
+        CharterInvalidError, ProofInvalidError: a signature is missing or does not hold, or the files are not those that
+            were signed; says whose, or what.
     """
     folder = deployment.directory / CEREMONY
     try:
@@ -153,26 +169,45 @@ async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -
     founding = parse_founding(document, place=DOCUMENT)
     signed = SignedFounding(document=document, signatures=_in_order(founding, signatures))
     verify_founding(signed, place=DOCUMENT)
-    opening = render_founding_opening(os.urandom(e.SALT_SIZE_BYTES), signed)
-    genesis = genesis_of(founding, commitment=e.commit(opening))
+    _try(founding, charter_text, place=DOCUMENT)
     charter = parse_charter(charter_text, file=CHARTER)
-    await _require_no_ledger(deployment)
-    (deployment.directory / TRUST_FILE).unlink(missing_ok=True)  # of a try that did not come to the first entry
-    write_trust(deployment, genesis)
-    async with open_runtime(deployment) as runtime, runtime.governance() as governance:
-        await governance.begin(genesis, opening=opening)
-        await governance.enact(charter_text, file=CHARTER)
-        await open_first_key_epochs(governance, charter)
-        return Founded(charter, understaffed(runtime.keeper.state, at_ms=clock_ms()))
+    with _alone(folder / DOCUMENT):
+        deployment.open_custody()
+        opening = render_founding_opening(os.urandom(e.SALT_SIZE_BYTES), signed)
+        genesis = genesis_of(founding, commitment=e.commit(opening))
+        if await _epoch(deployment) == 0:
+            (deployment.directory / TRUST_FILE).unlink(missing_ok=True)  # of a try that did not come to the first entry
+            write_trust(deployment, genesis)
+        async with open_runtime(deployment) as runtime, runtime.governance() as governance:
+            state = runtime.keeper.state
+            if _is_whole(state, charter):
+                raise ConfigurationError(
+                    f"the ledger of {deployment.directory} is begun already",
+                    hint="what follows is proposed and agreed to",
+                )
+            if state.epoch == 0:
+                await governance.begin(genesis, opening=opening)
+            if state.charter is None:
+                await governance.enact(charter_text, file=CHARTER)
+            await open_first_key_epochs(governance, charter)
+            return Founded(charter, understaffed(runtime.keeper.state, at_ms=clock_ms()))
 
 
-async def _require_no_ledger(deployment: Deployment) -> None:
-    """Check that the custodian's keys open and that no first entry is there yet."""
-    deployment.open_custody()
-    if await _epoch(deployment) > 0:
-        raise ConfigurationError(
-            f"the ledger of {deployment.directory} is begun already", hint="what follows is proposed and agreed to"
-        )
+@contextmanager
+def _alone(document: Path) -> Iterator[None]:
+    """Hold a founding document for as long as the block runs.
+
+    Raises:
+        ConfigurationError: another process holds it.
+    """
+    with document.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"another process begins the ledger of {document} just now", hint="wait until it is done"
+            ) from None
+        yield
 
 
 async def _epoch(deployment: Deployment) -> int:
@@ -199,16 +234,16 @@ def _shared(founding: Founding) -> Shared | None:
     return Shared({str(person.facts.number): person.key for person in people}, founding.threshold)
 
 
-def _try(founding: Founding, charter_text: bytes) -> State:
-    """Try whether these people may found a ledger on this charter, before anything is made or signed."""
-    check_founding(founding, place="the plan")
+def _try(founding: Founding, charter_text: bytes, *, place: str) -> State:
+    """Try whether these people may found a ledger on this charter, before anything is made, signed or written."""
+    check_founding(founding, place=place)
     genesis = genesis_of(founding, commitment=bytes(32))
-    state = fold(EMPTY, genesis, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, place="the plan"))
+    state = fold(EMPTY, genesis, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, place=place))
     charter = parse_charter(charter_text, file=CHARTER)
     rule = e.CharterEnacted(name=charter.name, version=charter.version, digest=founding.charter, engine=founding.engine)
     register = record(EMPTY_REGISTER, [person.facts for person in founding.people], at_ms=founding.at_ms)
     state = replace(state, standing=replace(state.governed, register=register))
-    return fold(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, blob=charter_text, place="the plan"))
+    return fold(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=founding.at_ms, blob=charter_text, place=place))
 
 
 def _in_order(founding: Founding, signatures: Sequence[bytes]) -> tuple[bytes, ...]:

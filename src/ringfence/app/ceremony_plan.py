@@ -28,6 +28,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ringfence.app.yaml_text import parse_yaml
+from ringfence.core.charter_document import show
 from ringfence.core.entry import Identity
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.founding import (
@@ -43,6 +44,7 @@ from ringfence.core.issuers import is_own
 from ringfence.core.register import PersonFacts
 from ringfence.core.signatures import parse_public_key
 from ringfence.gateway.authentication import read_issuer
+from ringfence.services.people.values import Fault, find_strange, parsers_of
 
 SIZE_BYTES_MAX: Final = 256 * 1024
 
@@ -120,9 +122,18 @@ def read_plan(path: Path) -> Founders:
         InvalidInputError: a key is none that may be enrolled.
     """
     plan = _parse(path)
+    for person in plan.people:
+        _check_texts(person, path)
     numbers = {person.reference: number for number, person in enumerate(plan.people, start=1)}
-    if len(numbers) != len(plan.people):
-        raise ConfigurationError(f"{path} names one reference twice", hint="a reference is one person's")
+    if len({reference.casefold() for reference in numbers}) != len(plan.people):
+        raise ConfigurationError(
+            f"{path} names one reference twice", hint="a reference is one person's, in whatever letters"
+        )
+    logins = {(one.issuer, one.subject) for one in (*plan.people, *plan.services)}
+    if len(logins) != len(plan.people) + len(plan.services):
+        raise ConfigurationError(
+            f"{path} names one issuer and subject twice", hint="a login is one founder's or one service's"
+        )
     people = tuple(
         FoundingPerson(
             facts=_facts(person, numbers, path),
@@ -137,6 +148,19 @@ def read_plan(path: Path) -> Founders:
         for service in plan.services
     )
     return Founders(people, services, _issuers(plan, path), *_holders(plan, numbers, path))
+
+
+def _check_texts(person: PlannedPerson, path: Path) -> None:
+    """Refuse a founder whom no HR file could tell so: the first file would say that the person has left."""
+    parsers = parsers_of(())
+    for column in ("reference", "name", "residence", "works_in", "team"):
+        text: str = getattr(person, column)
+        value = find_strange(text) or parsers[column](text)
+        if isinstance(value, Fault):
+            raise ConfigurationError(
+                f"{path}: {column} of {show(person.reference)}: found {value.found}; expected {value.expected}",
+                hint="tell founders as the HR system tells them",
+            )
 
 
 def _issuers(plan: Plan, path: Path) -> tuple[TrustedIssuer, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ringfence.app.ceremony import is_ceremony_open
+from ringfence.app.ceremony import is_ceremony_open, is_founding_cut_short
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.ingesting import verify_geography
 from ringfence.app.issuers import IssuerBook
@@ -46,6 +46,14 @@ _UNFOUNDED: Final = Finding(
 )
 
 
+_CUT_SHORT: Final = Finding(
+    "ledger",
+    "wrong",
+    "the ledger is begun, and not all of its first entries are there",
+    "run `ringfence found` again, with the founders' signatures: it goes on from where it stopped",
+)
+
+
 async def check_deployment(directory: Path) -> list[Finding]:
     """Check settings, key files, store, rules, tree and lanes; never raises for what it finds."""
     try:
@@ -60,6 +68,8 @@ async def check_deployment(directory: Path) -> list[Finding]:
             return [*findings, _UNFOUNDED]
         async with open_runtime(deployment) as runtime:
             findings.append(Finding("store", "good", f"epoch {runtime.keeper.state.epoch}, not rolled back"))
+            if is_founding_cut_short(deployment, runtime.keeper.state):
+                return [*findings, _CUT_SHORT]
             findings += [finding async for finding in _check_running(runtime)]
     except RingfenceError as error:
         findings.append(Finding("store", "wrong", error.message, error.hint))

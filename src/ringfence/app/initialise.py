@@ -23,7 +23,7 @@ from ringfence.core.issuers import LOCAL_ISSUER
 from ringfence.core.lane import leaf_hash
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
-from ringfence.keys.shares import seal_custody
+from ringfence.keys.shares import check_holders, seal_custody
 from ringfence.keys.software import create_custody, make_custody_files
 from ringfence.services.governance.direct import Governance
 
@@ -98,6 +98,8 @@ async def make_deployment(
     _check_region(configuration.region, charter)
     if configuration.development_country and mode != e.DEVELOPMENT:
         raise InvalidInputError("a production deployment has no development country", hint="leave one of the two out")
+    if shared is not None:
+        check_holders(shared.holders)
     verifier_key_of(Ed25519PrivateKey.generate(), name=origin)  # refuses a name that no key can have
     if configuration.geography and not Path(configuration.geography).is_file():
         raise ConfigurationError(f"there is no file {configuration.geography}", hint="name an MMDB file")
@@ -132,9 +134,10 @@ def write_trust(deployment: Deployment, genesis: e.Genesis) -> None:
 
 
 async def open_first_key_epochs(governance: Governance, charter: Charter) -> None:
-    """State the first key epoch of each class."""
+    """State the first key epoch of each class that has none yet."""
     for data_class in charter.classes:
-        await governance.open_key_epoch(data_class, 1)
+        if data_class not in governance.keeper.state.key_epochs:
+            await governance.open_key_epoch(data_class, 1)
 
 
 def _check_region(region: str, charter: Charter) -> None:

@@ -72,6 +72,16 @@ def seal_custody(directory: Path, files: Mapping[str, bytes], *, holders: Mappin
     write_key_file(directory / SEALED, sealed)
 
 
+def check_holders(holders: Mapping[str, bytes]) -> None:
+    """Refuse holders to whom no share can be encrypted, before anything is made; `holders` as of `seal_custody`.
+
+    Raises:
+        InvalidInputError: names the first such holder.
+    """
+    for name, key in holders.items():
+        _recipient(name, key)
+
+
 def open_share(data: bytes, private_key: bytes, *, place: str) -> str:
     """Open a share with its holder's private key (PEM, OpenSSH's form, not encrypted).
 

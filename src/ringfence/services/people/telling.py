@@ -18,7 +18,7 @@ from typing import Any, Final
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.change_shape import TIME_MS_MAX
 from ringfence.core.register import DIRECTED_BY_MAX, PersonFacts, Register
-from ringfence.services.people.values import SPACES, STRANGE, Fault, parsers_of
+from ringfence.services.people.values import SPACES, STRANGE, Fault, find_strange, parsers_of
 
 TEXTS: Final[Mapping[str, str]] = {
     "reference": "reference",
@@ -110,12 +110,7 @@ def _read_texts(
         if known is not None and text == getattr(known, field):
             yield field, text
             continue
-        strange = STRANGE.search(text)
-        value = (
-            Fault(f"the character U+{ord(strange[0]):04X}", "no control or direction characters")
-            if strange
-            else parsers[column](text.strip(SPACES))
-        )
+        value = find_strange(text) or parsers[column](text.strip(SPACES))
         if isinstance(value, Fault):
             faults.append((column, value))
         yield field, value if isinstance(value, str) else ""

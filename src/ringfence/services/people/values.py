@@ -146,6 +146,12 @@ def _parse_time(value: str, *, days_more: int) -> int | Fault:
         return Fault(show(value), "a date such as 2026-03-31, a moment such as 2026-03-31T17:00:00-04:00, or nothing")
 
 
+def find_strange(value: str) -> Fault | None:
+    """Find a character that no value may have; None when there is none."""
+    found = STRANGE.search(value)
+    return Fault(f"the character U+{ord(found[0]):04X}", "no control or direction characters") if found else None
+
+
 Parser: TypeAlias = Callable[[str], str | tuple[str, ...] | int | Fault]
 
 
