@@ -129,8 +129,9 @@ def read_plan(path: Path) -> Founders:
         raise ConfigurationError(
             f"{path} names one reference twice", hint="a reference is one person's, in whatever letters"
         )
-    logins = {(one.issuer, one.subject) for one in (*plan.people, *plan.services)}
-    if len(logins) != len(plan.people) + len(plan.services):
+    logins = [(person.issuer, person.subject) for person in plan.people]
+    logins += [(service.issuer, service.subject) for service in plan.services]
+    if len(set(logins)) != len(logins):
         raise ConfigurationError(
             f"{path} names one issuer and subject twice", hint="a login is one founder's or one service's"
         )
