@@ -16,6 +16,12 @@ from ringfence.core.governed_entry import Carried
 from tests.governed import CHARTER, NUMBERS, Ground, facts
 from tests.prover.powers import COUNTED, written
 
+WEAK = written(
+    "deploy: {words: As a gateway opens., by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}}",
+    "deploy: {words: An engineer and an officer., by: {all: [{from: [engineer, officer], count: 2}]}}",
+)
+"""The charter of `COUNTED`, by which two people run a program of their own as a gateway."""
+
 
 def ready(ground: Ground, change: c.AnyChange, by: str = "dot") -> Carried:
     """Let a change be asked for and agreed to; give the entry that would carry it, nothing counted yet."""
@@ -105,14 +111,7 @@ def test_a_charter_that_asks_for_no_number_has_none_counted() -> None:
 
 def test_a_ledger_that_was_never_strong_is_not_stopped_from_changing() -> None:
     """With fewer to start with than the charter asks, only what makes them fewer still is refused."""
-    weak = written(
-        "sign-builds: {words: Inspectors., by: {from: [inspector], count: 1}}",
-        "sign-builds: {words: Officers., by: {from: [officer], count: 1}}",
-    ).replace(
-        "deploy: {words: As a gateway opens., by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}}",
-        "deploy: {words: One engineer., by: {from: [engineer], count: 1}}",
-    )
-    ground = Ground.founded(weak)
+    ground = Ground.founded(WEAK)
     rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["fay"], duty="inspector")))
     assert rule.coalition == 2
     ground.fold(rule)

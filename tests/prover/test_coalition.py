@@ -140,7 +140,11 @@ def test_a_register_that_colludes_makes_people_up() -> None:
         "register-service: {propose: [people], approve: {from: [officer], count: 2}",
         "register-service: {propose: [people], approve: {from: [officer], count: 9}",
     )
-    assert (answer(Ground.founded(guarded), "change-rules", "parent", "app").at_least or 9) > 3
+    assert answer(Ground.founded(guarded), "change-rules", "parent", "app").at_least == 3, (
+        "by a gateway that three open"
+    )
+    shut = guarded.replace("by: {all: [{from: [engineer], count: 1}, ", "by: {all: [{from: [inspector], count: 60}, ")
+    assert (answer(Ground.founded(shut), "change-rules", "parent", "app").at_least or 9) > 3
 
 
 def test_a_party_that_is_not_told_of_is_taken_to_have_the_power() -> None:

@@ -104,16 +104,75 @@ def test_who_moved_can_be_given_duties_of_the_new_party() -> None:
     assert found.at_least == 3, "two officers and who asks for people; the monitor is below one of them"
 
 
-def test_whose_tie_to_the_parent_ended_can_be_given_duties_after_some_time() -> None:
-    """They are the parent's until the cooling time is over, and then no rule keeps them from a duty."""
+@pytest.mark.parametrize("payer", ["parent", "board"])
+def test_whose_tie_to_the_parent_ends_can_be_given_duties_after_some_time(payer: str) -> None:
+    """They are the parent's until the cooling time is over, and then no rule keeps them from a duty.
+
+    Whether the tie has ended makes no difference: it is the parent who ends it.
+    """
     text = nine(hard(NO_POWERS, "enrol-key", "register-service"))
     ground = Ground.founded(text)
     names = ("kim", "lou", "max", "ned", "ora", "pia", "quy")
-    people = [ground.hire(name, paid_by="parent") for name in names]
-    bound = least(ground, "give-grant")
+    people = [ground.hire(name, paid_by=payer) for name in names]
+    while_paid = least(ground, "give-grant")
     ground.record(*(facts(number, name) for number, name in zip(people, names, strict=True)))
-    assert least(ground, "give-grant") == 3
-    assert (bound or 99) > 3
+    for found in (while_paid, least(ground, "give-grant")):
+        assert (found == 3) == (payer == "parent")
+
+
+THEIR_GATEWAY = NO_POWERS.replace(
+    f"gateway-root:\n      words: An engineer and two officers.\n      {NOBODY}",
+    "gateway-root: {words: The parent's., of: parent}",
+)
+"""The charter of `NO_POWERS`, with gateways that the parent reaches into."""
+
+
+def test_a_gateway_writes_of_people_who_do_not_exist() -> None:
+    """It has the authority's key, which facts are written with: the pool is filled by three who appoint."""
+    most = "enact-charter: {propose: [officer, manager], approve: {all: [{from: [officer], count: "
+    made_up, real = (
+        answer(Ground.founded(nine(hard(text, "register-service").replace(f"{most}2", f"{most}9"))), "give-grant")
+        for text in (THEIR_GATEWAY, NO_POWERS)
+    )
+    assert (made_up.at_least, made_up.at_most) == (3, 3)
+    assert (real.at_least or 99) > 3
+
+
+def test_a_gateway_says_who_called_and_with_which_build() -> None:
+    built = '    datasets: ["*"]\n    classes: [protected, public]\n'
+    for text in (THEIR_GATEWAY, THEIR_GATEWAY.replace(built, f"{built}    builds: approved\n", 1)):
+        assert least(Ground.founded(text), "flow:serving") == 0
+    assert (least(Ground.founded(NO_POWERS), "flow:serving") or 0) > 0
+
+
+def test_who_puts_a_program_in_a_gateways_place_needs_nobody_to_approve_it() -> None:
+    """A lane is certified for the build that the program says it is: what checks it is the program itself."""
+    text = hard(NO_POWERS, "appoint", "enrol-key", "register-service").replace(
+        "approve-build: {propose: [releaser, inspector], approve: {from: [inspector], count: 1}",
+        "approve-build: {propose: [releaser, inspector], approve: {from: [officer], count: 9}",
+    )
+    one = text.replace(
+        f"deploy: {{words: As a gateway opens., {NOBODY}}}",
+        "deploy: {words: One engineer., by: {from: [engineer], count: 1}}",
+    )
+    assert one != text
+    found = answer(Ground.founded(one), "corrupt-build")
+    assert (found.at_least, found.at_most, found.joined) == (1, 1, (EVE,))
+    assert (least(Ground.founded(text), "corrupt-build") or 99) > 1
+
+
+@pytest.mark.parametrize("duties", ["    duties: [engineer]\n", ""])
+def test_who_tells_of_people_keeps_people_from_erasing(duties: str) -> None:
+    text = NO_POWERS.replace(
+        f"feed-people: {{words: Whoever keeps the register., {NOBODY}}}",
+        "feed-people: {words: The parent's., of: parent}",
+    ).replace(
+        "duties:\n  engineer:",
+        "  - name: erasing\n    words: On request.\n    who: [trust]\n    from: [US]\n    purposes: [comply]\n"
+        f'    verbs: [erase]\n    datasets: ["*"]\n    classes: [protected, public]\n{duties}duties:\n  engineer:',
+        1,
+    )
+    assert least(Ground.founded(text), "stop-erasure") == (0 if duties else 1)
 
 
 def test_a_service_that_may_feed_the_register_makes_people_up() -> None:

@@ -43,8 +43,12 @@ FEEDS: Final = "feeds"
 LOGIN: Final = "logs-in-as-anyone"
 _FLOW: Final = "flow:"
 SERVICE_BUILD: Final = "build-of-a-service"
-_STOPPING: Final = ("suspend", "dismiss", "end-appointment", "withdraw-build", "withdraw-service", "withdraw-issuer")
-"""Orders after which nobody erases, until somebody else can."""
+_STOPPING: Final = (
+    *map(order, ("suspend", "dismiss", "end-appointment", "withdraw-build", "withdraw-service", "withdraw-issuer")),
+    *map(operation, ("suspend", "trust-issuer", "admit", "recover-lane")),
+)
+"""Orders after which nobody erases until somebody else can, and changes that take a login or a lane away."""
+_STOPPING_GRANTS: Final = ("revoke-grant", "narrow-grant")
 
 READING: Final = frozenset({"read", "find", "export"})
 """What shows data to whoever does it."""
@@ -107,7 +111,6 @@ def find_goals(world: World) -> tuple[Goal, ...]:
 def find_rules(world: World) -> tuple[Rule, ...]:
     """Give what follows from what in a world."""
     gateway, host = power("gateway-root"), power("host-root")
-    deploy, sign_builds = power("deploy"), power("sign-builds")
     issue = power("issue-tokens")
     rules = [
         # how a coalition grows
@@ -117,9 +120,10 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
         Rule(SERVICE_BUILD, (operation("approve-build"),)),
         Rule(SERVICE_BUILD, (power("sign-builds"),)),
+        # a gateway has the authority's key: it tells the register, records credentials, and says who called
+        *(Rule(gained, (OUTSIDE,)) for gained in (FEEDS, LOGIN, SERVICE_BUILD)),
         # what it wants; keys that are not shared out lie on the gateways: who reaches into one has them
-        Rule(BUILD, (deploy, operation("approve-build"))),
-        Rule(BUILD, (deploy, sign_builds)),
+        Rule(BUILD, (power("deploy"),)),  # which build runs is what the build itself says
         Rule(OUTSIDE, (gateway,)),
         Rule(OUTSIDE, (BUILD,)),
         Rule(OUTSIDE, (host, SHARES)),
@@ -129,7 +133,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         Rule(LIFT, (operation("lift"),)),
         Rule(REWRITE, (power("sign-log"), host, OVERSEER)),
         # what it can hinder
-        *(Rule(STOP_ERASURE, (way,)) for way in (*map(order, _STOPPING), operation("suspend"), OUTSIDE, host, RULES)),
+        *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, RULES)),
         *(Rule(DESTROY, (way,)) for way in (host, OUTSIDE, LOST_SHARES, RULES)),
     ]
     for flow in world.charter.flows:
@@ -152,6 +156,8 @@ def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
     yield from _rules_of_people(world, flow) if flow.duties else _rules_of_services(world, flow)
     if "erase" in flow.verbs:
         yield Rule(DESTROY, (goal,))
+        yield from (Rule(STOP_ERASURE, (order(name),)) for name in _STOPPING_GRANTS if flow.needs)
+        yield from (Rule(STOP_ERASURE, (FEEDS,)) for _ in flow.duties[:1])  # facts suspend people
 
 
 def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:
@@ -178,5 +184,4 @@ def _rules_of_services(world: World, flow: Flow) -> Iterator[Rule]:
         yield Rule(goal, ())  # with a build of theirs that was approved, or without
     yield Rule(goal, (operation("register-service"), *builds))
     if not world.services.isdisjoint(flow.who):
-        yield Rule(goal, (power("issue-tokens"), *builds))
-        yield Rule(goal, (operation("trust-issuer"), *builds))
+        yield from (Rule(goal, (way, *builds)) for way in (power("issue-tokens"), operation("trust-issuer"), OUTSIDE))

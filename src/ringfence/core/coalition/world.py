@@ -4,8 +4,8 @@ Rules of this file:
 1. In it from the start is everyone whom its parties employ or pay, and everyone below these through any chain of line
    managers and those who really direct the work. A chain that cannot be followed to its end is taken to lead there.
 2. Who joins brings everyone below, through any such chain. People who are alike in what they bring are one kind.
-3. A tie that ended counts as if it held until the charter's cooling time is over, as for independence; who is bound by
-   none that holds may be given duties then, for a coalition can wait.
+3. A tie that ended counts as if it held until the charter's cooling time is over, as for independence. No tie keeps
+   anybody from a duty for good: whoever pays or directs can end it, and a coalition can wait.
 4. Members and everybody else whom the register knows count alike: whoever is below comes along, admitted or not.
 5. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
 """
@@ -168,27 +168,12 @@ def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = Non
 
 
 class _Ties:
-    """Who manages or directs whom, by the ties that hold and those that ended later than some time.
+    """Who manages or directs whom, by the ties that hold and those that ended later than a time."""
 
-    Args:
-        since_ms: the time.
-        like: the same for another time, from which what no tie that ended could change is taken.
-    """
-
-    def __init__(
-        self,
-        register: Register,
-        charter: Charter,
-        parties: Collection[str],
-        *,
-        since_ms: int,
-        like: _Ties | None = None,
-    ) -> None:
+    def __init__(self, register: Register, charter: Charter, parties: Collection[str], *, since_ms: int) -> None:
         self._register, self._charter, self._parties, self._since_ms = register, charter, parties, since_ms
-        same: Mapping[int, tuple[int, ...] | None] = like.chiefs if like else {}
         self.chiefs: dict[int, tuple[int, ...] | None] = {
-            number: same[number] if number in same and number not in register.former else self._find_chiefs(number)
-            for number in register.people
+            number: self._find_chiefs(number) for number in register.people
         }
 
     def theirs(self) -> set[int]:
@@ -310,8 +295,7 @@ class _Sight:
     def _lines(self) -> _Lines:
         """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""
         members = frozenset(self._standing.members)
-        times = (self._since_ms, self._at_ms) if self._register.former else ()
-        key = (self._parties, members, times)
+        key = (self._parties, members, self._since_ms if self._register.former else 0)
         memo = self._charter.memo.setdefault(_MEMO, {})
         known: tuple[Register, Hashable, _Lines] | None = memo.get(_NEWEST)
         if known is None or known[0] is not self._register or known[1] != key:
@@ -321,13 +305,9 @@ class _Sight:
     def _follow(self, members: frozenset[int]) -> _Lines:
         everybody = sorted({*members, *self._register.people})
         ties = _Ties(self._register, self._charter, self._parties, since_ms=self._since_ms)
-        holding = _Ties(self._register, self._charter, self._parties, since_ms=self._at_ms, like=ties)
-        unknown = {number for number in everybody if number not in self._register.people}
-        theirs, bound = ties.theirs() | unknown, holding.theirs() | unknown
+        theirs = ties.theirs() | {number for number in everybody if number not in self._register.people}
         strangers = {
-            number: (self._bound if number in bound else self._stranger)(self._register.people[number].party)
-            for number in everybody
-            if number not in members
+            number: self._stranger(self._register.people[number].party) for number in everybody if number not in members
         }
         below = ties.below({number: strangers.get(number) for number in everybody}, theirs)
         return _Lines(
@@ -387,12 +367,6 @@ class _Sight:
     @cache  # noqa: B019 - lives as long as one look
     def _stranger(self, party: str) -> Profile:
         return frozenset([STRANGER, of_party(party), *map(could_enter, self._duties_of.get(party, ()))])
-
-    @cache  # noqa: B019 - lives as long as one look
-    def _bound(self, party: str) -> Profile:
-        """Give what somebody has who was never admitted, and whom rules keep from all duties that are not open."""
-        could = (name for name in self._duties_of.get(party, ()) if name in self._open)
-        return frozenset([STRANGER, of_party(party), *map(could_enter, could)])
 
     def _is_open(self, duty: str) -> bool:
         """Tell whether somebody of the coalition's own could be given a duty: no rule keeps all of them from it."""

@@ -100,12 +100,7 @@ class _Attempt:
         return any(self._give(kind, flow) for kind in (c.ACCESS, c.LEGAL_DEMAND) for flow in self._flows_of(kind))
 
     def _build(self) -> bool:
-        run = self._run
-        if run.gain_power("deploy") and self._use("sign-builds", "another program is attested as an approved build"):
-            return self._use("deploy", "it is put in place of the gateway")
-        change = c.ApproveBuild(name="a build of their own", party=run.world.charter.custodian, digest=_DIGEST)
-        words = "a build of their own is approved"
-        return run.pursue(change, words) and self._use("deploy", "it is put in place of the gateway")
+        return self._use("deploy", "a program of their own is put in place of the gateway")
 
     def _lift(self) -> bool:
         run, standing = self._run, self._run.state.governed

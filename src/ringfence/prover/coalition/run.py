@@ -41,6 +41,9 @@ HOLDERS_MAX: Final = 16
 ASKERS_MAX: Final = 8
 """Most people who are let ask for one change, one after the other."""
 
+FEEDING_POWERS: Final = ("feed-people", "gateway-root", "deploy")
+"""Powers by which facts are told to the register: a gateway has the key that these are written with."""
+
 OTHERS_MAX: Final = 16
 """Most people outside the coalition in whose names a run lets itself be admitted."""
 
@@ -247,10 +250,16 @@ class Run:
 
     def _may_tell(self) -> bool:
         """Tell whether the coalition can tell the register about people: by hand, or by a service that it registers."""
-        if self.has_power("feed-people") or self._own_feed():
+        if self._feeding_power() or self._own_feed():
             return True
         change = c.RegisterService(party=self.state.rules.custodian, identity=bytes(32), feeds=True)
-        return self.carry(change, "a service of their own may tell the register about people")
+        if self.carry(change, "a service of their own may tell the register about people"):
+            return True
+        return any(self.gain_power(name) for name in FEEDING_POWERS)
+
+    def _feeding_power(self) -> str:
+        """Give the power by which the coalition tells the register facts; "" when it has none."""
+        return next((name for name in FEEDING_POWERS if self.has_power(name)), "")
 
     def _own_feed(self) -> int:
         """Give the number of a service of the coalition's that may tell the register; 0 when there is none."""
@@ -259,7 +268,7 @@ class Run:
 
     def _tell(self, duties: Iterable[str]) -> bool:
         """Tell the register of somebody who does not exist, and has all that is asked of who holds the first duty."""
-        standing, governance = self.state.governed, self.state.governance
+        standing, governance, power = self.state.governed, self.state.governance, self._feeding_power()
         duty = next(iter(duties), None)
         if standing.register is None or duty is None:
             return False
@@ -284,11 +293,12 @@ class Run:
             facts=bytes(32),
             suspends=effects.suspends,
             ends=effects.ends,
-            by=0 if self.has_power("feed-people") else self._own_feed(),
+            by=0 if power else self._own_feed(),
         )
         self.state = _next(fold_people(self.state, rule, [facts], at_ms=self.at_ms, place=_PLACE))
         self.own.add(number)
-        self.deeds.append(Deed("power:feed-people", (), (), f"the register is told of {number}, who does not exist"))
+        what = f"power:{power or 'feed-people'}"
+        self.deeds.append(Deed(what, (), (), f"the register is told of {number}, who does not exist"))
         return True
 
     # -- what only the charter tells -------------------------------------------------------------------------------
