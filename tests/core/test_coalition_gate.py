@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import msgspec
@@ -156,3 +157,55 @@ def test_counts_that_are_kept_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
         assess(ground.state, at_ms=ground.now_ms, minimum=minimum)
         assert len(ground.state.rules.memo["coalition"]) <= 2
     assert assess(ground.state, at_ms=ground.now_ms, minimum=4).people == 3
+
+
+QUORUM = "{propose: [officer, manager], approve: {all: [{from: [officer], count: 2}, {from: [monitor], count: 1}]}"
+
+
+def enacting(ground: Ground, text: str) -> Carried:
+    """Let the next version of a charter be asked for and agreed to; give the entry that would carry it."""
+    version = ground.state.rules.version + 1
+    file = text.replace("version: 1\n", f"version: {version}\n", 1).encode()
+    change = c.EnactCharter(name="small", version=version, digest=hashlib.sha256(file).digest(), engine="v2")
+    proposal = ground.propose("fay", change, file=file)
+    ground.approve(proposal, "ada", "ben", "ivy")
+    return Carried(proposal=proposal)
+
+
+def looser(text: str) -> str:
+    """Give a charter's text by which one officer agrees to a charter."""
+    assert text.count(QUORUM) == 2
+    return text.replace(QUORUM, "{propose: [officer, manager], approve: {all: [{from: [officer], count: 1}]}")
+
+
+@pytest.mark.parametrize("least", ["  min: 1\n", "  min: 0\n"])
+def test_a_charter_that_asks_for_fewer_is_held_to_what_the_old_one_asks(least: str) -> None:
+    """To ask for fewer takes a charter that does nothing else to the number; what follows is then in the open."""
+    text = COUNTED.replace("  min: 3\n", least)
+    ground = Ground.founded(COUNTED)
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed"):
+        carried(ground, enacting(ground, looser(text)))
+    rule = carried(ground, enacting(ground, text))
+    assert rule.coalition == 3
+    ground.fold(rule)
+    ground.fold(carried(ground, enacting(ground, looser(text))))
+    assert ground.state.rules.version == 3
+
+
+def test_a_charter_that_asks_for_more_is_carried_and_held_to_it_from_then_on() -> None:
+    """With three who are enough, what asks for four leaves as many as there were."""
+    text = COUNTED.replace("  min: 3\n", "  min: 4\n")
+    ground = Ground.founded(COUNTED)
+    ground.fold(carried(ground, enacting(ground, text)))
+    with pytest.raises(ProofInvalidError, match="4 are needed"):
+        carried(ground, enacting(ground, looser(text)))
+
+
+def test_a_goal_that_is_near_already_does_not_let_the_others_come_near() -> None:
+    """Two run a program of their own, as ever; that two put a charter in force would be new."""
+    ground = Ground.founded(WEAK)
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* to put a charter of their own in force"):
+        carried(ground, enacting(ground, looser(WEAK)))
+    rule = carried(ground, enacting(ground, WEAK))
+    assert rule.coalition == 2
+    ground.fold(rule)

@@ -198,12 +198,17 @@ def test_tokens_in_the_name_of_a_feed_make_people_up(feeds: bool) -> None:
     assert (least(ground, "give-grant", "parent", "app") == 3) == feeds
 
 
-def test_a_charter_of_their_own_is_tried_out() -> None:
-    """Without enrolling, five agree to a charter; nine officers would agree to a grant, and need not."""
-    ground = Ground.founded(nine(hard(NO_POWERS, "admit", "appoint", "enrol-key", "register-service", "trust-issuer")))
+@pytest.mark.parametrize("minimum", [0, 3])
+def test_a_charter_of_their_own_is_tried_out(minimum: int) -> None:
+    """Without enrolling, five agree to a charter; nine officers would agree to a grant, and need not.
+
+    Where the charter asks for a number, they first agree to one that asks for none.
+    """
+    text = NO_POWERS.replace("  min: 0\n", f"  min: {minimum}\n")
+    ground = Ground.founded(nine(hard(text, "admit", "appoint", "enrol-key", "register-service", "trust-issuer")))
     found = answer(ground, "give-grant")
     assert (found.at_least, found.at_most) == (4, 4)
-    assert found.deeds[0].what == "enact-charter"
+    assert [deed.what for deed in found.deeds[:-1]] == ["enact-charter"] * (2 if minimum else 1)
 
 
 def test_a_charter_of_their_own_gives_whatever_else_takes_a_quorum() -> None:

@@ -246,7 +246,7 @@ def _count_carried(
     change = open_proposal(state.governed, rule.proposal, at_ms=at_ms, place=place).change
     following = carry(state, rule, at_ms=at_ms, place=place)
     counted = count_carried(state, following, change, at_ms=at_ms)
-    if reason := why_not_said(following, change, counted if said is None else said):
+    if reason := why_not_said(state, following, change, counted if said is None else said):
         raise ProofInvalidError(f"a change is carried with another count of coalitions: {reason}", place=place)
     return following, counted
 

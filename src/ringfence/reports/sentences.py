@@ -8,7 +8,7 @@ from typing import Final
 from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
-from ringfence.core.coalition.gate import count_people
+from ringfence.core.coalition.gate import count_people, minimum_of
 from ringfence.core.governance.wording import describe_change, quote, show_line
 from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.register import PersonFacts
@@ -174,7 +174,7 @@ def _rule(item: Explained) -> list[str]:
         case g.Carried():
             lines += _change_of(item.trail, rule.proposal)
             lines += describe_agreement(item.trail, rule.proposal)
-            return [*lines, "It was carried here.", *_coalition(folded.after, rule)]
+            return [*lines, "It was carried here.", *_coalition(minimum_of(folded.before, folded.after), rule)]
         case g.Ordered():
             who = begin(describe_person(folded.before, rule.by))
             lines.append(f"{who} ordered it alone, with key {rule.key}. {describe_reason(folded.opening)}")
@@ -202,11 +202,10 @@ def _rule(item: Explained) -> list[str]:
             return [*lines, f"It says: {told}."]
 
 
-def _coalition(after: State, rule: g.Carried) -> list[str]:
-    """Say what was counted with a change; nothing where nothing was."""
+def _coalition(asked: int, rule: g.Carried) -> list[str]:
+    """Say what was counted with a change that had to leave so many people; nothing where nothing was."""
     if not rule.proof:
         return []
-    asked = after.governance.coalition_min
     few = "" if rule.coalition >= asked else ", and the change left no fewer than it found"
     least = f"At least {count_people(rule.coalition)}" if rule.coalition >= asked else count_people(rule.coalition)
     return [

@@ -2,8 +2,8 @@
 
 Rules of this file:
 1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
-   reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found, and fewer than the
-   minimum, is refused.
+   reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
+   goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well.
 2. What was counted is written with the change: the number, and a digest of the world that it was counted in. Whoever
    knows the register counts again and must find the same.
 3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -67,12 +68,17 @@ class Assessment:
     weakest: tuple[Goal, dict[int, int]] | None
 
 
-def why_not_said(after: State, change: c.AnyChange, said: Counted) -> str:
+def minimum_of(before: State, after: State) -> int:
+    """Give how many people a change must leave, by the charter before it and the one after it; 0 for any number."""
+    return max(before.governance.coalition_min, after.governance.coalition_min)
+
+
+def why_not_said(before: State, after: State, change: c.AnyChange, said: Counted) -> str:
     """Say why an entry cannot say this of coalitions, whatever the people are; "" when it can.
 
-    Where the charter asks for a count the entry has one, up to the charter's minimum; elsewhere it has none.
+    Where a charter asks for a count the entry has one, up to the minimum; elsewhere it has none.
     """
-    minimum = after.governance.coalition_min
+    minimum = minimum_of(before, after)
     if not (minimum and isinstance(change, GATED)):
         return "it says a count, and none is asked for" if said != Counted() else ""
     if len(said.proof) != hashlib.sha256().digest_size or not 0 <= said.people <= minimum:
@@ -81,12 +87,12 @@ def why_not_said(after: State, change: c.AnyChange, said: Counted) -> str:
 
 
 def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:
-    """Count for a change that takes effect, where the charter then in force asks for it and the register is known.
+    """Count for a change that takes effect, where the charter asks for it and the register is known.
 
     Raises:
         ProofInvalidError: it leaves too few (rule 1); tells the path.
     """
-    minimum = after.governance.coalition_min
+    minimum = minimum_of(before, after)
     if not (minimum and isinstance(change, GATED)) or after.governed.register is None:
         return Counted()
     counted = assess(after, at_ms=at_ms, minimum=minimum)
@@ -111,18 +117,17 @@ def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
     if (digest, minimum) not in memo:
         if len(memo) >= MEMO_WORLDS_MAX:
             memo.clear()
-        memo[digest, minimum] = _assess(world, digest, minimum)
+        memo[digest, minimum] = _count(build_model(world), digest, FLOORED, minimum)
     known: Assessment = memo[digest, minimum]
     memo[_NEWEST] = (seen, asked, known)
     return known
 
 
-def _assess(world: World, digest: bytes, minimum: int) -> Assessment:
-    model = build_model(world)
-    nearest = find_nearest(model, FLOORED, most=minimum - 1)
+def _count(model: Model, digest: bytes, wanted: Collection[str], minimum: int) -> Assessment:
+    nearest = find_nearest(model, wanted, most=minimum - 1)
     if nearest is None:
         return Assessment(minimum, digest, model, None)
-    goals = {goal.name: goal for goal in find_goals(world)}
+    goals = {goal.name: goal for goal in find_goals(model.world)}
     weakest = (goals[nearest.goal], dict(nearest.joined)) if nearest.goal else None
     return Assessment(nearest.people, digest, model, weakest)
 
@@ -134,11 +139,16 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
         before: the state before the change.
         after: what was counted in the state after it.
         at_ms: when it is carried.
-        minimum: what the charter asks, by the state after it.
+        minimum: what is asked (`minimum_of`).
     """
-    if after.people >= minimum or after.people >= assess(before, at_ms=at_ms, minimum=minimum).people:
+    if after.people >= minimum:
         return ""
-    return describe_nearest(after, minimum=minimum)
+    found = assess(before, at_ms=at_ms, minimum=minimum)
+    for goal in FLOORED:
+        left = _count(after.model, after.proof, [goal], minimum)
+        if left.people < minimum and left.people < _count(found.model, found.proof, [goal], minimum).people:
+            return describe_nearest(left, minimum=minimum)
+    return ""
 
 
 def describe_nearest(found: Assessment, *, minimum: int) -> str:

@@ -18,7 +18,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Group, Operation
+from ringfence.core.charter_governance import Governance, Group, Operation
 from ringfence.core.coalition.gate import count_carried
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
@@ -177,12 +177,24 @@ class Run:
         return any(self.carry(change, words, charter=charter) for _ in self._grow(operation))
 
     def _take_over(self) -> bool:
-        """Put a charter in force by which any two agree to anything; tells whether it is."""
-        charter = loosen(self.state.rules)
+        """Put a charter in force by which any two agree to anything; tells whether it is.
+
+        One that asks for a number of people is first replaced by one that asks for none, and is the same otherwise.
+        """
+        return (
+            not self.state.governance.coalition_min
+            or self._put_in_force(
+                unbind(self.state.rules), "a charter is put in force that asks for no number of people"
+            )
+        ) and self._put_in_force(
+            loosen(self.state.rules),
+            "a charter is put in force by which any two of those who hold a duty agree to anything",
+        )
+
+    def _put_in_force(self, charter: Charter, words: str) -> bool:
         change = c.EnactCharter(
             name=charter.name, version=charter.version, digest=charter.digest, engine=self.state.engine
         )
-        words = "a charter is put in force by which any two of those who hold a duty agree to anything"
         return self.pursue(change, words, charter=charter)
 
     def _keep(self) -> _Kept:
@@ -354,11 +366,20 @@ class Run:
         self.deeds.append(Deed(what, tuple(sorted(by)), (), words))
 
 
+def unbind(charter: Charter) -> Charter:
+    """Give the next version of a charter, which asks for no number of people."""
+    return replace(
+        charter,
+        version=charter.version + 1,
+        digest=hashlib.sha256(b"a charter that asks for no number of people").digest(),
+        governance=replace(_governance(charter), coalition_min=0),
+        memo={},
+    )
+
+
 def loosen(charter: Charter) -> Charter:
     """Give the next version of a charter, by which one agrees to whatever another one asks for; powers stay."""
-    governance = charter.governance
-    if governance is None:
-        raise ProofInvalidError("the charter says nothing of governance", place=_PLACE)
+    governance = _governance(charter)
     duties = tuple(governance.duties)
     anybody = ((Group(duties, 1),),)
     return replace(
@@ -373,10 +394,15 @@ def loosen(charter: Charter) -> Charter:
             cooling_ms=0,
             independence=(),
             separations=(),
-            coalition_min=0,
         ),
         memo={},
     )
+
+
+def _governance(charter: Charter) -> Governance:
+    if charter.governance is None:
+        raise ProofInvalidError("the charter says nothing of governance", place=_PLACE)
+    return charter.governance
 
 
 def _next(state: State) -> State:
