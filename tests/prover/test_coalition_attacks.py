@@ -208,7 +208,7 @@ def test_a_charter_of_their_own_is_tried_out(minimum: int) -> None:
     ground = Ground.founded(nine(hard(text, "admit", "appoint", "enrol-key", "register-service", "trust-issuer")))
     found = answer(ground, "give-grant")
     assert (found.at_least, found.at_most) == (4, 4)
-    assert [deed.what for deed in found.deeds[:-1]] == ["enact-charter"] * (2 if minimum else 1)
+    assert [deed.what for deed in found.deeds].count("enact-charter") == (2 if minimum else 1)
 
 
 def test_a_charter_of_their_own_gives_whatever_else_takes_a_quorum() -> None:
