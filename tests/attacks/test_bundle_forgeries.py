@@ -240,10 +240,10 @@ def test_lane_that_writes_before_it_is_certified_is_refuted(tmp_path: Path) -> N
             require_verified(judge(ledger, tmp_path / name))
 
 
-def test_lane_that_writes_after_it_retired_is_refuted(tmp_path: Path) -> None:
+def test_lane_that_writes_after_it_was_closed_is_refuted(tmp_path: Path) -> None:
     ledger = started()
     ledger.batch(GATEWAY, ledger.access())
-    ledger.rule(e.LaneRetired(lane=GATEWAY, n=1))
+    ledger.rule(e.LaneRecovered(lane=GATEWAY, n=1, reason="its key is lost"))
     require_verified(judge(ledger, tmp_path / "honest"))
     place = ledger.batch(GATEWAY, ledger.access())
     require_refuted(judge(ledger, tmp_path / "forged"), "after it was closed", leaf=place)

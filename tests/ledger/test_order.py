@@ -229,18 +229,6 @@ def test_recovery_goes_on_without_what_the_lane_wrote_later(run: Any, ledger: Le
     assert (progress.waiting, progress.epoch) == ((), 5)
 
 
-def test_retired_lane_is_in_the_tree_to_its_last_batch(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
-    run(ledger.access(1))
-    run(ledger.access(1))
-    run(ledger.seal(1))
-    run(ledger.rule(0, e.LaneRetired(lane=1, n=2)))
-
-    progress = run(sequence(ledger.store, tmp_path / "tree"))
-
-    assert {(1, 1), (1, 2)} <= set(check_order(read_leaves(tmp_path / "tree")))
-    assert progress.epoch == 5
-
-
 def test_round_is_bounded_and_lanes_share_it(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
     for _ in range(30):
         for lane in (1, 2):
@@ -278,14 +266,14 @@ def test_rule_that_closes_a_lane_elsewhere_than_at_its_end_is_refused(
         run(ledger.access(1))
     run(ledger.seal(1))
     run(sequence(ledger.store, tmp_path / "tree"))
-    run(ledger.rule(0, e.LaneRetired(lane=1, n=n)))
+    run(ledger.rule(0, e.LaneRecovered(lane=1, n=n, reason="lost with its machine")))
 
     with pytest.raises(IntegrityError, match=f"closes lane 1 after batch {n}, and the tree has it up to batch {taken}"):
         run(sequence(ledger.store, tmp_path / "tree"))
 
 
 def test_closed_lane_writes_no_rule(run: Any, ledger: LedgerWriter, tmp_path: Path) -> None:
-    run(ledger.rule(0, e.LaneRetired(lane=1, n=0)))
+    run(ledger.rule(0, e.LaneRecovered(lane=1, n=0, reason="lost with its machine")))
     erased = e.SubjectErased(principal=1, country="US", purpose="erase", decided={}, about=bytes(32))
     run(ledger.rule(2, erased))
     run(ledger.rule(1, erased))

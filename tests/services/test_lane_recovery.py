@@ -13,6 +13,7 @@ import pytest
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.core import entry as e
+from ringfence.core.changes import RecoverLane
 from ringfence.core.errors import ConflictError, IntegrityError, RollbackError
 from ringfence.core.lane import LaneHead, authenticate_header, build_batch, lane_secret, seal_head
 from ringfence.services.custody.opening import RecordName
@@ -20,9 +21,11 @@ from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.vault.batch_rows import pack_entries
 from ringfence.vault.schema_sqlite import LANE_SHIFT
+from tests.services.governed_world import GovernedWorld, found_deployment, in_governed_world
 from tests.services.world import World, in_world, open_world, sequence, verified
 
 LANE = 1
+BULK_LANE = 2
 
 
 async def use(world: World) -> None:
@@ -239,9 +242,9 @@ def test_memory_that_is_no_head_is_refused(
 # --- going on without a lane ---------------------------------------------------------------------------------------
 
 
-async def recover(deployment: Deployment, lane: int = LANE) -> int:
+async def recover(deployment: Deployment, lane: int = LANE, *, reason: str = "its key is lost") -> int:
     async with open_runtime(deployment, without_lane=lane) as runtime, runtime.governance() as governance:
-        return await governance.recover_lane(lane, reason="its key is lost")
+        return await governance.recover_lane(lane, reason=reason)
 
 
 def test_lane_that_a_process_writes_is_not_recovered(deployment: Deployment, administrator: Administrator) -> None:
@@ -310,24 +313,27 @@ def test_lane_that_is_not_open_is_not_recovered(deployment: Deployment, lane: in
         asyncio.run(recover(deployment, lane))
 
 
-def test_lane_is_retired_only_when_all_of_it_is_sealed(
-    deployment: Deployment, administrator: Administrator, tmp_path: Path
-) -> None:
-    async def retire() -> int:
-        async with open_runtime(deployment) as runtime, runtime.governance() as governance:
-            return await governance.retire_lane(LANE)
+def test_lane_of_a_governed_ledger_is_closed_only_as_a_quorum_agreed(tmp_path: Path) -> None:
+    """Whoever runs the host has the authority's key, and chooses neither the batch nor the reason."""
+    deployment = found_deployment(tmp_path / "deployment")
 
-    in_world(deployment, use)
-    head = administrator.head()
-    seal = (LANE << LANE_SHIFT | head.n,)
-    row: list[tuple[object, ...]] = []
-    administrator.change(lambda db: row.extend(db.execute("SELECT * FROM seals WHERE place = ?", seal)))
-    administrator.change(lambda db: db.execute("DELETE FROM seals WHERE place = ?", seal))
-    with pytest.raises(ConflictError, match=f"lane {LANE} wrote {head.n} batches, and only"):
-        asyncio.run(retire())
+    async def use_and_agree(world: GovernedWorld) -> int:
+        await world.store_user("ann")
+        n = (await world.runtime.store.lane_head(BULK_LANE)).n
+        await world.agree("dot", RecoverLane(lane=BULK_LANE, n=n + 1, reason="its key is lost"), "ada", "ben")
+        return n
 
-    administrator.change(lambda db: db.execute("INSERT INTO seals VALUES (?, ?, ?)", row[0]))
-    assert asyncio.run(retire()) == head.n
+    async def agree(world: GovernedWorld) -> None:
+        await world.agree("dot", RecoverLane(lane=BULK_LANE, n=n, reason="its key is lost"), "ada", "ben")
 
-    in_world(deployment, use)
-    assert verified(deployment, tmp_path / "bundle").recovered == ()
+    n = in_governed_world(deployment, use_and_agree)
+    with pytest.raises(ConflictError, match=f"lane {BULK_LANE} ends at its batch {n}, and no quorum agreed"):
+        asyncio.run(recover(deployment, BULK_LANE))
+    in_governed_world(deployment, agree)
+    with pytest.raises(ConflictError, match="for another reason") as refused:
+        asyncio.run(recover(deployment, BULK_LANE, reason="nothing was lost"))
+    assert "its key is lost" in refused.value.hint
+
+    assert asyncio.run(recover(deployment, BULK_LANE)) == n
+    recovered = verified(deployment, tmp_path / "bundle").recovered
+    assert [(item.lane, item.n, item.reason) for item in recovered] == [(BULK_LANE, n, "its key is lost")]

@@ -182,7 +182,7 @@ def test_lane_must_be_closed_at_its_last_batch_of_an_earlier_part(tmp_path: Path
     ledger.batch(GATEWAY, ledger.access())
     ledger.batch(INGEST, ledger.access())
     filled(ledger, 600)
-    ledger.rule(e.LaneRetired(lane=GATEWAY, n=n))
+    ledger.rule(e.LaneRecovered(lane=GATEWAY, n=n, reason="its key is lost"))
     found = verdicts(ledger.write(tmp_path), ledger.trust())
     assert all(verdict == found[0] for verdict in found)
     assert found[0].outcome == (VERIFIED if holds else REFUTED)

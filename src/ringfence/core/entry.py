@@ -197,13 +197,6 @@ class LaneCertified(Leaf, frozen=True, kw_only=True, tag="rule.lane-certified"):
     duty: str
 
 
-class LaneRetired(Leaf, frozen=True, kw_only=True, tag="rule.lane-retired"):
-    """A lane will not write again; its last batch was `n`."""
-
-    lane: int
-    n: int
-
-
 class LaneRecovered(Leaf, frozen=True, kw_only=True, tag="rule.lane-recovered"):
     """The custodian goes on without whatever the lane wrote after batch `n`. Always reported by `verify`."""
 
@@ -255,7 +248,6 @@ Rule: TypeAlias = (
     Genesis
     | CharterEnacted
     | LaneCertified
-    | LaneRetired
     | LaneRecovered
     | PrincipalRegistered
     | PrincipalWithdrawn
@@ -278,7 +270,6 @@ RULE_TYPES: Final = (
     Genesis,
     CharterEnacted,
     LaneCertified,
-    LaneRetired,
     LaneRecovered,
     PrincipalRegistered,
     PrincipalWithdrawn,

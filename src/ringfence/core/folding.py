@@ -122,7 +122,7 @@ def _check_governed(state: State, rule: e.Rule, *, place: str) -> None:
         case e.KeyEpochOpened():
             allowed = rule.key_epoch == 1  # the first of each class, which every ledger begins with
         case e.LaneRecovered():
-            allowed = standing.recoveries.get(rule.lane) == rule.n
+            allowed = standing.recoveries.get(rule.lane) == (rule.n, rule.reason)
         case e.LaneCertified():
             build = standing.builds.get(_digest_of(rule.build))
             owner = state.rules.parties.get(build.party) if build is not None and not build.withdrawn else None
@@ -165,7 +165,7 @@ def _apply(state: State, rule: e.Rule, source: RuleSource) -> State:
                     found=rule.duty,
                 )
             return _with_lane(state, Lane(number=rule.lane, key=rule.key, build=rule.build, duty=rule.duty))
-        case e.LaneRetired() | e.LaneRecovered():
+        case e.LaneRecovered():
             return _close_lane(state, rule, place)
         case e.PrincipalRegistered():
             return _register(state, rule, source.opening, place)
@@ -320,7 +320,7 @@ def _with_lane(state: State, lane: Lane) -> State:
     return replace(state, lanes={**state.lanes, lane.number: lane})
 
 
-def _close_lane(state: State, rule: e.LaneRetired | e.LaneRecovered, place: str) -> State:
+def _close_lane(state: State, rule: e.LaneRecovered, place: str) -> State:
     lane = state.lanes.get(rule.lane)
     if lane is None or lane.closed_after is not None or rule.lane == AUTHORITY_LANE:
         raise ProofInvalidError(f"lane {rule.lane} is not open, so it cannot be closed", place=place)

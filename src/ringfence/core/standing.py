@@ -198,7 +198,7 @@ class Standing:
         credentials: those of a service's number and a build's digest, by the digest of the certificate.
         issuers: digest of each trusted issuer's keys, by name.
         statements: digests of the statements that were used, each once for ever.
-        recoveries: lanes that may be recovered, each after this batch.
+        recoveries: lanes that may be recovered, each after this batch and with this reason.
         stopped: (scope, name) of every suspension that holds.
         holders: members who hold a share of the custodian's keys, as the genesis says; none where these are not sealed.
         threshold: how many of them open the keys; 0 where these are not sealed.
@@ -217,7 +217,7 @@ class Standing:
     issuers: Map[str, bytes] = field(default_factory=Map)
     suspensions: Map[int, Suspension] = field(default_factory=Map)
     statements: Map[bytes, int] = field(default_factory=Map)
-    recoveries: Map[int, int] = field(default_factory=Map)
+    recoveries: Map[int, tuple[int, str]] = field(default_factory=Map)
     stopped: frozenset[tuple[str, str]] = frozenset()
     proposal_last: int = 0
     holders: tuple[int, ...] = ()
@@ -277,7 +277,7 @@ def digest_standing(standing: Standing) -> bytes:
             [item.number, item.scope, item.name, item.epoch, item.by, item.lifted]
             for _, item in sorted(standing.suspensions.items())
         ],
-        "recoveries": [list(item) for item in sorted(standing.recoveries.items())],
+        "recoveries": [[lane, *agreed] for lane, agreed in sorted(standing.recoveries.items())],
         "proposal_last": standing.proposal_last,
         **({"shares": [*standing.holders, standing.threshold]} if standing.holders else {}),
     }

@@ -8,7 +8,7 @@ Order of leaves:
 3. The rules are read first and the lanes after. No batch of epoch e commits after rule e+1, so what the lanes then
    have of epoch e is all that there will ever be: once all of it is sealed and taken, the epoch may end.
 4. What is of a time that has not come waits, and what must follow it: see `lane_pull`.
-5. A lane that a rule closes (retired, recovered) ends at the batch that the rule names; later ones are left out.
+5. A lane that a rule closes ends at the batch that the rule names; later ones are left out.
 6. Nothing here follows the order of rows or of commits.
 """
 
@@ -25,7 +25,6 @@ from ringfence.core.entry import (
     Batch,
     Genesis,
     LaneRecovered,
-    LaneRetired,
     Rule,
     parse_entry,
     public_file,
@@ -269,7 +268,7 @@ class _Collector:
 
     def _check_closing(self, rule: Rule, place: str) -> None:
         """Check that a lane is closed just where the tree has it."""
-        if not isinstance(rule, LaneRetired | LaneRecovered):
+        if not isinstance(rule, LaneRecovered):
             return
         pull = self._pulls.get(rule.lane)
         taken = pull.tail.n if pull else 0
@@ -321,7 +320,7 @@ def _last_of_epoch(lane: int, closing: StoredRule | None) -> int:
         return N_MAX
     last = closing.batch.n - 1 if closing.batch.lane == lane else N_MAX
     rule = _peek_rule(closing)
-    if isinstance(rule, LaneRetired | LaneRecovered) and rule.lane == lane:
+    if isinstance(rule, LaneRecovered) and rule.lane == lane:
         last = min(last, rule.n)
     return last
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.core.entry import RULE_PREFIX, Batch, LaneRecovered, LaneRetired, Rule, Seal, parse_entry
+from ringfence.core.entry import RULE_PREFIX, Batch, LaneRecovered, Rule, Seal, parse_entry
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.lane import ENTRIES_PER_BATCH_MAX, LaneHead, verify_seal
 from ringfence.core.state import Lane, State
@@ -304,7 +304,7 @@ class _Walk:
             return
         self._entries.move(self._state)
         self._report.tally.counts["rules"] += 1
-        if isinstance(rule, LaneRetired | LaneRecovered):
+        if isinstance(rule, LaneRecovered):
             self._close(rule, leaf)
         if self._next_quiet == self._position:
             self._check_quiet(self._position, "a checkpoint")
@@ -317,7 +317,7 @@ class _Walk:
                 return
         self._findings.refute(place_of_leaf(leaf), "a rule is not directly followed by its seal", leaf=leaf)
 
-    def _close(self, rule: LaneRetired | LaneRecovered, leaf: int) -> None:
+    def _close(self, rule: LaneRecovered, leaf: int) -> None:
         track = self._tracks.setdefault(rule.lane, LaneTrack())
         if track.head is None:
             track.closings.append((leaf, rule.n))

@@ -318,6 +318,32 @@ def test_governed_ledger_takes_no_rule_that_an_operator_makes_alone(ground: Grou
     ground.fold(e.LaneCertified(lane=1, key=b"k" * 32, build=f"sha256:{build}", duty="gateway"))
 
 
+@pytest.mark.parametrize(
+    ("lane", "n", "reason", "agreed"),
+    [
+        (1, 7, "lost", True),
+        (1, 6, "lost", False),
+        (1, 8, "lost", False),
+        (1, 7, "routine", False),
+        (2, 7, "lost", False),
+    ],
+)
+def test_lane_is_recovered_as_a_quorum_agreed_in_every_word(
+    ground: Ground, lane: int, n: int, reason: str, agreed: bool
+) -> None:
+    build = f"sha256:{ground.state.governed.founding_build.hex()}"
+    for number in (1, 2):
+        ground.fold(e.LaneCertified(lane=number, key=b"k" * 32, build=build, duty="gateway"))
+    ground.agree("dot", c.RecoverLane(lane=1, n=7, reason="lost"), "ada", "ben")
+    rule = e.LaneRecovered(lane=lane, n=n, reason=reason)
+
+    if agreed:
+        ground.fold(rule)
+    else:
+        with pytest.raises(ProofInvalidError, match="the ledger is governed: LaneRecovered takes a quorum"):
+            ground.fold(rule)
+
+
 def test_gateway_is_not_certified_for_a_build_that_was_approved_for_somebody_else(ground: Ground) -> None:
     change = c.ApproveBuild(name="ranker 7", party="app", digest=bytes(32))
     ground.agree("hal", change, "gus")

@@ -66,7 +66,8 @@ def apply(state: State, proposal: Proposal, *, at_ms: int, place: str) -> tuple[
         case c.OpenKeyEpoch() as change:
             return replace(state, key_epochs={**state.key_epochs, change.data_class: change.key_epoch}), 0
         case c.RecoverLane() as change:
-            return _with(state, replace(standing, recoveries=standing.recoveries.set(change.lane, change.n))), 0
+            recoveries = standing.recoveries.set(change.lane, (change.n, change.reason))
+            return _with(state, replace(standing, recoveries=recoveries)), 0
         case c.Lift() as change:
             lifted = replace(standing.suspensions[change.suspension], lifted=epoch)
             suspensions = standing.suspensions.set(change.suspension, lifted)

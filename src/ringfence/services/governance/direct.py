@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from ringfence.core import entry as e
@@ -69,35 +67,13 @@ class Governance(RuleWriter):
         entry = e.LaneCertified(lane=lane, key=key, build=build, duty=duty)
         return await self.write(lambda state, at_ms: WrittenRule(entry))
 
-    async def retire_lane(self, lane: int) -> int:
-        """Close a lane that has sealed all that it wrote, after its last batch; gives that batch's number.
-
-        Raises:
-            ConflictError: the lane is not open, a process writes it, or some of it is not sealed.
-        """
-        async with self._closing(lane) as n:
-            written = (await self._store.lane_head(lane)).n
-            if written != n:
-                raise ConflictError(
-                    f"lane {lane} wrote {written} batches, and only {n} are there as it sealed them",
-                    hint="start its process once more, so that it seals the rest, or recover the lane",
-                )
-            await self.write(lambda state, at_ms: WrittenRule(e.LaneRetired(lane=lane, n=n)))
-            return n
-
     async def recover_lane(self, lane: int, *, reason: str) -> int:
         """Go on without whatever a lane wrote after what it sealed; gives its last batch. `verify` always reports it.
 
         Raises:
-            ConflictError: the lane is not open, or a process writes it.
+            ConflictError: the lane is not open, a process writes it, or in a governed ledger no quorum agreed to go on
+                from there for this reason.
         """
-        async with self._closing(lane) as n:
-            await self.write(lambda state, at_ms: WrittenRule(e.LaneRecovered(lane=lane, n=n, reason=reason)))
-            return n
-
-    @asynccontextmanager
-    async def _closing(self, lane: int) -> AsyncIterator[int]:
-        """Hold a lane that is to be closed, and give the one place where the sequencer can close it."""
         known = (await self.keeper.refresh()).lanes.get(lane)
         if known is None or known.closed_after is not None or lane == AUTHORITY_LANE:
             raise ConflictError(f"the rules do not allow this: lane {lane} is not open, so it cannot be closed")
@@ -106,7 +82,10 @@ class Governance(RuleWriter):
             raise ConflictError(f"lane {lane} is being written by a running process", hint="stop that process first")
         try:
             origin = self.keeper.state.origin
-            yield await find_closing_point(self._store, lane, key=LaneKey(origin=origin, public_key=known.key))
+            n = await find_closing_point(self._store, lane, key=LaneKey(origin=origin, public_key=known.key))
+            _check_agreed(self.keeper.state, lane, n=n, reason=reason)
+            await self.write(lambda state, at_ms: WrittenRule(e.LaneRecovered(lane=lane, n=n, reason=reason)))
+            return n
         finally:
             await self._store.release_lane(lane)
 
@@ -160,6 +139,23 @@ class Governance(RuleWriter):
     async def snapshot(self) -> State:
         """Commit to the digest of the state as it is."""
         return await self.write(lambda state, at_ms: WrittenRule(e.Snapshot(digest=digest_state(state))))
+
+
+def _check_agreed(state: State, lane: int, *, n: int, reason: str) -> None:
+    """Tell whoever recovers a lane of a governed ledger what has to be agreed to, or what was."""
+    if state.standing is None:
+        return
+    agreed = state.standing.recoveries.get(lane)
+    if agreed is None or agreed[0] != n:
+        raise ConflictError(
+            f"lane {lane} ends at its batch {n}, and no quorum agreed to go on from there",
+            hint=f"propose `recover-lane` with lane {lane}, n {n} and the reason",
+        )
+    if agreed[1] != reason:
+        raise ConflictError(
+            f"a quorum agreed to go on without the rest of lane {lane} for another reason",
+            hint=f"give the reason that was agreed to: {agreed[1]!r:.500}",
+        )
 
 
 def _check_identity(name: str, place: str) -> None:
