@@ -183,12 +183,14 @@ def test_goals_parties_and_numbers_are_told_as_words_and_as_json(tmp_path: Path)
         (["--with", "absent.yaml"], "absent.yaml cannot be read", ""),
         (["--with", "impossible.yaml"], "appoint is not possible: ", ""),
         (["--with", "other.yaml"], "a change is a mapping", ""),
+        (["--with", "enact.yaml"], "impossible.yaml:1:1: ", ""),
     ],
 )
 def test_what_is_asked_wrongly_of_a_bundle_is_said(tmp_path: Path, arguments: list[str], said: str, hint: str) -> None:
     bundle = governed(charter=COUNTED).write(tmp_path / "bundle", detail=True)
     (tmp_path / "impossible.yaml").write_text("do: appoint\nperson: 99\nduty: officer\n", "utf-8")
     (tmp_path / "other.yaml").write_text("- 1\n", "utf-8")
+    (tmp_path / "enact.yaml").write_text("do: enact-charter\nfile: impossible.yaml\n", "utf-8")
 
     done = run_inside("prove", "coalition", str(bundle), *arguments, cwd=tmp_path)
 

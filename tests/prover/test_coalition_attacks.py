@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.charter import parse_charter
+from ringfence.core.charter_governance import Group
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.state import Principal
+from ringfence.prover.coalition.run import loosen
 from tests.governed import Ground, facts
 from tests.prover.powers import COUNTED, answer, least, written
 
@@ -258,6 +261,28 @@ def test_an_overseer_who_colludes_notices_nothing() -> None:
     ).replace("  board: {", "  press: {name: Another one, role: overseer}\n  board: {")
     assert least(Ground.founded(text), "rewrite-ledger", "parent") == 1
     assert least(Ground.founded(text), "rewrite-ledger", "parent", "press") == 0
+
+
+def test_a_gateway_rewrites_the_ledger_with_whoever_signs_it() -> None:
+    """It writes the store, as the host does."""
+    text = THEIR_GATEWAY.replace(
+        "host-root: {words: The board's machines., of: board}", f"host-root: {{words: x, {NOBODY}}}"
+    )
+    signed = text.replace(f"sign-log: {{words: Managers., {NOBODY}}}", "sign-log: {words: The parent's., of: parent}")
+    found = answer(Ground.founded(signed), "rewrite-ledger")
+    assert (found.at_least, found.at_most, found.joined) == (1, 1, (IVY,)), "somebody of the overseer's puts it away"
+    assert (least(Ground.founded(text), "rewrite-ledger") or 99) > 1
+
+
+def test_no_charter_of_their_own_lets_those_agree_who_may_only_propose() -> None:
+    """The app's people may ask, and a file by which they agreed or ordered would be refused."""
+    charter = parse_charter(COUNTED.encode(), file="counted.yaml")
+    governance = loosen(charter).governance
+    assert governance is not None
+    for operation in governance.operations.values():
+        assert operation.alternatives == ((Group(tuple(name for name in governance.duties if name != "releaser"), 1),),)
+        assert "releaser" in operation.propose
+    assert "releaser" not in {duty for duties in governance.orders.values() for duty in duties}
 
 
 def test_a_program_of_their_own_as_a_gateway_can_destroy_the_data() -> None:

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from ringfence.app.yaml_text import parse_yaml
-from ringfence.cli.files import digest_file, read_file
+from ringfence.cli.files import digest_file, read_file, show_path
 from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
 from ringfence.core.charter import parse_charter
@@ -70,8 +70,9 @@ def read_change(path: Path, *, author: int) -> WrittenChange:
     users = _users(values, path)
     file = b""
     if operation == "enact-charter" and "file" in values:
-        file = read_file(path.parent / str(values.pop("file")), size_bytes_max=NAMED_SIZE_BYTES_MAX)
-        charter = parse_charter(file, file=str(path))
+        named = path.parent / str(values.pop("file"))
+        file = read_file(named, size_bytes_max=NAMED_SIZE_BYTES_MAX)
+        charter = parse_charter(file, file=show_path(named))
         digest = hashlib.sha256(file).digest()
         values |= {"name": charter.name, "version": charter.version, "digest": digest, "engine": NEWEST_ENGINE}
     if operation in (BREAK_GLASS, LEGAL_DEMAND):  # the charter's words for grants of these kinds

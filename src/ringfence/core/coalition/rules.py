@@ -131,7 +131,9 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         Rule(GRANT, (operation("grant"),)),
         Rule(GRANT, (operation("legal-demand"),)),
         Rule(LIFT, (operation("lift"),)),
-        Rule(REWRITE, (power("sign-log"), host, OVERSEER)),
+        *(
+            Rule(REWRITE, (power("sign-log"), way, OVERSEER)) for way in (host, OUTSIDE)
+        ),  # a gateway writes the store too
         # what it can hinder
         *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, RULES)),
         *(Rule(DESTROY, (way,)) for way in (host, OUTSIDE, LOST_SHARES, RULES)),

@@ -113,7 +113,8 @@ class _Attempt:
     def _rewrite(self) -> bool:
         run, parties = self._run, self._run.world.charter.parties
         watches = {person for person in run.own if (known := self._party(person)) and parties[known].role == "overseer"}
-        if not (run.gain_power("host-root") and self._use("sign-log", "another ledger is signed")) or not watches:
+        writes = any(run.gain_power(name) for name in ("host-root", "gateway-root", "deploy"))
+        if not (writes and self._use("sign-log", "another ledger is signed")) or not watches:
             return False
         run.note("overseer", "the checkpoints that the overseer keeps are put away", watches)
         return True

@@ -18,7 +18,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Governance, Group, Operation
+from ringfence.core.charter_governance import PROPOSE_ONLY, Governance, Group, Operation
 from ringfence.core.coalition.gate import count_carried
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
@@ -378,10 +378,15 @@ def unbind(charter: Charter) -> Charter:
 
 
 def loosen(charter: Charter) -> Charter:
-    """Give the next version of a charter, by which one agrees to whatever another one asks for; powers stay."""
+    """Give the next version of a charter, by which one agrees to whatever another one asks for; powers stay.
+
+    No charter lets those agree or order who may only propose.
+    """
     governance = _governance(charter)
-    duties = tuple(governance.duties)
-    anybody = ((Group(duties, 1),),)
+    agreeing = tuple(
+        name for name, duty in governance.duties.items() if charter.parties[duty.party].role not in PROPOSE_ONLY
+    )
+    anybody = ((Group(agreeing, 1),),)
     return replace(
         charter,
         version=charter.version + 1,
@@ -389,8 +394,8 @@ def loosen(charter: Charter) -> Charter:
         governance=replace(
             governance,
             duties={name: replace(duty, minimum=0, veto_by=(), veto_ms=0) for name, duty in governance.duties.items()},
-            operations={name: Operation(name, duties, anybody) for name in governance.operations},
-            orders=dict.fromkeys(governance.orders, duties),
+            operations={name: Operation(name, tuple(governance.duties), anybody) for name in governance.operations},
+            orders=dict.fromkeys(governance.orders, agreeing),
             cooling_ms=0,
             independence=(),
             separations=(),
