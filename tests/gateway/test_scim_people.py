@@ -12,6 +12,7 @@ import pytest
 from ringfence.app.checkup import check_deployment
 from ringfence.core import changes as c
 from ringfence.gateway.scim import calls
+from tests.gateway.governed_gateway import make_gateway
 from tests.gateway.scim_stage import PERSON, WORK, HrStage, open_hr_stage, patch_of, user_of
 from tests.governed import FOUNDERS, NUMBERS, facts
 
@@ -425,7 +426,10 @@ def test_feed_that_takes_authority_from_unusually_many_otherwise_is_told_as_loud
     for number in (*people[:10], outsider):
         hr.patch(number, replace(path, value))
     assert not [record for record in caplog.records if record.name == "ringfence.people"]
+    hr.application = make_gateway(hr.world)  # a process that starts now knows what was told before it
     hr.patch(people[10], replace(path, value))
+    doctor = hr.runner.run(check_deployment(hr.world.runtime.deployment.directory))
 
+    assert [finding.state for finding in doctor if "took authority from 11 of 20" in finding.detail] == ["note"]
     (told,) = [record for record in caplog.records if record.name == "ringfence.people"]
     assert (told.levelname, "took authority from 11 of 20 members" in told.message) == ("CRITICAL", True)

@@ -23,7 +23,7 @@ from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.core.governance.proposals import render_understaffed, understaffed
 from ringfence.core.state import State
 from ringfence.ledger.tree_reader import TreeReader
-from ringfence.services.people.leavers import why_unusual
+from ringfence.services.people.leavers import list_unusual
 
 CHECKPOINT_AGE_SECONDS_MAX: Final = 120
 
@@ -178,7 +178,7 @@ async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
         hint = "let people be admitted, enrolled and appointed: propose `admit`, `enrol-key`, `appoint`"
         yield Finding("people", "note", render_understaffed(short), hint)
     register = state.standing.register if state.standing else None
-    if register is not None and (unusual := why_unusual(register, at_ms=clock_ms())):
+    for unusual in list_unusual(state.standing, at_ms=clock_ms()) if state.standing else ():
         hint = "if that is not true, end the feed (`withdraw-service`) and admit them again; see docs/scim.md"
         yield Finding("people", "note", unusual, hint)
     if register is not None and (few := _describe_coalition(state)):

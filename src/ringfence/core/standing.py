@@ -41,6 +41,7 @@ class Member:
         until_ms: from when on the person has no authority; 0 while no end is known.
         suspended: whether an independence rule stands against the person; holds until a new admission.
         dismissed: whether everything was taken from the person.
+        lost_ms: when it was told last that facts take authority from the person, by the entry's time; 0 while none do.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Member:
     until_ms: int = 0
     suspended: bool = False
     dismissed: bool = False
+    lost_ms: int = 0
 
     def is_active(self, at_ms: int) -> bool:
         """Tell whether the person has any authority at this time."""
@@ -244,6 +246,7 @@ def digest_standing(standing: Standing) -> bytes:
             [
                 *(member.number, member.party, member.until_ms, member.suspended, member.dismissed),
                 [[held.duty, held.epoch, held.proposer] for _, held in sorted(member.duties.items())],
+                *([member.lost_ms] if member.lost_ms else []),
             ]
             for _, member in sorted(standing.members.items())
         ],

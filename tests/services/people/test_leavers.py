@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from immutables import Map
 
-from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import EMPTY_REGISTER, Register, record
 from ringfence.core.standing import Member, Standing
 from ringfence.core.times import DAY_MS
-from ringfence.services.people.leavers import USUAL_MAX, Losses, usual_max, why_unusual
+from ringfence.services.people.leavers import USUAL_MAX, list_unusual, usual_max, why_unusual, why_unusual_losses
 from tests.governed import facts
 
 NOW_MS = 1_800_000_000_000
@@ -34,22 +34,19 @@ def test_who_left_before_or_will_leave_does_not_count() -> None:
     assert not why_unusual(register_of(*[NOW_MS + 1] * many), at_ms=NOW_MS)
 
 
-def test_members_who_lose_authority_count_once_for_a_day_and_with_those_who_have_it() -> None:
-    members = Map({number: Member(number, "trust") for number in range(1, 10)})
+@pytest.mark.parametrize(("lost", "there", "is_unusual"), [(10, 9, False), (11, 9, True), (11, 99, False)])
+def test_members_who_lose_authority_count_for_a_day_and_with_those_who_have_it(
+    lost: int, there: int, is_unusual: bool
+) -> None:
+    gone = [Member(number, "trust", suspended=True, lost_ms=NOW_MS) for number in range(1, lost + 1)]
+    ending = [Member(500, "trust", until_ms=NOW_MS + DAY_MS, lost_ms=NOW_MS - DAY_MS)]
+    before = [Member(600, "trust", suspended=True, lost_ms=NOW_MS - DAY_MS)]
+    here = [Member(number, "trust") for number in range(1000, 1000 + there - 1)]
+    members = Map({member.number: member for member in (*gone, *ending, *before, *here)})
     standing = Standing(register=None, founding_charter=b"", founding_build=b"", members=members)
-    lost = tuple(range(100, 100 + USUAL_MAX))
-    losses = Losses()
 
-    def note(*suspends: int, ends: tuple[tuple[int, int], ...] = (), at_ms: int = NOW_MS) -> None:
-        rule = PeopleRecorded(source="test", added=0, people=1, facts=b"", suspends=suspends, ends=ends)
-        losses.note(rule, at_ms=at_ms)
-
-    note(*lost)
-    note(*lost)
-    assert not losses.why_unusual(standing, at_ms=NOW_MS)
-    note(ends=((99, 1),), at_ms=NOW_MS + 1)
-    words = "facts that were told within a day took authority from 11 of 20 members, and 10 are usual"
-    assert losses.why_unusual(standing, at_ms=NOW_MS + DAY_MS - 1) == words
-    assert not losses.why_unusual(standing, at_ms=NOW_MS + DAY_MS)
-    note(at_ms=NOW_MS + DAY_MS)
-    assert not losses.why_unusual(standing, at_ms=NOW_MS + 1)
+    words = f"facts that were told within a day took authority from {lost} of {lost + there} members"
+    assert why_unusual_losses(standing, at_ms=NOW_MS).startswith(words if is_unusual else "")
+    assert bool(why_unusual_losses(standing, at_ms=NOW_MS)) is is_unusual
+    assert list_unusual(standing, at_ms=NOW_MS) == [why_unusual_losses(standing, at_ms=NOW_MS)] * is_unusual
+    assert not why_unusual_losses(standing, at_ms=NOW_MS + DAY_MS)

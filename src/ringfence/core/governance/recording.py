@@ -121,11 +121,13 @@ def fold_people(
             )
     members = standing.members
     for number in rule.suspends:
-        members = members.set(number, replace(_member(members.get(number), number, place), suspended=True))
+        member = _member(members.get(number), number, place)
+        members = members.set(number, replace(member, suspended=True, lost_ms=at_ms))
     for number, until_ms in rule.ends:
         # An end that has come holds from this entry on, for a gateway too whose clock is behind.
         ended_ms = until_ms if until_ms > at_ms else LONG_AGO_MS
-        members = members.set(number, replace(_member(members.get(number), number, place), until_ms=ended_ms))
+        member = _member(members.get(number), number, place)
+        members = members.set(number, replace(member, until_ms=ended_ms, lost_ms=at_ms))
     withheld = standing.withheld + (1 if facts is None else 0)
     standing = void_admissions(standing, {*rule.suspends, *(number for number, _ in rule.ends)})
     following = replace(standing, register=register, members=members, withheld=withheld)

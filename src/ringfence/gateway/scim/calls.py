@@ -22,9 +22,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 import scim2_models as scim
 
-from ringfence.core.entry import About, Rule
 from ringfence.core.errors import DeniedError, NotFoundError, UnavailableError
-from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway import http
@@ -46,7 +44,7 @@ from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.rule_writing import RuleWriter
 from ringfence.services.people.feeding import FedPerson, Tell, require_feed
-from ringfence.services.people.leavers import Losses, why_unusual
+from ringfence.services.people.leavers import list_unusual
 from ringfence.services.people.recording import record_people, require_register
 
 PREFIX: Final = "/scim/v2"
@@ -80,12 +78,6 @@ class ScimCalls:
         self._open = open_rules
         self._writing = asyncio.Lock()
         self._waiting = 0
-        self._losses = Losses()
-        gate.keeper.on_rule(self._note)
-
-    def _note(self, rule: Rule, about: About | None) -> None:
-        if isinstance(rule, PeopleRecorded):
-            self._losses.note(rule, at_ms=self._gate.clock_ms())
 
     async def answer(self, scope: Scope, receive: Receive, caller: Caller) -> Reply:
         """Answer one call.
@@ -172,10 +164,8 @@ class ScimCalls:
         finally:
             self._waiting -= 1
         if plan.suspends or any(facts.ends_ms for facts in plan.difference.facts):
-            at_ms, (standing, register) = self._gate.clock_ms(), require_register(state)
-            for unusual in (why_unusual(register, at_ms=at_ms), self._losses.why_unusual(standing, at_ms=at_ms)):
-                if unusual:
-                    log.critical("%s; the service %d told more, and was not refused", unusual, caller.principal)
+            for unusual in list_unusual(state.governed, at_ms=self._gate.clock_ms()):
+                log.critical("%s; the service %d told more, and was not refused", unusual, caller.principal)
         changes = (*plan.difference.added, *plan.difference.changed)
         return changes[0].number if changes else 0, state
 

@@ -8,10 +8,8 @@ so members from whom facts take authority are counted too, by when they were tol
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
-from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import Register
 from ringfence.core.standing import Standing
 from ringfence.core.times import DAY_MS
@@ -24,6 +22,16 @@ USUAL_SHARE: Final = 10
 def usual_max(present: int) -> int:
     """Give how many of so many people who are there may leave without a word about it."""
     return max(USUAL_MAX, present // USUAL_SHARE)
+
+
+def list_unusual(standing: Standing, *, at_ms: int) -> list[str]:
+    """Say in each way that facts of the day up to a time took more than usual; `at_ms` as below.
+
+    Facts that are withheld here tell of no leavers; what members lost stands in the clear.
+    """
+    register = standing.register
+    left = why_unusual(register, at_ms=at_ms) if register is not None else ""
+    return [told for told in (left, why_unusual_losses(standing, at_ms=at_ms)) if told]
 
 
 def why_unusual(register: Register, *, at_ms: int) -> str:
@@ -42,30 +50,21 @@ def why_unusual(register: Register, *, at_ms: int) -> str:
     return f"{gone} of {there} people have left within a day, by the facts told, and {usual_max(there)} are usual"
 
 
-class Losses:
-    """Members from whom facts took authority within a day, whatever the facts were and whoever told them."""
+def why_unusual_losses(standing: Standing, *, at_ms: int) -> str:
+    """Say that facts, told in the day up to a time, took the authority of more members than usual; "" when not.
 
-    def __init__(self) -> None:
-        self._taken: deque[tuple[int, int]] = deque()  # when it was told, from whom
-
-    def note(self, rule: PeopleRecorded, *, at_ms: int) -> None:
-        """Take note of what an entry takes, at most a day's.
-
-        Args:
-            rule: the entry.
-            at_ms: now, milliseconds since 1970 UTC.
-        """
-        self._taken.extend((at_ms, number) for number in {*rule.suspends, *(number for number, _ in rule.ends)})
-        while self._taken and self._taken[0][0] <= at_ms - DAY_MS:
-            self._taken.popleft()
-
-    def why_unusual(self, standing: Standing, *, at_ms: int) -> str:
-        """Say that facts took the authority of more members than usual in the day up to a time; "" when not."""
-        lost = {number for told_ms, number in self._taken if told_ms > at_ms - DAY_MS}
-        there = len(lost | {number for number, member in standing.members.items() if member.is_active(at_ms)})
-        if len(lost) <= usual_max(there):
-            return ""
-        return (
-            f"facts that were told within a day took authority from {len(lost)} of {there} members,"
-            f" and {usual_max(there)} are usual"
-        )
+    Args:
+        standing: what the facts came to.
+        at_ms: milliseconds since 1970 UTC.
+    """
+    lost = there = 0
+    for member in standing.members.values():
+        is_lost = member.lost_ms > at_ms - DAY_MS
+        lost += is_lost
+        there += is_lost or member.is_active(at_ms)
+    if lost <= usual_max(there):
+        return ""
+    return (
+        f"facts that were told within a day took authority from {lost} of {there} members,"
+        f" and {usual_max(there)} are usual"
+    )
