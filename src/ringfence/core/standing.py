@@ -42,6 +42,7 @@ class Member:
         suspended: whether an independence rule stands against the person; holds until a new admission.
         dismissed: whether everything was taken from the person.
         lost_ms: when it was told last that facts take authority from the person, by the entry's time; 0 while none do.
+            No rule and no decision reads it: it is for whoever watches a feed.
     """
 
     number: int
@@ -239,14 +240,13 @@ class Standing:
 
 
 def digest_standing(standing: Standing) -> bytes:
-    """Give a digest (32 bytes) of everything in a standing that is in the tree in the clear."""
+    """Give a digest (32 bytes) of what rules and decisions read of a standing and stands in the clear."""
     facts = {
         "founding": [standing.founding_charter.hex(), standing.founding_build.hex()],
         "members": [
             [
                 *(member.number, member.party, member.until_ms, member.suspended, member.dismissed),
                 [[held.duty, held.epoch, held.proposer] for _, held in sorted(member.duties.items())],
-                *([member.lost_ms] if member.lost_ms else []),
             ]
             for _, member in sorted(standing.members.items())
         ],
