@@ -171,6 +171,7 @@ def test_goals_parties_and_numbers_are_told_as_words_and_as_json(tmp_path: Path)
     named = [line.split(":")[0] for line in words.stdout.splitlines() if ": to " in line]
     assert [goal["name"] for goal in told["goals"] if goal["floored"]] == list(FLOORED)
     assert len(named) == len(told["goals"])
+    assert (told["open"], {goal["at_least_open"] for goal in told["goals"]}) == ([], {None})
     assert others.returncode == 1, "with the custodian among them nobody need join"
     assert "FEWER THAN THE CHARTER ASKS" in others.stdout
 

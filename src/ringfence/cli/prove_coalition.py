@@ -20,7 +20,7 @@ from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX
 from ringfence.prover.coalition.supposing import suppose
-from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_who
+from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_open, describe_who
 from ringfence.reports.history import without_openings
 
 
@@ -117,11 +117,13 @@ def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: i
         "parties": list(asked.world.parties),
         "from_the_start": list(asked.world.base_people),
         "min": minimum,
+        "open": [one.number for one in asked.lent],
         "goals": [
             {
                 **asdict(item.goal),
                 "at_least": item.at_least,
                 "at_most": item.at_most,
+                "at_least_open": item.at_least_open,
                 "exact": item.is_exact,
                 "joined": list(item.joined),
                 "brought": list(item.brought),
@@ -146,6 +148,8 @@ def _tell(subject: Subject, asked: Coalition, answers: list[Answer], minimum: in
         click.echo(f"{item.goal.name}: to {item.goal.words}")
         short = ": FEWER THAN THE CHARTER ASKS" if _is_short(item, minimum) else ""
         click.echo(f"  {describe_number(item)}{short}")
+        if fewer := describe_open(item, asked.lent):
+            click.echo(f"  {fewer}")
         if who := describe_who(item, named):
             click.echo(f"  {who}")
         for position, deed in enumerate(item.deeds, start=1):

@@ -4,8 +4,10 @@ Rules of this file:
 1. Those who must act for one thing are different people: an approver is not the one who asks, and fills one place.
    That each place of each group finds a person of its own is the same as that, for any of the groups, together enough
    people have one of their duties (Hall's theorem).
-2. Of more groups than `GROUPS_MAX` only the single ones and all together are counted: that asks for no more.
-3. What only keeps people apart (teams, managers, who appointed whom, separations, minimums, vetoes, times) is left out:
+2. Who agreed to an open request already fills one place of it, where one of the coalition's asked. What it asks for is
+   left out: it counts for whatever its operation can do.
+3. Of more groups than `GROUPS_MAX` only the single ones and all together are counted: that asks for no more.
+4. What only keeps people apart (teams, managers, who appointed whom, separations, minimums, vetoes, times) is left out:
    a coalition could come to be without it, and leaving it out never makes a coalition look weaker than it is.
 """
 
@@ -96,7 +98,9 @@ def find_requirements(world: World) -> tuple[Requirement, ...]:
 def _operations(world: World) -> Iterator[Requirement]:
     for item in world.governance.operations.values():
         asking = Group(item.propose, 1)
-        yield Requirement(operation(item.name), tuple(spread((asking, *groups)) for groups in item.alternatives))
+        agreed = ((), *(lent.agreed for lent in world.lent if lent.operation == item.name))
+        ways = (spread(groups, asking=asking, agreed=one) for one in agreed for groups in item.alternatives)
+        yield Requirement(operation(item.name), tuple(ways))
 
 
 def _powers(world: World) -> Iterator[Requirement]:
@@ -141,12 +145,29 @@ def _overseer(world: World) -> Requirement:
     return Requirement(OVERSEER, tuple(ways) if len(others) == len(names) > 0 else ((), *ways))
 
 
-def spread(groups: Sequence[Group], *, in_person: bool = False) -> tuple[Demand, ...]:
-    """Give what is asked of several groups of different people as counts (rules 1 and 2)."""
-    sizes = range(1, len(groups) + 1) if len(groups) <= GROUPS_MAX else (1, len(groups))
+def spread(
+    groups: Sequence[Group],
+    *,
+    asking: Group | None = None,
+    agreed: Sequence[frozenset[str]] = (),
+    in_person: bool = False,
+) -> tuple[Demand, ...]:
+    """Give what is asked of several groups of different people as counts (rules 1 to 3).
+
+    Args:
+        groups: who must agree, or be there.
+        asking: of whom one more must ask; None where nobody does.
+        agreed: the duties of each who agreed already.
+        in_person: see `Demand`.
+    """
+    everybody = [*groups, *([asking] if asking else [])]
+    sizes = range(1, len(everybody) + 1) if len(everybody) <= GROUPS_MAX else (1, len(everybody))
     demands: dict[frozenset[str], int] = {}
     for size in sizes:
-        for chosen in combinations(groups, size):
+        for chosen in combinations(everybody, size):
             duties = frozenset(duty for group in chosen for duty in group.duties)
-            demands[duties] = max(demands.get(duties, 0), sum(group.count for group in chosen))
-    return tuple(Demand(duties, count, in_person) for duties, count in demands.items())
+            agreeing = [group for group in chosen if group is not asking]
+            filled = sum(any(not one.isdisjoint(group.duties) for group in agreeing) for one in agreed)
+            count = max(sum(group.count for group in agreeing) - filled, 0) + len(chosen) - len(agreeing)
+            demands[duties] = max(demands.get(duties, 0), count)
+    return tuple(Demand(duties, count, in_person) for duties, count in demands.items() if count)

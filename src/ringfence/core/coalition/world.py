@@ -8,6 +8,8 @@ Rules of this file:
    anybody from a duty for good: whoever pays or directs can end it, and a coalition can wait.
 4. Members and everybody else whom the register knows count alike: whoever is below comes along, admitted or not.
 5. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
+6. What people outside agreed to already in requests that are open is seen where it is asked for. A gate does not ask:
+   each of these requests is counted when it is to take effect.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Final
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.governance.proposals import tally
 from ringfence.core.governance.recording import why_not_feed
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
 from ringfence.core.standing import Member, Standing
@@ -87,6 +90,15 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Lent:
+    """What people outside agreed to already: `agreed` has the duties of each who did, in the open request `number`."""
+
+    number: int
+    operation: str
+    agreed: tuple[Profile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """What a state says of coalitions.
 
@@ -104,6 +116,7 @@ class World:
             shared out.
         services: parties of which a service is registered.
         feeds: whether one of these services may tell the register about people.
+        lent: what people outside agreed to already (rule 6).
     """
 
     charter: Charter
@@ -118,6 +131,7 @@ class World:
     threshold: int
     services: frozenset[str]
     feeds: bool
+    lent: tuple[Lent, ...] = ()
 
     @property
     def governance(self) -> Governance:
@@ -144,13 +158,14 @@ def is_seen_alike(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return len(one) == len(other) and all(mine is theirs for mine, theirs in zip(one, other, strict=True))
 
 
-def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = None) -> World:
+def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = None, sees_open: bool = False) -> World:
     """Give the world of a coalition.
 
     Args:
         state: of a governed ledger, with its register.
         at_ms: the time that it is asked for.
         parties: those that collude; the excluded ones when it is None.
+        sees_open: whether what others agreed to in open requests is seen (rule 6).
 
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
@@ -164,7 +179,7 @@ def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = Non
             raise ProofInvalidError(
                 f"the charter names no party {name}", place="parties", expected=", ".join(charter.parties), found=name
             )
-    return _Sight(state, standing, standing.register, charter, known, at_ms).see()
+    return _Sight(state, standing, standing.register, charter, known, at_ms).see(sees_open=sees_open)
 
 
 class _Ties:
@@ -269,7 +284,7 @@ class _Sight:
                 self._grants.setdefault(given.grant.person, set()).add(given.grant.kind)
         self._open = frozenset(name for name in self._governance.duties if self._is_open(name))
 
-    def see(self) -> World:
+    def see(self, *, sees_open: bool) -> World:
         lines = self._lines()
         profiles = {number: self._profile(member) for number, member in sorted(self._standing.members.items())}
         base = Counter(dict(lines.base))
@@ -290,7 +305,16 @@ class _Sight:
             threshold=self._standing.threshold,
             services=frozenset(who.party for who in services),
             feeds=any(not why_not_feed(who, self._charter) for who in services),
+            lent=tuple(self._lent(lines.theirs)) if sees_open else (),
         )
+
+    def _lent(self, theirs: Collection[int]) -> Iterator[Lent]:
+        """Give the open requests to which people who are not the coalition's agreed, as far as that still counts."""
+        for number, proposal in sorted(self._standing.proposals.items()):
+            tallied = tally(self._state, proposal, at_ms=self._at_ms) if self._at_ms < proposal.expires_ms else []
+            agreed = tuple(frozenset(one.duties) for one in tallied if one.duties and one.approval.person not in theirs)
+            if agreed:
+                yield Lent(number, proposal.operation.name, agreed)
 
     def _lines(self) -> _Lines:
         """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""

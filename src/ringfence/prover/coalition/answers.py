@@ -4,13 +4,15 @@ Rules of this file:
 1. "No fewer" comes from the closure, which never makes a coalition look weaker than it is. "So many are enough" comes
    from a run that the core's own functions took. Where the two meet, the number is exact.
 2. Where they do not meet, the answer says between which numbers it lies, or that nobody knows from where on.
+3. What others agreed to already in open requests is a bound of its own, and never a run: the other numbers are of what
+   holds once these have expired, or were carried.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, islice, product
 from typing import Final
 
@@ -44,6 +46,8 @@ class Answer:
         deeds: the run, step by step.
         closed: a closed set without the goal: what is reached with nobody's help, or for a goal that is out of reach
             what is reached when everybody joins; empty for one that nobody need join for.
+        at_least_open: no fewer are enough with what others agreed to already in open requests; None where this makes it
+            no fewer than `at_least`.
     """
 
     goal: Goal
@@ -53,6 +57,7 @@ class Answer:
     brought: tuple[int, ...] = ()
     deeds: tuple[Deed, ...] = ()
     closed: tuple[str, ...] = ()
+    at_least_open: int | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -71,7 +76,7 @@ class Coalition:
     Attributes:
         world, model: what the state says of the coalition, as people and as counts.
         goals: what it may want.
-        alone: what it reaches with nobody's help.
+        lent: what others agreed to already in open requests.
 
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
@@ -82,6 +87,9 @@ class Coalition:
         self.model: Model = build_model(self.world)
         self.goals = find_goals(self.world)
         self._search = Search(self.model)
+        lending = see_world(state, at_ms=at_ms, parties=parties, sees_open=True)
+        self.lent = lending.lent
+        self._lending = Search(build_model(lending)) if lending.lent else None
         self.state, self._at_ms = state, at_ms
         self._everybody = {position: item.most for position, item in enumerate(self.model.joiners)}
 
@@ -95,6 +103,13 @@ class Coalition:
         Raises:
             ProofInvalidError: the solver and the closure do not agree.
         """
+        answer = self._answer(goal, seconds)
+        found = self._lending.find_smallest(goal.name, seconds=seconds) if self._lending is not None else None
+        if found is not None and (answer.at_least is None or found.at_least < answer.at_least):
+            return replace(answer, at_least_open=found.at_least)
+        return answer
+
+    def _answer(self, goal: Goal, seconds: float) -> Answer:
         ends = time.monotonic() + seconds
         smallest = self._search.find_smallest(goal.name, seconds=seconds)
         if smallest is None:

@@ -17,7 +17,14 @@ from typing import Final
 from ringfence.core.governance.wording import show_line
 from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.run import Deed
-from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_who, show_wait
+from ringfence.prover.coalition.words import (
+    Names,
+    describe_deed,
+    describe_number,
+    describe_open,
+    describe_who,
+    show_wait,
+)
 from ringfence.prover.page import render_page, shorten
 
 _LABEL, _COLUMN, _ROW, _HEAD, _SPINE, _GOAL = 262, 64, 40, 122, 98, 190
@@ -86,6 +93,8 @@ def _tell_legend() -> Iterator[str]:
 def _tell_goal(asked: Coalition, answer: Answer, named: Names, at: int) -> Iterator[str]:
     yield f"<section><h2>{escape(answer.goal.name)}: to {escape(answer.goal.words)}</h2>"
     yield f"<p>{escape(describe_number(answer))}.</p>"
+    if fewer := describe_open(answer, asked.lent):
+        yield f"<p>{escape(fewer[:1].upper() + fewer[1:])}.</p>"
     if who := describe_who(answer, named):
         yield f"<p>{escape(who[:1].upper() + who[1:])}.</p>"
     if answer.deeds:

@@ -1,0 +1,103 @@
+"""What people outside agreed to already in open requests: fewer need join for as long as these are open."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.coalition.gate import assess
+from ringfence.core.coalition.world import see_world
+from ringfence.core.errors import ProofInvalidError
+from ringfence.prover.coalition.answers import Answer
+from ringfence.prover.coalition.words import describe_open
+from tests.governed import NUMBERS, Ground, a_grant
+from tests.prover.powers import COUNTED, answer
+
+CHARTER = COUNTED.replace("version: 1\n", "version: 2\n", 1).encode()
+ENACT = c.EnactCharter(name="small", version=2, digest=hashlib.sha256(CHARTER).digest(), engine="v2")
+
+
+def asked(ground: Ground, goal: str) -> int:
+    """Let fay ask for a charter, or eve for a grant; give the request's number."""
+    if goal == "change-rules":
+        return ground.propose("fay", ENACT, file=CHARTER)
+    return ground.propose("eve", a_grant(verbs=("find", "read"), datasets=("person", "rest")))
+
+
+def fewest(ground: Ground, goal: str) -> tuple[int | None, int | None]:
+    found: Answer = answer(ground, goal)
+    return found.at_least, found.at_least_open
+
+
+@pytest.mark.parametrize(
+    ("goal", "outside", "left"),
+    [
+        ("change-rules", ["ada"], ["ben", "ivy"]),
+        ("change-rules", ["ada", "ivy"], ["ben"]),
+        ("give-grant", ["ada"], ["ben"]),
+        ("give-grant", ["ada", "ben"], []),
+    ],
+)
+def test_who_agreed_already_need_not_join(goal: str, outside: list[str], left: list[str]) -> None:
+    """With whoever asked, those who are left carry it, and nobody else does anything more."""
+    ground = Ground.founded(COUNTED)
+    proposal = asked(ground, goal)
+    assert fewest(ground, goal) == (3, None), "nobody has agreed"
+    ground.approve(proposal, *outside)
+    at_least, at_least_open = fewest(ground, goal)
+    assert at_least == 3
+    assert (at_least_open or 3) <= len(left) + 1
+    ground.approve(proposal, *left)
+    ground.carry(proposal, number=1 if goal == "give-grant" else 0)
+    assert fewest(ground, goal) == (3, None), "nothing is open any more"
+
+
+def test_fewer_are_counted_only_where_it_counts_still() -> None:
+    ground = Ground.founded(COUNTED)
+    proposal = asked(ground, "change-rules")
+    ground.approve(proposal, "ada", "ivy")
+    assert fewest(ground, "change-rules") == (3, 2)
+    ground.order("dot", c.Dismiss(person=NUMBERS["ada"]))
+    ground.order("dot", c.Dismiss(person=NUMBERS["ivy"]))
+    assert fewest(ground, "change-rules")[1] is None
+
+
+def test_an_agreement_of_the_coalitions_own_is_not_counted_twice() -> None:
+    """Two of officers and the overseer's agree to what the law demands; the overseer's has agreed."""
+    ground = Ground.founded(COUNTED)
+    ground.approve(ground.propose("fay", a_grant(kind=c.LEGAL_DEMAND, purpose="comply")), "ivy")
+    outside, theirs = (answer(ground, "give-grant", *parties) for parties in (["parent"], ["parent", "board"]))
+    assert (outside.at_least, outside.at_least_open) == (3, 2)
+    assert (theirs.at_least, theirs.at_least_open) == (2, None)
+
+
+def test_a_request_that_has_expired_lends_nothing() -> None:
+    ground = Ground.founded(COUNTED)
+    ground.approve(asked(ground, "change-rules"), "ada", "ivy")
+    ground.now_ms += 5 * 3_600_000
+    assert fewest(ground, "change-rules") == (3, None)
+
+
+def test_the_gate_counts_what_is_open_when_it_is_carried_and_not_before() -> None:
+    """Else whoever lets a request stand open would lower what the next change is measured against."""
+    ground = Ground.founded(COUNTED)
+    ground.approve(asked(ground, "change-rules"), "ada", "ivy")
+    assert assess(ground.state, at_ms=ground.now_ms, minimum=3).people == 3
+    gil = ground.hire("gil", manager=NUMBERS["ada"])
+    ground.admit("gil")
+    change = ground.propose("dot", c.Appoint(person=gil, duty="engineer"))
+    ground.approve(change, "ada", "ben")
+    with pytest.raises(ProofInvalidError, match="2 people who joined"):
+        ground.carry(change)
+
+
+def test_it_is_said_in_words_with_the_requests() -> None:
+    ground = Ground.founded(COUNTED)
+    ground.approve(asked(ground, "change-rules"), "ada", "ivy")
+    lent = see_world(ground.state, at_ms=ground.now_ms, sees_open=True).lent
+    said = describe_open(answer(ground, "change-rules"), lent)
+    assert said.startswith("at least 2 people while requests are open")
+    assert said.endswith(": 1")
+    assert describe_open(answer(Ground.founded(COUNTED), "change-rules"), ()) == ""
