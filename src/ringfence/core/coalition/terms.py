@@ -100,7 +100,7 @@ def _operations(world: World) -> Iterator[Requirement]:
         asking = Group(item.propose, 1)
         agreed = ((), *(lent.agreed for lent in world.lent if lent.operation == item.name))
         ways = (spread(groups, asking=asking, agreed=one) for one in agreed for groups in item.alternatives)
-        yield Requirement(operation(item.name), tuple(ways))
+        yield Requirement(operation(item.name), tuple(dict.fromkeys(ways)))  # many requests lend the same
 
 
 def _powers(world: World) -> Iterator[Requirement]:
