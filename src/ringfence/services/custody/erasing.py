@@ -57,7 +57,9 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
 
     unresolved = e.About(unknown=[gate.subjects.index(user)])
     if not _is_permitted(rule(gate.keeper.state, gate.clock_ms())):
-        receipt = await gate.record_refusal(request, "", unresolved, rule=rule)
+        receipt = await gate.record_refusal(
+            request, "", unresolved, rule=rule, is_refused=lambda ruling: not _is_permitted(ruling)
+        )
         raise DeniedError(
             f"{gate.party(caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
             f"{_why_refused(gate, request)}",

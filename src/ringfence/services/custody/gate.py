@@ -11,6 +11,7 @@ from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import (
+    ConflictError,
     DeniedError,
     InvalidInputError,
     LimitExceededError,
@@ -236,6 +237,9 @@ class Gate:
         """Record a refusal and give the error to raise: the clause, or that none permits it, and what could be asked.
 
         Above its rate a caller's refusals are counted instead of recorded singly.
+
+        Raises:
+            ConflictError: as for `record_refusal`.
         """
         return await self.refuse_ruling(
             request, dataset, about, rule=lambda state, at_ms: self.rule(state, request, dataset, at_ms=at_ms)
@@ -249,17 +253,35 @@ class Gate:
         return self.denied(request, dataset, rule(self.keeper.state, self.clock_ms()), receipt=receipt)
 
     async def record_refusal(
-        self, request: Request, dataset: str, about: e.About, *, rule: Callable[[State, int], Ruling]
+        self,
+        request: Request,
+        dataset: str,
+        about: e.About,
+        *,
+        rule: Callable[[State, int], Ruling],
+        is_refused: Callable[[Ruling], bool] = lambda ruling: not ruling.permitted,
     ) -> str:
-        """Write a refusal's entry and give its receipt; "" when it was only counted."""
+        """Write a refusal's entry and give its receipt; "" when it was only counted.
+
+        Args:
+            is_refused: whether a ruling refuses the request.
+
+        Raises:
+            ConflictError: the batch has newer rules, by which the request is not refused. Nothing is recorded then: an
+                entry would say that something was given, uncounted, to somebody who got nothing.
+        """
         principal = request.caller.principal
         if not self.refusals.admit(principal):
             self.refusals.count(principal, "denied")
             return ""
 
         def prepare(state: State, at_ms: int) -> Prepared:
-            decided = dict(rule(state, at_ms).decided)
-            leaf, opening = self.access_entry(request, dataset=dataset, decided=decided, about=about)
+            ruling = rule(state, at_ms)
+            if not is_refused(ruling):
+                raise ConflictError(
+                    "the rules changed while the request waited, and may permit it now", hint="send the request again"
+                )
+            leaf, opening = self.access_entry(request, dataset=dataset, decided=dict(ruling.decided), about=about)
             return Prepared(entries=[leaf], openings=[opening])
 
         committed = await self.singles.submit(prepare)
