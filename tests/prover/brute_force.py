@@ -53,6 +53,7 @@ class Place:
             self.own,
             self.state.rules.version,
             bool(self.feed),
+            *(tuple(kept) for kept in (standing.proposals, standing.issuers, standing.grants)),
         )
 
 
@@ -132,6 +133,7 @@ class Search:
                 found = _carry(place, _change(place.state, goal)) is not None
             if found:
                 self.reached.add(goal)
+        self.reached |= self.wanted.intersection(goal for goal, _ in _open_carried(place))
 
 
 def _change(state: State, goal: str) -> c.AnyChange:
@@ -169,12 +171,43 @@ def _moves(place: Place) -> Iterator[Place]:
         change = c.Admit(person=number, party=facts.party, identity=bytes(32), until_ms=facts.ends_ms)
         if state := _carry(place, change):
             yield replace(place, state=state)
-    if place.state.rules.version == 1 and (state := _carry(place, _ENACT, charter=_anything_goes(place.state.rules))):
+    if place.state.rules.version == 1 and (state := _carry(place, ENACT, charter=anything_goes(place.state.rules))):
         yield replace(place, state=state)
     feeding = c.RegisterService(party="trust", identity=bytes(32), feeds=True)
     if not place.feed and (state := _carry(place, feeding)):
         yield replace(place, state=state, feed=state.principal_last)
     yield from _made_up(place)
+    yield from (following for _, following in _open_carried(place))
+
+
+def _open_carried(place: Place) -> Iterator[tuple[str, Place]]:
+    """Carry open requests that somebody of the coalition's asked for, whoever agreed; each with its goal or ""."""
+    for number, asked in place.state.governed.proposals.items():
+        state, change = place.state, asked.change
+        if asked.by not in place.own:
+            continue
+        for person, key in place.keys.items():
+            try:
+                agreed = Approved(proposal=number, by=person, key=key, signature=bytes(32))
+                state = _next(approve(state, agreed, None, at_ms=AT_MS, place="brute"))
+            except ProofInvalidError:
+                continue
+        done = Carried(proposal=number, number=next_number(state, change))
+        try:
+            following = replace(place, state=_next(carry(state, done, at_ms=AT_MS + 2 * HOUR_MS, place="brute")))
+        except ProofInvalidError:
+            continue
+        match change:
+            case c.EnactCharter():
+                yield "enact-charter", following
+            case c.Grant() if change.person in place.own:
+                yield "give", following
+            case c.EnrolKey():
+                yield "", replace(following, keys={**place.keys, change.person: done.number})
+            case c.RegisterService() if change.feeds:
+                yield "", replace(following, feed=done.number)
+            case _:
+                yield "", following
 
 
 def _made_up(place: Place) -> Iterator[Place]:
@@ -193,10 +226,10 @@ def _made_up(place: Place) -> Iterator[Place]:
             yield replace(place, state=_next(state), own=place.own | {number}, made=place.made | {number})
 
 
-_ENACT = c.EnactCharter(name="small", version=2, digest=hashlib.sha256(b"anything goes").digest(), engine="v2")
+ENACT = c.EnactCharter(name="small", version=2, digest=hashlib.sha256(b"anything goes").digest(), engine="v2")
 
 
-def _anything_goes(charter: Charter) -> Charter:
+def anything_goes(charter: Charter) -> Charter:
     """Give a charter of two people's own: one asks, another agrees, whatever they are."""
     governance = charter.governance
     assert governance is not None
@@ -204,7 +237,7 @@ def _anything_goes(charter: Charter) -> Charter:
     return replace(
         charter,
         version=2,
-        digest=_ENACT.digest,
+        digest=ENACT.digest,
         governance=replace(
             governance,
             duties={name: Duty(name, "", party) for name, party in DUTIES.items()},
@@ -294,7 +327,9 @@ def _has_power(place: Place, name: str) -> bool:
 
 
 def _names_others(place: Place) -> bool:
-    return _has_power(place, "issue-tokens") or _carry(place, c.TrustIssuer(name="own", keys=bytes(32))) is not None
+    trusting = c.TrustIssuer(name="own", keys=bytes(32))
+    is_trusted = trusting.name in place.state.governed.issuers
+    return is_trusted or _has_power(place, "issue-tokens") or _carry(place, trusting) is not None
 
 
 def _reads(place: Place, name: str) -> bool:
@@ -310,7 +345,7 @@ def _reads(place: Place, name: str) -> bool:
             if given.grant.person == person and _is_permitted(place.state, flow, person, number, at_ms=AT_MS):
                 return True
         for kind in flow.needs:
-            change = _grant_for(place.state, flow, kind, person)
+            change = grant_for(place.state, flow, kind, person)
             state = _break(place, change) if kind == c.BREAK_GLASS else _carry(place, change)
             if state is None:
                 continue
@@ -320,7 +355,7 @@ def _reads(place: Place, name: str) -> bool:
     return False
 
 
-def _grant_for(state: State, flow: Flow, kind: str, person: int) -> c.Grant:
+def grant_for(state: State, flow: Flow, kind: str, person: int) -> c.Grant:
     limits = state.governance.grants
     return c.Grant(
         kind=kind,
@@ -374,7 +409,7 @@ def _gives(place: Place) -> bool:
     flow = next(flow for flow in place.state.rules.flows if flow.duties)
     kinds = [kind for kind in flow.needs if kind != c.BREAK_GLASS]
     return any(
-        _carry(place, _grant_for(place.state, flow, kind, person)) is not None for kind in kinds for person in place.own
+        _carry(place, grant_for(place.state, flow, kind, person)) is not None for kind in kinds for person in place.own
     )
 
 

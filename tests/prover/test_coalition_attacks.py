@@ -263,6 +263,20 @@ def test_an_overseer_who_colludes_notices_nothing() -> None:
     assert least(Ground.founded(text), "rewrite-ledger", "parent", "press") == 0
 
 
+@pytest.mark.parametrize(("monitors", "fewest"), [(1, 2), (2, 4)])
+def test_who_joins_and_is_brought_as_well_is_not_two_beside_names_that_others_sign_in(
+    monitors: int, fewest: int
+) -> None:
+    """The solver counts as the closure does: all officers by their names, or ivy and whoever brings her, not both."""
+    enrol = "    enrol-key: {propose: [people], approve: {from: [officer], count: "
+    most = "{propose: [officer, manager], approve: {all: [{from: [officer], count: 2}, {from: [monitor], count: 1}]}"
+    own = most.replace("officer, manager", "manager").replace("[monitor], count: 1", f"[monitor], count: {monitors}")
+    text = hard(NO_POWERS, "admit", "appoint", "register-service", "trust-issuer")
+    assert (text.count(f"{enrol}2"), text.count(f"enact-charter: {most}")) == (1, 1)
+    text = text.replace(f"{enrol}2", f"{enrol}1").replace(f"enact-charter: {most}", f"enact-charter: {own}")
+    assert answer(Ground.founded(text, ivy={"manager": ADA}), "change-rules").at_least == fewest
+
+
 def test_a_gateway_rewrites_the_ledger_with_whoever_signs_it() -> None:
     """It writes the store, as the host does."""
     text = THEIR_GATEWAY.replace(
