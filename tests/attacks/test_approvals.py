@@ -210,6 +210,16 @@ def test_request_that_has_expired_is_neither_approved_nor_carried(ground: Ground
         ground.carry(ready, 1)
 
 
+def test_statement_that_expired_in_the_ledgers_time_is_told_with_both_times(ground: Ground) -> None:
+    """Rules that a clock ahead wrote carry the ledger's time along: whoever orders must see why a new order is late."""
+    change = c.RevokeKey(key=ground.key("cid"))
+    told = {"at_ms": ground.now_ms - HOUR_MS, "expires_ms": ground.now_ms - 1}
+
+    with pytest.raises(ProofInvalidError, match=r"it held until 20\d\d-.* UTC, and the ledger is at 20\d\d-.* UTC"):
+        ground.order("ada", change, **told)
+    ground.order("ada", change, **{**told, "expires_ms": ground.now_ms + HOUR_MS})
+
+
 # 8. threshold lowered while pending
 
 

@@ -337,3 +337,31 @@ def test_lane_of_a_governed_ledger_is_closed_only_as_a_quorum_agreed(tmp_path: P
     assert asyncio.run(recover(deployment, BULK_LANE)) == n
     recovered = verified(deployment, tmp_path / "bundle").recovered
     assert [(item.lane, item.n, item.reason) for item in recovered] == [(BULK_LANE, n, "its key is lost")]
+
+
+def test_lane_of_a_governed_ledger_that_lost_its_tail_is_recovered_once_its_memory_is_moved_away(
+    tmp_path: Path,
+) -> None:
+    deployment = found_deployment(tmp_path / "deployment")
+
+    async def use_more(world: GovernedWorld) -> None:
+        await world.store_user(f"user{world.state.epoch}")
+
+    async def agree(world: GovernedWorld) -> None:
+        await use_more(world)
+        change = RecoverLane(lane=BULK_LANE, n=before.n, reason="its key is lost")
+        await world.agree("dot", change, "ada", "ben")
+
+    in_governed_world(deployment, use_more)
+    (before,) = [head for head in heads_of(deployment) if head.lane == BULK_LANE]
+    in_governed_world(deployment, use_more)
+    Administrator(deployment).set_back([before])
+    with pytest.raises(RollbackError) as refused:
+        in_governed_world(deployment, agree)
+
+    assert f"`keys/lanes/{BULK_LANE}.head` is moved away" in refused.value.hint
+    (deployment.keys / "lanes" / f"{BULK_LANE}.head").unlink()
+    (deployment.keys / "lanes" / f"{BULK_LANE}.key").unlink()
+    in_governed_world(deployment, agree)
+    assert asyncio.run(recover(deployment, BULK_LANE)) == before.n
+    assert [item.n for item in verified(deployment, tmp_path / "bundle").recovered] == [before.n]

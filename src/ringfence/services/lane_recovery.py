@@ -75,7 +75,8 @@ async def verify_remembered(store: Store, heads: Iterable[LaneHead]) -> None:
             raise RollbackError(
                 f"lane {head.lane} sealed its batch {head.n}, and the database does not have it as it was sealed",
                 hint="Do not serve from it. Restore the newest database; if the batches are lost for good, and only"
-                f" then, go on without them by `ringfence ledger recover {head.lane}`.",
+                f" then, go on without them by `ringfence ledger recover {head.lane}`. Where a quorum has to agree"
+                f" to that first, gateways start once `keys/lanes/{head.lane}.head` is moved away.",
             )
 
 

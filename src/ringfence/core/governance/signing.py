@@ -19,6 +19,7 @@ from ringfence.core.governed_entry import Signed
 from ringfence.core.signatures import verify_signature
 from ringfence.core.standing import Member, Standing
 from ringfence.core.state import State
+from ringfence.core.times import show_time
 
 CLOCK_SKEW_MS_MAX: Final = 5 * 60_000
 
@@ -90,7 +91,11 @@ def read_statement(
     if statement.at_ms > at_ms + CLOCK_SKEW_MS_MAX:
         raise ProofInvalidError("a statement was made later than it was used", place=place)
     if at_ms >= statement.expires_ms:
-        raise ProofInvalidError("a statement has expired", place=place)
+        raise ProofInvalidError(
+            f"a statement has expired: it held until {show_time(statement.expires_ms)}, and the ledger is at"
+            f" {show_time(at_ms)}",
+            place=place,
+        )
     return statement
 
 
