@@ -36,7 +36,7 @@ def describe_open(answer: Answer, lent: Sequence[Lent]) -> str:
     numbers = ", ".join(str(one.number) for one in lent[:_NAMED_MAX])
     more = f" and {len(lent) - _NAMED_MAX} more" if len(lent) > _NAMED_MAX else ""
     few = f"at least {count_people(answer.at_least_open)}" if answer.at_least_open else "perhaps nobody"
-    return f"{few} while requests are open that others agreed to already, if the coalition asked: {numbers}{more}"
+    return f"with what others agreed to already in open requests ({numbers}{more}): {few}"
 
 
 class Names:
