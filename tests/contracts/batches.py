@@ -8,7 +8,7 @@ from typing import Any
 from ringfence.core.entry import Access, Snapshot, render_entry
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName, WrappedKey
 from ringfence.core.lane import LaneHead, build_batch
-from ringfence.core.ports import KeyRow, NewKey, NewSubject, PartWrite, Rows, Store, Transaction
+from ringfence.core.ports import KeyRow, NewKey, NewSubject, PartsWrite, Rows, Store, Transaction, write_part
 
 LANE = 1
 START_MS = 1_760_000_000_000
@@ -79,7 +79,7 @@ class Writer:
     def _with_subjects(self, **rows: Any) -> list[NewSubject]:
         subjects = [*rows.get("subjects", ())]
         known = self.subjects | {subject.subject_ref for subject in subjects}
-        needed = [write.name.subject_ref for write in rows.get("writes", ())]
+        needed = [write.subject_ref for write in rows.get("writes", ())]
         needed += [search.subject_ref for search in rows.get("searches", ()) if search.token]
         for subject_ref in dict.fromkeys(needed):
             if subject_ref not in known and len(subject_ref) == REFERENCE_SIZE_BYTES:
@@ -99,10 +99,11 @@ def part_name(
     return PartName(dataset, subject_ref, record_key, data_class)
 
 
-def write(name: PartName | None = None, *, version: int = 1, item: int = 0, sealed: bytes | None = None) -> PartWrite:
+def write(name: PartName | None = None, *, version: int = 1, item: int = 0, sealed: bytes | None = None) -> PartsWrite:
     """Give a write of a part, whose sealed bytes say what they are."""
     name = name or part_name()
-    return PartWrite(item, name, version, sealed_bytes(name, version) if sealed is None else sealed)
+    made = write_part(name, version=version, sealed=sealed_bytes(name, version) if sealed is None else sealed)
+    return made._replace(item=item)
 
 
 def sealed_bytes(name: PartName, version: int) -> bytes:

@@ -36,7 +36,7 @@ async def test_batch_is_there_for_another_process_and_after_opening_again(databa
     await store.close()
     await store.open()
     assert await store.claim_lane(LANE)
-    assert (await writer.commit(store, reads=[part_name()])).parts == [(1, write().sealed)]
+    assert (await writer.commit(store, reads=[part_name()])).parts == [(1, *write().sealed)]
     assert await other.lane_head(LANE) == writer.head
     await other.close()
 

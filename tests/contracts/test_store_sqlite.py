@@ -129,7 +129,7 @@ async def test_full_database_refuses_and_goes_on_when_there_is_room(sqlite_store
     with pytest.raises(UnavailableError, match="full"):
         await writer.commit(sqlite_store, **large)
     assert await sqlite_store.lane_head(LANE) == writer.head
-    assert (await writer.commit(sqlite_store, reads=[part_name()])).parts == [(1, write().sealed)]
+    assert (await writer.commit(sqlite_store, reads=[part_name()])).parts == [(1, *write().sealed)]
     connection.execute("PRAGMA max_page_count = 100000").fetchall()
     await writer.commit(sqlite_store, **large)
     assert sqlite_store._database() is connection  # a full disk costs no connection

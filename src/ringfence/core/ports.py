@@ -15,8 +15,9 @@ Row ids do not order commits; nothing here follows `id > last`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from ringfence.core.entry import Count
@@ -149,16 +150,40 @@ class SubjectErasure(NamedTuple):
     subject_ref: bytes
 
 
-class PartWrite(NamedTuple):
-    """A part to store as `version`; conflicts (`version`) unless `version - 1` is stored (1: nothing is).
+class PartsWrite(NamedTuple):
+    """Parts of one subject, dataset and class to store as `version`: those of many records, in columns.
 
-    Conflicts (`subject`) when its subject is not there.
+    Conflicts (`version`) unless `version - 1` of each is stored (1: nothing is), and (`subject`) when its subject is
+    not there.
+
+    Attributes:
+        record_keys, sealed: what the parts are called and what they hold; as many of one as of the other.
     """
 
     item: int
-    name: PartName
+    dataset: str
+    subject_ref: bytes
+    data_class: str
     version: int
-    sealed: bytes
+    record_keys: Sequence[bytes]
+    sealed: Sequence[bytes]
+
+    def rows(self) -> Iterator[tuple[str, bytes, bytes, str, int, bytes]]:
+        """Give each part as (dataset, subject_ref, record_key, data_class, version, sealed).
+
+        Raises:
+            ValueError: there are not as many names as parts.
+        """
+        _, dataset, subject_ref, data_class, version, keys, sealed = self
+        if len(keys) != len(sealed):
+            raise ValueError(f"{len(keys)} names for {len(sealed)} parts of {dataset}")
+        return zip(repeat(dataset), repeat(subject_ref), keys, repeat(data_class), repeat(version), sealed)
+
+
+def write_part(name: PartName, *, version: int, sealed: bytes) -> PartsWrite:
+    """Give the write of a single part, for item 0."""
+    dataset, subject_ref, record_key, data_class = name
+    return PartsWrite(0, dataset, subject_ref, data_class, version, (record_key,), (sealed,))
 
 
 class PartDrop(NamedTuple):
@@ -241,7 +266,7 @@ class Transaction:
     finds: Sequence[Find] = ()
     subjects: Sequence[NewSubject] = ()
     keys: Sequence[NewKey] = ()
-    writes: Sequence[PartWrite] = ()
+    writes: Sequence[PartsWrite] = ()
     drops: Sequence[PartDrop] = ()
     searches: Sequence[SearchWrite] = ()
     counts: Sequence[CountWrite] = ()

@@ -18,7 +18,7 @@ from ringfence.core.ports import (
     NewKey,
     NewSubject,
     PartDrop,
-    PartWrite,
+    PartsWrite,
     RequestMark,
     Rows,
     SearchWrite,
@@ -28,7 +28,7 @@ from ringfence.core.ports import (
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.state import State
 
-Row = TypeVar("Row", NewSubject, NewKey, PartWrite, PartDrop, SearchWrite, CountWrite)
+Row = TypeVar("Row", NewSubject, NewKey, PartsWrite, PartDrop, SearchWrite, CountWrite)
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class Prepared:
     finds: Sequence[Find] = ()
     subjects: Sequence[NewSubject] = ()
     keys: Sequence[NewKey] = ()
-    writes: Sequence[PartWrite] = ()
+    writes: Sequence[PartsWrite] = ()
     drops: Sequence[PartDrop] = ()
     searches: Sequence[SearchWrite] = ()
     counts: Sequence[CountWrite] = ()
@@ -117,7 +117,7 @@ class RowsToWrite:
         self.finds: list[Find] = []
         self.subjects: list[NewSubject] = []
         self.keys: list[NewKey] = []
-        self.writes: list[PartWrite] = []
+        self.writes: list[PartsWrite] = []
         self.drops: list[PartDrop] = []
         self.searches: list[SearchWrite] = []
         self.counts: list[CountWrite] = []

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ringfence.core.entry import Batch, Count
-from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName
+from ringfence.core.envelope import REFERENCE_SIZE_BYTES
 from ringfence.core.errors import IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.lane import TIME_OFF_MS_MAX
 from ringfence.core.ports import (
@@ -122,18 +122,18 @@ def check_parts_once(transaction: Transaction) -> None:
     Raises:
         ItemConflictError: of reason `version`, with the later items.
     """
-    names = [drop.name for drop in transaction.drops]
-    names += [write.name for write in transaction.writes]
-    if len(set(names)) == len(names):
-        return
-    named: set[PartName] = set()
+    t = transaction
+    named: dict[tuple[str, bytes, str], set[bytes]] = {}
     repeated: list[int] = []
-    steps = [(drop.item, drop.name) for drop in transaction.drops]
-    steps += [(write.item, write.name) for write in transaction.writes]
-    for item, name in steps:
-        if name in named:
+    steps: list[tuple[int, tuple[str, bytes, str], Sequence[bytes]]] = []
+    steps += [(d.item, (d.name.dataset, d.name.subject_ref, d.name.data_class), (d.name.record_key,)) for d in t.drops]
+    steps += [(w.item, (w.dataset, w.subject_ref, w.data_class), w.record_keys) for w in t.writes]
+    for item, place, record_keys in steps:
+        there = named.setdefault(place, set())
+        size = len(there)
+        there.update(record_keys)
+        if len(there) != size + len(record_keys):
             repeated.append(item)
-        named.add(name)
     if repeated:
         raise ItemConflictError(repeated, reason="version")
 
@@ -173,9 +173,9 @@ def subjects_needed(transaction: Transaction) -> list[tuple[bytes, tuple[int, ..
     t = transaction
     added = {subject.subject_ref for subject in t.subjects}
     needed: dict[bytes, set[int]] = {}
-    for item, name, _, _ in t.writes:
-        if name.subject_ref not in added:
-            needed.setdefault(name.subject_ref, set()).add(item)
+    for item, _, subject_ref, *_ in t.writes:
+        if subject_ref not in added:
+            needed.setdefault(subject_ref, set()).add(item)
     for item, _, subject_ref, _, token in t.searches:
         if token is not None and subject_ref not in added:
             needed.setdefault(subject_ref, set()).add(item)
@@ -193,7 +193,7 @@ def unstorable_items(transaction: Transaction) -> list[int]:
     rows += [(k.item, [k.row.subject_ref], [k.row.data_class], [k.row.key_epoch]) for k in t.keys]
     rows += [(c.item, [], [c.step.counter], [c.step.ordinal, c.step.amount, c.step.total]) for c in t.counts]
     rows += [(d.item, [d.name[1], d.name[2]], [d.name[0], d.name[3]], [d.version]) for d in t.drops]
-    rows += [(w.item, [w.name[1], w.name[2]], [w.name[0], w.name[3]], [w.version]) for w in t.writes]
+    rows += [(w.item, [w.subject_ref, *w.record_keys], [w.dataset, w.data_class], [w.version]) for w in t.writes]
     rows += [(s.item, [s.subject_ref, s.record_key, s.token or bytes(16)], [s.field], []) for s in t.searches]
     bad = {
         item

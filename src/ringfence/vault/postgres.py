@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
+from itertools import chain
 from typing import Any, Final
 
 import asyncpg
@@ -167,7 +168,7 @@ class PostgresStore(PostgresLedger):
                     "parts",
                     schema_name="ringfence",
                     columns=PART_COLUMNS,
-                    records=[(*write.name, write.version, write.sealed) for write in statement.copied],
+                    records=chain.from_iterable([write.rows() for write in statement.copied]),
                 )
             rows = await _read_rows(link, transaction)
         except _FAILURES as error:

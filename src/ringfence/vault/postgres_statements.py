@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from ringfence.core.ports import (
     EpochMovedError,
     ItemConflictError,
     LaneMovedError,
-    PartWrite,
+    PartsWrite,
     TimePassedError,
     Transaction,
 )
@@ -71,7 +71,7 @@ class Statement:
     call: str = _COMMIT
     arguments: list[Any] = field(default_factory=list)
     refusals: dict[str, tuple[str, list[tuple[int, ...]]]] = field(default_factory=dict)
-    copied: Sequence[PartWrite] = ()
+    copied: Sequence[PartsWrite] = ()
 
     def add(self, function: str, *columns: Sequence[Any]) -> None:
         """Call one more function after those so far, with one array for each column."""
@@ -152,15 +152,24 @@ def _add_parts(statement: Statement, transaction: Transaction, *, copy: bool) ->
     drops = [(d.item, (*_key_of(d.name), d.version)) for d in transaction.drops]
     statement.add_rows("drop_parts", "RF014", "version", drops)
     new = [write for write in transaction.writes if write.version == 1]
-    if copy and len(new) >= COPIED_PARTS_MIN:
+    if copy and sum(len(write.record_keys) for write in new) >= COPIED_PARTS_MIN:
         statement.copied = new
     else:
-        statement.add_rows("add_parts", "RF015", "version", [(w.item, (*_key_of(w.name), w.sealed)) for w in new])
-    changed = [(w.item, (*_key_of(w.name), w.version, w.sealed)) for w in transaction.writes if w.version != 1]
-    statement.add_rows("change_parts", "RF016", "version", changed)
+        added = [(item, (*key, sealed)) for item, key, _, sealed in _rows_of(new)]
+        statement.add_rows("add_parts", "RF015", "version", added)
+    changed = _rows_of(write for write in transaction.writes if write.version != 1)
+    rows = [(item, (*key, version, sealed)) for item, key, version, sealed in changed]
+    statement.add_rows("change_parts", "RF016", "version", rows)
 
 
-def _key_of(name: PartName) -> tuple[bytes, str, bytes, str]:
+_Key = tuple[bytes, str, bytes, str]
+
+
+def _rows_of(writes: Iterable[PartsWrite]) -> list[tuple[int, _Key, int, bytes]]:
+    return [(write.item, _key_of(PartName(*row[:4])), row[4], row[5]) for write in writes for row in write.rows()]
+
+
+def _key_of(name: PartName) -> _Key:
     return name.subject_ref, name.dataset, name.record_key, name.data_class
 
 

@@ -10,10 +10,11 @@ Rules of this file:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
-from ringfence.core.ports import ItemConflictError, PartWrite, Transaction
+from ringfence.core.ports import ItemConflictError, PartsWrite, Transaction
 from ringfence.vault.batch_rows import CountSteps, chain_counts, check_parts_once, last_searches, subjects_needed
 from ringfence.vault.sqlite_device import DATA_ERRORS
 
@@ -37,6 +38,7 @@ _ADD_PART: Final = (
 )
 PARTS_PER_STATEMENT: Final = 100
 _ADD_PARTS: Final = _ADD_PART.replace("(?, ?, ?, ?, ?, ?)", ", ".join(["(?, ?, ?, ?, ?, ?)"] * PARTS_PER_STATEMENT))
+_COLUMNS: Final = 6
 _CHANGE_PART: Final = (
     "UPDATE parts SET version = ?5, sealed = ?6"
     " WHERE dataset = ?1 AND subject_ref = ?2 AND record_key = ?3 AND data_class = ?4 AND version = ?5 - 1"
@@ -82,32 +84,38 @@ def apply_writes(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
     )
     _put_counts(cursor, chain_counts(t.counts))
     _put(cursor, _DROP_PART, [(d.item, (*d.name, d.version)) for d in t.drops], "version")
-    _add_parts(cursor, [w for w in t.writes if w.version == 1])
-    changed = [(w.item, (*w.name, w.version, w.sealed)) for w in t.writes if w.version != 1]
-    _put(cursor, _CHANGE_PART, changed, "version")
+    _add_parts(cursor, [write for write in t.writes if write.version == 1])
+    _put(cursor, _CHANGE_PART, _rows_of(write for write in t.writes if write.version != 1), "version")
     _put_searches(cursor, t)
     _require_subjects(cursor, t)
     _put(cursor, _ADD_REQUEST, [(r.item, tuple(r[1:])) for r in t.requests], "request")
 
 
-def _add_parts(cursor: sqlite3.Cursor, writes: Sequence[PartWrite]) -> None:
+def _rows_of(writes: Iterable[PartsWrite]) -> list[_Row]:
+    return [(write.item, row) for write in writes for row in write.rows()]
+
+
+def _add_parts(cursor: sqlite3.Cursor, writes: Sequence[PartsWrite]) -> None:
     """Add new parts; many go in with one statement for `PARTS_PER_STATEMENT` of them, a third faster: rule 2."""
-    whole = len(writes) - len(writes) % PARTS_PER_STATEMENT
-    if whole and not _add_whole_statements(cursor, writes[:whole]):
-        whole = 0
-    _put(cursor, _ADD_PART, [(item, (*name, 1, sealed)) for item, name, _, sealed in writes[whole:]], "version")
+    count = sum(len(write.record_keys) for write in writes)
+    whole = count - count % PARTS_PER_STATEMENT
+    if whole:
+        rows = chain.from_iterable([write.rows() for write in writes])
+        if _add_whole_statements(cursor, list(chain.from_iterable(rows)), whole):
+            return
+    _put(cursor, _ADD_PART, _rows_of(writes), "version")
 
 
-def _add_whole_statements(cursor: sqlite3.Cursor, writes: Sequence[PartWrite]) -> bool:
+def _add_whole_statements(cursor: sqlite3.Cursor, values: Sequence[Any], whole: int) -> bool:
+    """Add new parts by statements for many of them, the last ones singly; or say that not all could be added."""
+    step, end = PARTS_PER_STATEMENT * _COLUMNS, whole * _COLUMNS
     complete = True
     cursor.execute("SAVEPOINT whole")
     try:
-        for start in range(0, len(writes), PARTS_PER_STATEMENT):
-            values: list[Any] = []
-            for _, name, _, sealed in writes[start : start + PARTS_PER_STATEMENT]:
-                values += name
-                values += (1, sealed)
-            complete &= cursor.execute(_ADD_PARTS, values).rowcount == PARTS_PER_STATEMENT
+        for start in range(0, end, step):
+            complete &= cursor.execute(_ADD_PARTS, values[start : start + step]).rowcount == PARTS_PER_STATEMENT
+        for start in range(end, len(values), _COLUMNS):
+            complete &= cursor.execute(_ADD_PART, values[start : start + _COLUMNS]).rowcount == 1
     except DATA_ERRORS:
         complete = False
     if not complete:

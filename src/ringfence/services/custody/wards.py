@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import KEY_SIZE_BYTES, NONCE_SIZE_BYTES, REFERENCE_SIZE_BYTES, PartName, seal_part
-from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, KeyRow, NewKey, NewSubject, PartWrite
+from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, KeyRow, NewKey, NewSubject
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.subjects import KnownSubject
@@ -40,8 +40,8 @@ class Ward:
             made = self._made[data_class] = (row, AESGCM(data_key))
         return made[1]
 
-    def identity_part(self, keys: KeyCustody) -> list[PartWrite]:
-        """Give the sealed user id of a new subject, under its protected key, once; nothing for a known one.
+    def identity_part(self, keys: KeyCustody) -> list[tuple[PartName, bytes]]:
+        """Give a new subject's sealed user id with its name, under its protected key, once; nothing for a known one.
 
         Its record key is the subject reference itself, so that a write entry tells whose it is.
         """
@@ -56,7 +56,7 @@ class Ward:
             plaintext=render_plaintext(self._user, {}),
             nonce=os.urandom(NONCE_SIZE_BYTES),
         )
-        return [PartWrite(0, name, 1, sealed)]
+        return [(name, sealed)]
 
     def new_subject(self) -> list[NewSubject]:
         """Give the row of a new subject."""

@@ -29,8 +29,9 @@ from ringfence.core.lane import leaf_hash
 from ringfence.core.ports import (
     ItemConflictError,
     PartDrop,
-    PartWrite,
+    PartsWrite,
     SearchWrite,
+    write_part,
 )
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.searchable import normalize
@@ -183,7 +184,7 @@ class _Writing:
         )
         self._groups = Groups(gate, self._asking)
         self._wards: dict[str, Ward] = {}
-        self._writes: list[PartWrite] = []
+        self._writes: list[PartsWrite] = []
         self._drops: list[PartDrop] = []
         self._searches: list[SearchWrite] = []
         self._versions: list[int] = []
@@ -270,16 +271,15 @@ class _Writing:
             )
         cipher = ward.cipher(name.data_class, self._gate.keys)
         sealed = seal_part(cipher, name, version=version, plaintext=plaintext, nonce=os.urandom(NONCE_SIZE_BYTES))
-        self._writes.append(PartWrite(0, name, version, sealed))
+        self._writes.append(write_part(name, version=version, sealed=sealed))
         return sealed
 
     def _identity(self, ward: Ward) -> list[e.Written]:
         """Store a new user's sealed id with the first record that is written of the user."""
         written: list[e.Written] = []
-        for write in ward.identity_part(self._gate.keys):
-            self._writes.append(write)
-            digest = hashlib.sha256(write.sealed).digest()
-            written.append(e.Written(write.name.record_key, write.name.data_class, write.version, digest))
+        for name, sealed in ward.identity_part(self._gate.keys):
+            self._writes.append(write_part(name, version=1, sealed=sealed))
+            written.append(e.Written(name.record_key, name.data_class, 1, hashlib.sha256(sealed).digest()))
         return written
 
     def _plan_searches(self, item: WriteItem, key: bytes, ward: Ward) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import repeat
-from typing import Any, Final
+from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.envelope import PartName, WrappedKey, seal_part
@@ -27,9 +27,10 @@ from ringfence.core.ports import (
     NewKey,
     NewSubject,
     PartDrop,
-    PartWrite,
+    PartsWrite,
     SearchWrite,
     Subject,
+    write_part,
 )
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.wards import Ward
@@ -40,7 +41,6 @@ from ringfence.services.intake.sealing import Nonces, UserSealer, mark_name
 from ringfence.services.subjects import open_subject
 
 ROWS_PER_TURN: Final = 500
-_new: Any = tuple.__new__
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Plan:
     groups: list[Group] = field(default_factory=list)
     subjects: list[NewSubject] = field(default_factory=list)
     keys: list[NewKey] = field(default_factory=list)
-    writes: list[PartWrite] = field(default_factory=list)
+    writes: list[PartsWrite] = field(default_factory=list)
     drops: list[PartDrop] = field(default_factory=list)
     searches: list[SearchWrite] = field(default_factory=list)
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class _Planner:
             name, version = PartName(dataset, reference, key, data_class), known.pop(data_class, 0) + 1
             cipher = ward.cipher(data_class, self._keys)
             sealed = seal_part(cipher, name, version=version, plaintext=plaintext, nonce=self._nonces.take())
-            plan.writes.append(PartWrite(0, name, version, sealed))
+            plan.writes.append(write_part(name, version=version, sealed=sealed))
             group.written.append(e.Written(key, data_class, version, sha256(sealed).digest(), own))
             group.classes.add(data_class)
         for data_class, version in known.items():
@@ -226,32 +226,14 @@ class _Planner:
         group.count += rows.count
         group.subjects += [reference] * len(keys)
         group.records += keys
-        for data_class, (sealed, digests) in rows.parts.items():
-            self._place_class(group, own, PartName(dataset, reference, b"", data_class), keys, sealed, digests)
+        for data_class, columns in rows.parts.items():
+            named, sealed, digests = _without_gaps(keys, *columns)
+            if named:
+                self._plan.writes.append(PartsWrite(0, dataset, reference, data_class, 1, named, sealed))
+                group.written += map(e.Written, named, repeat(data_class), repeat(1), digests, repeat(own))
+                group.classes.add(data_class)
         for label, key, token in rows.searched:
             self._plan.searches.append(SearchWrite(0, label, reference, key, token))
-
-    def _place_class(
-        self,
-        group: Group,
-        own: str,
-        name: PartName,
-        keys: Sequence[bytes],
-        sealed: Sequence[bytes],
-        digests: Sequence[bytes],
-    ) -> None:
-        """Put the parts of one class into the plan; b"" stands where a record has none. `name` lacks its record."""
-        dataset, reference, _, data_class = name
-        if b"" in sealed:
-            places = [place for place, part in enumerate(sealed) if part]
-            keys = [keys[place] for place in places]
-            sealed, digests = [sealed[place] for place in places], [digests[place] for place in places]
-        if keys:
-            # Two tuples for each part, made without the call of a Python function for each.
-            names = map(_new, repeat(PartName), zip(repeat(dataset), repeat(reference), keys, repeat(data_class)))
-            self._plan.writes += map(_new, repeat(PartWrite), zip(repeat(0), names, repeat(1), sealed))
-            group.written += map(e.Written, keys, repeat(data_class), repeat(1), digests, repeat(own))
-            group.classes.add(data_class)
 
     async def _give_way(self, rows: int) -> None:
         """Let the lane's writer turn its batches round while the next one is planned."""
@@ -259,3 +241,13 @@ class _Planner:
         if self._turn >= ROWS_PER_TURN:
             self._turn = 0
             await asyncio.sleep(0)
+
+
+def _without_gaps(
+    keys: Sequence[bytes], sealed: Sequence[bytes], digests: Sequence[bytes]
+) -> tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes]]:
+    """Leave out the records that have no part of a class, where b"" stands."""
+    if b"" not in sealed:
+        return keys, sealed, digests
+    there = [place for place, part in enumerate(sealed) if part]
+    return [keys[at] for at in there], [sealed[at] for at in there], [digests[at] for at in there]

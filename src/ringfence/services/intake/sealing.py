@@ -99,10 +99,10 @@ class UserSealer:
                 IDENTITY_DATASET,
                 self._identity_dataset,
                 0,
-                [write.name.record_key],
-                {write.name.data_class: ([write.sealed], [sha256(write.sealed).digest()])},
+                [name.record_key],
+                {name.data_class: ([sealed], [sha256(sealed).digest()])},
             )
-            for write in self._ward.identity_part(self._keys)
+            for name, sealed in self._ward.identity_part(self._keys)
         ]
 
     def _seal(
