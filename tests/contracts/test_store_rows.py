@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from ringfence.core.entry import Count
+from ringfence.core.envelope import PartName
 from ringfence.core.ports import (
     IDENTITY_DATASET,
     CountWrite,
@@ -17,6 +19,7 @@ from ringfence.core.ports import (
     NewKey,
     NewSubject,
     PartDrop,
+    PartsWrite,
     RequestMark,
     SearchWrite,
     Store,
@@ -444,3 +447,24 @@ async def test_refused_rows_take_everything_of_the_batch_with_them(store: Store)
     await expect_conflict(store, writer, [9], "request", requests=[mark(1, n=2)._replace(item=9)], **rows)
     assert await store.counter("bulk/serving") is None
     await writer.commit(store, **rows)
+
+
+@pytest.mark.parametrize("count", [2, 700])
+async def test_many_parts_are_written_in_columns_with_as_many_names_as_parts(store: Store, count: int) -> None:
+    writer = Writer()
+    keys = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(count)]
+    sealed = [b"sealed %d" % number for number in range(count)]
+    parts = PartsWrite(0, "posts", ALICE, "public", 1, keys, sealed)
+    for wrong in (parts._replace(sealed=sealed[:-1]), parts._replace(record_keys=keys[1:])):
+        with pytest.raises(ValueError, match=f"for {len(wrong.sealed)} parts"):
+            await store.transact(writer.build(writes=[wrong]))
+
+    await writer.commit(store, writes=[parts])
+
+    names = [PartName("posts", ALICE, key, "public") for key in keys]
+    assert (await writer.commit(store, reads=names)).parts == [(1, part) for part in sealed]
+    again = parts._replace(version=2, record_keys=keys[-2:], sealed=[b"new", b"newer"])
+    await writer.commit(store, writes=[again])
+    assert (await writer.commit(store, reads=names[-2:])).parts == [(2, b"new"), (2, b"newer")]
+    with pytest.raises(ItemConflictError):
+        await store.transact(writer.build(writes=[parts._replace(item=3)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ringfence.core.envelope import PartName, open_part, seal_new_parts, seal_part
+from ringfence.core.envelope import PartName, contexts_of_new, open_part, seal_new_parts, seal_part
 from ringfence.core.errors import IntegrityError
 
 CIPHER = AESGCM(bytes(range(32)))
@@ -13,18 +13,11 @@ SUBJECT = b"subject---------"
 KEYS = [bytes([number]) * 16 for number in range(3)]
 TEXTS = [b"", b"one", b"two" * 100]
 NONCES = bytes(range(36))
+CONTEXTS = contexts_of_new("posts", SUBJECT, "public", KEYS)
 
 
 def seal() -> list[bytes]:
-    return seal_new_parts(
-        CIPHER,
-        dataset="posts",
-        subject_ref=SUBJECT,
-        data_class="public",
-        record_keys=KEYS,
-        plaintexts=TEXTS,
-        nonces=NONCES,
-    )
+    return seal_new_parts(CIPHER, contexts=CONTEXTS, plaintexts=TEXTS, nonces=NONCES)
 
 
 def test_many_parts_are_sealed_as_each_alone_is() -> None:
@@ -51,14 +44,12 @@ def test_each_opens_under_its_own_name_and_first_version_alone() -> None:
             open_part(CIPHER, name._replace(record_key=b"another---------"), version=1, sealed=sealed)
 
 
-def test_as_many_keys_as_plaintexts_are_wanted() -> None:
+@pytest.mark.parametrize(
+    ("contexts", "texts", "nonces"),
+    [(CONTEXTS[:2], TEXTS, NONCES), (CONTEXTS, TEXTS[:2], NONCES), (CONTEXTS, TEXTS, NONCES[:24])],
+)
+def test_as_many_contexts_as_plaintexts_and_nonces_are_wanted(
+    contexts: list[bytes], texts: list[bytes], nonces: bytes
+) -> None:
     with pytest.raises(ValueError, match="zip"):
-        seal_new_parts(
-            CIPHER,
-            dataset="posts",
-            subject_ref=SUBJECT,
-            data_class="public",
-            record_keys=KEYS,
-            plaintexts=TEXTS[:2],
-            nonces=NONCES,
-        )
+        seal_new_parts(CIPHER, contexts=contexts, plaintexts=texts, nonces=nonces)

@@ -37,6 +37,36 @@ def test_any_document_is_read_alike(document: Any, ascii_only: bool) -> None:
         assert outcome(found) == outcome(read_text(text))
 
 
+UNITS = [
+    "\\ud83d",
+    "\\udE00",
+    "\\uDBFF",
+    "\\uDC00",
+    "\\u0041",
+    "\\ud7ff",
+    "\\ue000",
+    "x",
+    "\\n",
+    "\\\\",
+    '\\"',
+    "\U0001f600",
+]
+"""Halves of surrogate pairs, whole characters and what could hide a half."""
+
+
+@given(st.lists(st.sampled_from(UNITS), max_size=5).map("".join))
+def test_half_of_a_pair_is_left_to_the_reader_wherever_it_stands(text: str) -> None:
+    export = PROFILE % f'{{"userName": "{text}"}}'
+    is_whole = not any("\ud800" <= character <= "\udfff" for character in json.loads(f'"{text}"'))
+
+    found = quickly(export)
+
+    assert found is None or is_whole
+    if is_whole:
+        assert found is not None
+        assert outcome(found) == outcome(read_text(export))
+
+
 NAMED = st.recursive(
     st.sampled_from(
         [

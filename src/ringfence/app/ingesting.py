@@ -29,7 +29,7 @@ from ringfence.services.intake.messages import Message, parse_messages
 
 TOOL: Final = "ingest"
 END_SECONDS_MAX: Final = 5.0
-AHEAD_SIZE_BYTES_MAX: Final = 4 * 1024 * 1024
+AHEAD_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 SWITCH_SECONDS: Final = 0.0002
 """How soon the thread that receives gets its turn: it needs it for a moment, and the reader waits for it."""
 

@@ -294,7 +294,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: str
 
 
-class Written(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Written(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One stored part: its record key (16 bytes), class, version and SHA-256 of the sealed bytes.
 
     A part that the write deleted has the version that it had with its sign changed, and an empty digest: so that the

@@ -37,7 +37,7 @@ PLAINTEXT_SIZE_BYTES_MAX: Final = 1024 * 1024
 OVERHEAD_SIZE_BYTES: Final = 1 + NONCE_SIZE_BYTES + TAG_SIZE_BYTES
 CONTEXT_HEADS_CACHED_MAX: Final = 1024
 _FORMAT: Final = b"\x01"
-_VERSION_SIZE_BYTES: Final = struct.calcsize(">HQ")
+_FIRST_VERSION: Final = struct.pack(">HQ", SCHEMA, 1)
 
 
 class PartName(NamedTuple):
@@ -101,30 +101,36 @@ def seal_part(cipher: AESGCM, name: PartName, *, version: int, plaintext: bytes,
     return _FORMAT + nonce + cipher.encrypt(nonce, plaintext, _part_context(name, version))
 
 
-def seal_new_parts(
-    cipher: AESGCM,
-    *,
-    dataset: str,
-    subject_ref: bytes,
-    data_class: str,
-    record_keys: Sequence[bytes],
-    plaintexts: Sequence[bytes],
-    nonces: bytes,
-) -> list[bytes]:
-    """Encrypt the first versions of many parts that share all but their record, each as `seal_part` does.
+def contexts_of_new(dataset: str, subject_ref: bytes, data_class: str, record_keys: Sequence[bytes]) -> list[bytes]:
+    """Give what `seal_new_parts` binds the first versions of parts to that share all but their record.
 
     Args:
-        cipher, dataset, subject_ref, data_class: see `seal_part` and `PartName`.
+        dataset, subject_ref, data_class: see `PartName`.
         record_keys: 16 bytes each.
-        plaintexts: one for each record key, at most `PLAINTEXT_SIZE_BYTES_MAX` bytes.
-        nonces: 12 random bytes for each, one after the other, never used before with this key.
     """
-    whole = _part_context(PartName(dataset, subject_ref, bytes(REFERENCE_SIZE_BYTES), data_class), 1)
-    head, tail = whole[: -REFERENCE_SIZE_BYTES - _VERSION_SIZE_BYTES], whole[-_VERSION_SIZE_BYTES:]
+    head = _context_head(dataset, data_class) + subject_ref
+    return [head + record_key + _FIRST_VERSION for record_key in record_keys]
+
+
+def seal_new_parts(
+    cipher: AESGCM, *, contexts: Sequence[bytes], plaintexts: Sequence[bytes], nonces: bytes
+) -> list[bytes]:
+    """Encrypt the first versions of many parts of one subject and class, each as `seal_part` does.
+
+    Args:
+        cipher: see `seal_part`.
+        contexts: of each part, by `contexts_of_new`.
+        plaintexts: of each part, at most `PLAINTEXT_SIZE_BYTES_MAX` bytes.
+        nonces: 12 random bytes for each, one after the other, never used before with this key.
+
+    Raises:
+        ValueError: there are not as many of each.
+    """
     encrypt, sealed = cipher.encrypt, []
-    for number, (record_key, plaintext) in enumerate(zip(record_keys, plaintexts, strict=True)):
-        nonce = nonces[number * NONCE_SIZE_BYTES : (number + 1) * NONCE_SIZE_BYTES]
-        sealed.append(_FORMAT + nonce + encrypt(nonce, plaintext, head + record_key + tail))
+    places = range(0, len(nonces), NONCE_SIZE_BYTES)
+    for place, context, plaintext in zip(places, contexts, plaintexts, strict=True):
+        nonce = nonces[place : place + NONCE_SIZE_BYTES]
+        sealed.append(_FORMAT + nonce + encrypt(nonce, plaintext, context))
     return sealed
 
 

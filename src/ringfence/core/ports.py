@@ -488,6 +488,9 @@ class KeyCustody(Protocol):
     def index(self, label: str, value: bytes) -> bytes:
         """Give the blind index (16 bytes) of a value under the key of `label` ("user", "record", "dataset.field")."""
 
+    def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
+        """Give the blind index of each value, as `index` does."""
+
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value under the key of `label`."""
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,10 +58,17 @@ class KeyedHash:
 
     def digest(self, value: bytes) -> bytes:
         """Give the code (32 bytes) of a value."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(value)
-        outer.update(inner.digest())
-        return outer.digest()
+        return self.digests((value,))[0]
+
+    def digests(self, values: Iterable[bytes]) -> list[bytes]:
+        """Give the code of each value."""
+        begin, end, found = self._inner.copy, self._outer.copy, []
+        for value in values:
+            inner, outer = begin(), end()
+            inner.update(value)
+            outer.update(inner.digest())
+            found.append(outer.digest())
+        return found
 
 
 class SoftwareCustody:
@@ -111,13 +118,20 @@ class SoftwareCustody:
         """Give the blind index (16 bytes) of a value: HMAC-SHA256 under a key of its own for each label, cut."""
         return self.code(label, value)[:REFERENCE_SIZE_BYTES]
 
+    def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
+        """Give the blind index of each value."""
+        return [code[:REFERENCE_SIZE_BYTES] for code in self._keyed(label).digests(values)]
+
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""
+        return self._keyed(label).digest(value)
+
+    def _keyed(self, label: str) -> KeyedHash:
         code = self._codes.get(label)
         if code is None:
             key = hmac.digest(self._index_secret, b"ringfence index v1\x00" + label.encode() + b"\x01", "sha256")
             code = self._codes[label] = KeyedHash(key)
-        return code.digest(value)
+        return code
 
     def seal_detail(self, *, lane: int, n: int, plaintext: bytes, part: str = OPENINGS) -> bytes:
         """Encrypt a part of a batch's detail."""

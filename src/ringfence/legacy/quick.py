@@ -38,6 +38,7 @@ QUICK_SIZE_BYTES_MAX: Final = MEBIBYTE
 NUMBER_CHARACTERS_MAX: Final = 30
 LEVELS_MAX: Final = 20
 _SPACE_BEFORE_COLON: Final = re.compile(rb'"[ \t\r\n]+:')
+_PLAIN: Final = frozenset((str, bool, float, type(None)))
 _BYTES_PER_KEY_MIN: Final = 5  # `"":0,`
 _HALF_PAIR: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -79,6 +80,8 @@ def _read_plainly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> li
 
 def _read_exactly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> list[Item] | None:
     """Read whatever no limit stands against; None leaves it to the reader."""
+    if _has_half_pair(text):
+        return None
     try:
         document = json.loads(
             text.decode("utf-8"),
@@ -93,7 +96,7 @@ def _read_exactly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> li
 
 
 def _is_within(text: bytes, limits: ReadLimits) -> bool:
-    """Whether no limit can be passed in so short a text, and its escapes are those of whole characters."""
+    """Whether no limit can be passed in so short a text."""
     size = len(text)
     size_max = min(
         QUICK_SIZE_BYTES_MAX,
@@ -105,10 +108,13 @@ def _is_within(text: bytes, limits: ReadLimits) -> bool:
         return False
     if size + size // _BYTES_PER_KEY_MIN * KEY_OVERHEAD > limits.open_keys_size_max:
         return False
-    if text.count(b"{") + text.count(b"[") > limits.record_containers_max:
-        return False
+    return text.count(b"{") + text.count(b"[") <= limits.record_containers_max
+
+
+def _has_half_pair(text: bytes) -> bool:
+    """Whether an escape may be half of a surrogate pair, which this parser takes; the one before refuses it."""
     has_pairs = b"\\ud" in text or b"\\uD" in text
-    return not (has_pairs and (rb"\\" in text or _HALF_PAIR.search(text)))
+    return has_pairs and (rb"\\" in text or _HALF_PAIR.search(text) is not None)
 
 
 def _distinct(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
@@ -202,7 +208,11 @@ class _Walk:
 
     def _take_record(self, dataset: Dataset, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
         if type(value) is dict:
-            self._look_inside(value, level)
+            if _PLAIN.issuperset(map(type, value.values())):  # as most records are
+                self._check_level(level)
+                self.names += len(value)
+            else:
+                self._look_inside(value, level)
             record = value
         else:
             self._look_inside((value,), level - 1)

@@ -159,6 +159,7 @@ class PostgresStore(PostgresLedger):
 
     async def _transact_in_steps(self, link: LaneLink, statement: Statement, transaction: Transaction) -> Rows:
         connection = link.connection
+        copied = chain.from_iterable([write.rows() for write in statement.copied])
         try:
             await connection.execute("BEGIN")
             prepared = await link.prepare(statement.sql(()))
@@ -168,7 +169,7 @@ class PostgresStore(PostgresLedger):
                     "parts",
                     schema_name="ringfence",
                     columns=PART_COLUMNS,
-                    records=chain.from_iterable([write.rows() for write in statement.copied]),
+                    records=copied,
                 )
             rows = await _read_rows(link, transaction)
         except _FAILURES as error:

@@ -16,5 +16,10 @@ def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: I
         subject_ref: 16 bytes.
         records: the records' names within the user's dataset.
     """
-    index, head = keys.index, b"%b%b\x00" % (subject_ref, dataset.encode())
-    return [index("record", head + record.encode()) for record in records]
+    return keys.indexes("record", record_values(dataset, subject_ref, records))
+
+
+def record_values(dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
+    """Give what is blinded of each name, as in `blind_records`, which does so for a single dataset."""
+    head = b"%b%b\x00" % (subject_ref, dataset.encode())
+    return [head + record.encode() for record in records]

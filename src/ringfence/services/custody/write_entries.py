@@ -98,12 +98,17 @@ class Groups:
 
     def open(self, dataset: str) -> Group:
         """Give a group of this dataset that has room."""
+        return self.find_room(dataset)[0]
+
+    def find_room(self, dataset: str) -> tuple[Group, int]:
+        """Give a group of this dataset that has room, and for how many records of one part each."""
         group = self._open.get(dataset)
-        if group is None or group.room() <= 0:
-            group = Group(self._gate.dataset(dataset), group.records_max if group else self._records_max(dataset))
-            self._open[dataset] = group
-            self._all.append(group)
-        return group
+        if group is not None and (room := group.room()) > 0:
+            return group, room
+        group = Group(self._gate.dataset(dataset), group.records_max if group else self._records_max(dataset))
+        self._open[dataset] = group
+        self._all.append(group)
+        return group, group.room()
 
     def all(self) -> list[Group]:
         """Give every group that a record was put into."""

@@ -123,8 +123,7 @@ class _Planner:
         self._plan.references[user] = reference
         self._plan.subjects.append(NewSubject(0, reference, index))
         self._plan.keys += [NewKey(0, key) for key in keys]
-        for row in rows:
-            await self._place(reference, row)
+        await self._place_all(reference, rows)
         self._tally.new += sum(piece.weigh().records for piece in pieces)
 
     # -- a user of whom something is stored: rules 1 and 2 -------------------------------------------------------
@@ -157,10 +156,9 @@ class _Planner:
                 self._tally.changed += not is_taken and bool(found)
             if not is_taken and found:
                 self._replace(ward, row, key, dict(found))
-                await self._place(reference, sealer.seal_mark(row))
+                await self._place_all(reference, sealer.seal_mark(row))
             elif not is_taken:
-                for sealed in sealer.seal_row(row, key):
-                    await self._place(reference, sealed)
+                await self._place_all(reference, sealer.seal_row(row))
 
     async def _plan_known_many(self, ward: Ward, sealer: UserSealer, many: ManyRows) -> None:
         dataset, reference = many.dataset, ward.subject_ref
@@ -175,7 +173,7 @@ class _Planner:
                 [many.records[place] for place in missing],
                 {name: [texts[place] for place in missing] for name, texts in many.parts.items()},
             )
-            await self._place(reference, sealer.seal_many(some, [keys[place] for place in missing]))
+            await self._place_all(reference, sealer.seal_many(some))
 
     def _replace(self, ward: Ward, row: Row, key: bytes, known: dict[str, int]) -> None:
         """Seal a record's next version; drop the parts of classes that it has no more."""
@@ -207,17 +205,22 @@ class _Planner:
     def _sealer(self, ward: Ward) -> UserSealer:
         return UserSealer(self._keys, ward, identity_dataset=self._identity_dataset, nonces=self._nonces)
 
-    async def _place(self, reference: bytes, rows: SealedRows) -> None:
+    async def _place_all(self, reference: bytes, all_rows: Sequence[SealedRows]) -> None:
+        """Put a user's sealed rows into the plan."""
+        for rows in all_rows:
+            self._place(reference, rows)
+        await self._give_way(sum(len(rows.keys) for rows in all_rows))
+
+    def _place(self, reference: bytes, rows: SealedRows) -> None:
         """Put sealed rows into the plan, an entry's worth at a time."""
         while True:
-            group = self._groups.open(rows.entry_dataset)
-            room = max(group.room() // len(rows.parts), 1)
-            first, rest = rows.split(room) if len(rows.keys) > room else (rows, None)
-            self._place_whole(group, reference, first)
-            await self._give_way(len(first.keys))
-            if rest is None:
+            group, room = self._groups.find_room(rows.entry_dataset)
+            room = max(room // len(rows.parts), 1)
+            if len(rows.keys) <= room:
+                self._place_whole(group, reference, rows)
                 return
-            rows = rest
+            first, rows = rows.split(room)
+            self._place_whole(group, reference, first)
 
     def _place_whole(self, group: Group, reference: bytes, rows: SealedRows) -> None:
         """Put sealed rows into the plan, all of them under one entry."""

@@ -7,15 +7,17 @@ reads, under a reference and keys made there; when the user turns out to be know
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import accumulate, compress
 from typing import Final
 
 from ringfence.core.charter import PROTECTED
-from ringfence.core.envelope import NONCE_SIZE_BYTES, seal_new_parts
+from ringfence.core.envelope import NONCE_SIZE_BYTES, contexts_of_new, seal_new_parts
 from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET, KeyCustody
 from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.custody.record_keys import blind_records
+from ringfence.services.custody.record_keys import record_values
 from ringfence.services.custody.wards import Ward
 from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
 
@@ -56,42 +58,35 @@ class UserSealer:
 
     def seal_piece(self, rows: Sequence[Row], many: Sequence[ManyRows], *, first: bool) -> list[SealedRows]:
         """Seal everything of a piece; with the first one the user's id."""
-        sealed: list[SealedRows] = []
-        for row in rows:
-            (key,) = blind_records(self._keys, row.dataset, self._ward.subject_ref, (row.record,))
-            sealed += self.seal_row(row, key)
-        for some in many:
-            keys = blind_records(self._keys, some.dataset, self._ward.subject_ref, some.records)
-            sealed.append(self.seal_many(some, keys))
+        drafts = [draft for row in rows for draft in (self._draft(row), self._draft_mark(row)) if draft]
+        sealed = self._seal([*drafts, *map(_draft_many, many)])
         return [*sealed, *self._seal_identity()] if first else sealed
 
-    def seal_row(self, row: Row, key: bytes) -> list[SealedRows]:
+    def seal_row(self, row: Row) -> list[SealedRows]:
         """Seal one record, and what marks its content as taken."""
-        is_ours = row.dataset == JURISDICTION_DATASET
-        searched = [
-            (label, key, self._keys.index(label, text.encode("utf-8", "surrogatepass")))
-            for label, text in row.searched
-            if text
-        ]
-        entry_dataset = self._identity_dataset if is_ours else row.dataset
-        parts = {data_class: self._seal(row.dataset, data_class, [key], [text]) for data_class, text in row.parts}
-        sealed = SealedRows(row.dataset, entry_dataset, 1, [key], parts, searched)
-        return [sealed, self.seal_mark(row)] if row.mark else [sealed]
+        return self._seal([draft for draft in (self._draft(row), self._draft_mark(row)) if draft])
 
-    def seal_mark(self, row: Row) -> SealedRows:
-        """Seal what marks a record's content as taken: see `ports.TAKEN_DATASET`."""
+    def seal_mark(self, row: Row) -> list[SealedRows]:
+        """Seal what marks a record's content as taken, if anything does: see `ports.TAKEN_DATASET`."""
+        return self._seal([draft for draft in (self._draft_mark(row),) if draft])
+
+    def seal_many(self, many: ManyRows) -> list[SealedRows]:
+        """Seal records of one dataset."""
+        return self._seal([_draft_many(many)])
+
+    def _draft(self, row: Row) -> _Draft:
+        parts = {data_class: [text] for data_class, text in row.parts}
+        return _Draft(row.dataset, self._entry_dataset(row), 1, [row.record], parts, row.searched)
+
+    def _draft_mark(self, row: Row) -> _Draft | None:
+        if not row.mark:
+            return None
         name = mark_name(row)
-        entry_dataset = self._identity_dataset if row.dataset == JURISDICTION_DATASET else row.dataset
-        keys = blind_records(self._keys, TAKEN_DATASET, self._ward.subject_ref, (name,))
-        parts = {PROTECTED: self._seal(TAKEN_DATASET, PROTECTED, keys, [render_plaintext(name, {})])}
-        return SealedRows(TAKEN_DATASET, entry_dataset, 0, keys, parts)
+        parts = {PROTECTED: [render_plaintext(name, {})]}
+        return _Draft(TAKEN_DATASET, self._entry_dataset(row), 0, [name], parts)
 
-    def seal_many(self, many: ManyRows, keys: list[bytes]) -> SealedRows:
-        """Seal records of one dataset; `keys` are their blinded names."""
-        parts = {
-            data_class: self._seal(many.dataset, data_class, keys, texts) for data_class, texts in many.parts.items()
-        }
-        return SealedRows(many.dataset, many.dataset, len(keys), keys, parts)
+    def _entry_dataset(self, row: Row) -> str:
+        return self._identity_dataset if row.dataset == JURISDICTION_DATASET else row.dataset
 
     def _seal_identity(self) -> list[SealedRows]:
         return [
@@ -105,29 +100,88 @@ class UserSealer:
             for name, sealed in self._ward.identity_part(self._keys)
         ]
 
-    def _seal(
-        self, dataset: str, data_class: str, keys: Sequence[bytes], plaintexts: Sequence[bytes]
+    # -- all of one class at once: most datasets have few records, so that a round for each would cost more than theirs
+
+    def _seal(self, drafts: Sequence[_Draft]) -> list[SealedRows]:
+        reference = self._ward.subject_ref
+        values = [value for draft in drafts for value in record_values(draft.dataset, reference, draft.records)]
+        blinded = self._keys.indexes("record", values)
+        ends = [*accumulate(len(draft.records) for draft in drafts)]
+        keys = [blinded[end - len(draft.records) : end] for end, draft in zip(ends, drafts, strict=True)]
+        classes = dict.fromkeys(data_class for draft in drafts for data_class in draft.parts)
+        sealed = {data_class: self._seal_class(data_class, drafts, keys) for data_class in classes}
+        return [
+            SealedRows(
+                draft.dataset,
+                draft.entry_dataset,
+                draft.count,
+                names,
+                {data_class: next(sealed[data_class]) for data_class in draft.parts},
+                self._tokens(draft, names),
+            )
+            for draft, names in zip(drafts, keys, strict=True)
+        ]
+
+    def _seal_class(
+        self, data_class: str, drafts: Sequence[_Draft], keys: Sequence[Sequence[bytes]]
+    ) -> Iterator[tuple[list[bytes], list[bytes]]]:
+        """Give the sealed parts and their digests for each draft that has the class; b"" where a record has no part."""
+        contexts: list[bytes] = []
+        plaintexts: list[bytes] = []
+        reference = self._ward.subject_ref
+        for draft, names in zip(drafts, keys, strict=True):
+            texts = draft.parts.get(data_class)
+            if texts is not None:
+                contexts += contexts_of_new(draft.dataset, reference, data_class, names)
+                plaintexts += texts
+        parts, digests = self._seal_texts(data_class, contexts, plaintexts)
+        place = 0
+        for draft in drafts:
+            if data_class in draft.parts:
+                end = place + len(draft.records)
+                yield parts[place:end], digests[place:end]
+                place = end
+
+    def _seal_texts(
+        self, data_class: str, contexts: Sequence[bytes], plaintexts: Sequence[bytes]
     ) -> tuple[list[bytes], list[bytes]]:
-        """Give the sealed parts of one class and their digests; b"" stands where a record has none."""
         if b"" in plaintexts:
-            places = [place for place, plaintext in enumerate(plaintexts) if plaintext]
-            found = self._seal(dataset, data_class, [keys[at] for at in places], [plaintexts[at] for at in places])
-            whole: tuple[list[bytes], list[bytes]] = ([b""] * len(keys), [b""] * len(keys))
-            for place, sealed, digest in zip(places, *found, strict=True):
-                whole[0][place], whole[1][place] = sealed, digest
-            return whole
-        if not keys:
-            return [], []
-        parts = seal_new_parts(
-            self._ward.cipher(data_class, self._keys),
-            dataset=dataset,
-            subject_ref=self._ward.subject_ref,
-            data_class=data_class,
-            record_keys=keys,
-            plaintexts=plaintexts,
-            nonces=self._nonces.take(len(keys)),
-        )
+            there = [*map(bool, plaintexts)]
+            found = self._seal_texts(data_class, [*compress(contexts, there)], [*compress(plaintexts, there)])
+            return _fill(found[0], there), _fill(found[1], there)
+        cipher, nonces = self._ward.cipher(data_class, self._keys), self._nonces.take(len(plaintexts))
+        parts = seal_new_parts(cipher, contexts=contexts, plaintexts=plaintexts, nonces=nonces)
         return parts, [sha256(part).digest() for part in parts]
+
+    def _tokens(self, draft: _Draft, names: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
+        index = self._keys.index
+        return [
+            (label, names[0], index(label, text.encode("utf-8", "surrogatepass")))
+            for label, text in draft.searched
+            if text
+        ]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Records of one dataset before they are sealed: see `SealedRows`. Where something is searched it is one record."""
+
+    dataset: str
+    entry_dataset: str
+    count: int
+    records: list[str]
+    parts: Mapping[str, list[bytes]]
+    searched: Sequence[tuple[str, str]] = ()
+
+
+def _draft_many(many: ManyRows) -> _Draft:
+    return _Draft(many.dataset, many.dataset, len(many.records), many.records, many.parts)
+
+
+def _fill(found: Sequence[bytes], there: Sequence[bool]) -> list[bytes]:
+    """Give b"" where nothing is there."""
+    following = iter(found)
+    return [next(following) if is_there else b"" for is_there in there]
 
 
 class PieceSealer:
