@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ringfence.core.envelope import WrappedKey
 from ringfence.core.errors import ConfigurationError, IntegrityError
-from ringfence.core.ports import KeyCustody
+from ringfence.core.key_custody import KeyCustody
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 from ringfence.keys.software import KeyedHash, create_custody, destroy_key_epoch, open_custody, open_key_epoch
 from tests.core.mutation import mutated

@@ -1,4 +1,4 @@
-"""What the services need of devices: the store and the key custody. One contract suite each, run on every device.
+"""What the services need of a store. One contract suite, run on every device; `key_custody` is the port of the keys.
 
 What a store must guarantee:
 1. `transact` is one database transaction: everything of it is durable before it returns, or nothing of it is.
@@ -25,8 +25,6 @@ from ringfence.core.envelope import PartName, WrappedKey
 from ringfence.core.errors import DeviceError
 from ringfence.core.lane import BuiltBatch, LaneHead
 
-OPENINGS, FACTS = "detail", "facts"
-"""The parts of a batch's detail, which are sealed apart: see `KeyCustody.seal_detail`."""
 IDENTITY_DATASET = "@identity"
 JURISDICTION_DATASET = "@jurisdiction"
 """Why a user is protected: the verdict and its evidence, one sealed record named `self`."""
@@ -465,44 +463,6 @@ class Store(Protocol):
 
     async def count_parts(self) -> int:
         """How many parts are stored; for progress."""
-
-
-class KeyCustody(Protocol):
-    """The custodian's keys: wraps subjects' keys, makes blind indexes, seals the ledger's detail."""
-
-    @property
-    def jurisdiction(self) -> str:
-        """ISO 3166 alpha-2 country whose data these keys hold."""
-
-    def wrap(self, *, data_class: str, subject_ref: bytes, data_key: bytes) -> KeyRow:
-        """Wrap a new data key under the newest key epoch of its class."""
-
-    def unwrap(self, row: KeyRow) -> bytes:
-        """Give the data key (32 bytes), its commitment checked.
-
-        Raises:
-            IntegrityError: the row is not what was wrapped.
-            ConfigurationError: the key epoch is not held (any more).
-        """
-
-    def index(self, label: str, value: bytes) -> bytes:
-        """Give the blind index (16 bytes) of a value under the key of `label` ("user", "record", "dataset.field")."""
-
-    def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
-        """Give the blind index of each value, as `index` does."""
-
-    def code(self, label: str, value: bytes) -> bytes:
-        """Give the authentication code (32 bytes) of a value under the key of `label`."""
-
-    def seal_detail(self, *, lane: int, n: int, plaintext: bytes, part: str = OPENINGS) -> bytes:
-        """Encrypt a part of a batch's detail: its openings, or the facts about people that its rule records."""
-
-    def open_detail(self, *, lane: int, n: int, sealed: bytes, part: str = OPENINGS) -> bytes:
-        """Decrypt a part of a batch's detail.
-
-        Raises:
-            IntegrityError: they are not what was sealed for this batch.
-        """
 
 
 class LaneMemory(Protocol):

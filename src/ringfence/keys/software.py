@@ -27,7 +27,8 @@ from ringfence.core.envelope import (
     wrap_key,
 )
 from ringfence.core.errors import ConfigurationError, IntegrityError
-from ringfence.core.ports import OPENINGS, KeyRow
+from ringfence.core.key_custody import OPENINGS
+from ringfence.core.ports import KeyRow
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from ringfence.core.detail import parse_detail
 from ringfence.core.entry import RULE_PREFIX, parse_entry, public_file
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError, ProofInvalidError
 from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.key_custody import FACTS, KeyCustody
 from ringfence.core.merkle import hash_leaf
-from ringfence.core.ports import FACTS, KeyCustody, Store
+from ringfence.core.ports import Store
 from ringfence.core.signed_note import VerifierKey, render_vkey
 from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle
 from ringfence.ledger.growth import Growth

@@ -14,8 +14,9 @@ from ringfence.core.detail import parse_detail
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.key_custody import FACTS, KeyCustody
 from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_seal
-from ringfence.core.ports import FACTS, KeyCustody, Store, StoredRule
+from ringfence.core.ports import Store, StoredRule
 from ringfence.core.state import EMPTY, State
 
 RULES_PER_FETCH_MAX: Final = 1000

@@ -20,7 +20,8 @@ from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import open_part
 from ringfence.core.errors import IntegrityError, RingfenceError
-from ringfence.core.ports import KeyCustody, KeyRow, Store, Subject
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import KeyRow, Store, Subject
 from ringfence.core.record import parse_stored_record
 
 SUBJECTS_CACHED_MAX: Final = 100_000

@@ -31,6 +31,7 @@ from ringfence.core.errors import (
     RingfenceError,
     UnavailableError,
 )
+from ringfence.core.key_custody import FACTS, KeyCustody
 from ringfence.core.lane import (
     ENTRIES_PER_BATCH_MAX,
     BuiltBatch,
@@ -41,11 +42,9 @@ from ringfence.core.lane import (
     seal_head,
 )
 from ringfence.core.ports import (
-    FACTS,
     CommitUnknownError,
     EpochMovedError,
     ItemConflictError,
-    KeyCustody,
     LaneMemory,
     LaneMovedError,
     Rows,

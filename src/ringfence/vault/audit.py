@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import Store
 from ringfence.core.state import State
 from ringfence.vault.audit_ledger import read_ledger
 from ringfence.vault.audit_report import FINDINGS_MAX, AuditFinding, AuditReport

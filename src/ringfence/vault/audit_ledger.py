@@ -24,8 +24,9 @@ from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.detail import parse_detail
 from ringfence.core.envelope import PartName
 from ringfence.core.errors import CharterInvalidError, IntegrityError, ProofInvalidError
+from ringfence.core.key_custody import KeyCustody
 from ringfence.core.lane import LaneHead, parse_stored_batch, verify_batch, verify_seal
-from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, Store, StoredBatch
+from ringfence.core.ports import IDENTITY_DATASET, Store, StoredBatch
 from ringfence.core.ruling import is_given
 from ringfence.core.state import State
 from ringfence.vault.audit_report import AuditReport

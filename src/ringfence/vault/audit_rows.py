@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ringfence.core.charter import PROTECTED, RECORD, Charter
 from ringfence.core.envelope import PartName, WrappedKey, open_part, render_part_name
 from ringfence.core.errors import DeviceError
-from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, KeyRow, Store, StoredPart, StoredSearch
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import IDENTITY_DATASET, KeyRow, Store, StoredPart, StoredSearch
 from ringfence.core.record import parse_stored_record
 from ringfence.core.searchable import normalize
 from ringfence.vault.audit_ledger import Charters, Expected, expectations

@@ -20,7 +20,8 @@ from ringfence.core.errors import (
     UnavailableError,
 )
 from ringfence.core.issuers import is_trusted
-from ringfence.core.ports import KeyCustody, Store
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import Store
 from ringfence.core.refusal_words import could_be_asked, why_refused
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State

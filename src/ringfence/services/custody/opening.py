@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ringfence.core.envelope import PartName, open_part
-from ringfence.core.ports import KeyCustody
+from ringfence.core.key_custody import KeyCustody
 from ringfence.core.record import parse_stored_record
 from ringfence.core.view import Decision
 from ringfence.services.subjects import KnownSubject

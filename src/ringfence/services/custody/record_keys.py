@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ringfence.core.ports import KeyCustody
+from ringfence.core.key_custody import KeyCustody
 
 
 def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import KEY_SIZE_BYTES, NONCE_SIZE_BYTES, REFERENCE_SIZE_BYTES, PartName, seal_part
-from ringfence.core.ports import IDENTITY_DATASET, KeyCustody, KeyRow, NewKey, NewSubject
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import IDENTITY_DATASET, KeyRow, NewKey, NewSubject
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.subjects import KnownSubject

@@ -15,7 +15,8 @@ from typing import Final
 
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import NONCE_SIZE_BYTES, contexts_of_new, seal_new_parts
-from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET, KeyCustody
+from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.custody.record_keys import record_values
 from ringfence.services.custody.wards import Ward
