@@ -25,9 +25,9 @@ from pathlib import Path
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE, decide
 from ringfence.core.view import View
-from ringfence.prover.matrix import Matrix, ask_all
-from ringfence.prover.picture import draw_picture
-from ringfence.prover.survey import survey
+from ringfence.prover.matrix.cells import Matrix, ask_all
+from ringfence.prover.matrix.picture import draw_picture
+from ringfence.prover.matrix.survey import survey
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples/us-user-data/charter.yaml"
 SECONDS_MAX = 2.0

@@ -17,8 +17,8 @@ from ringfence.core.ruling import (
     rule_access,
 )
 from ringfence.core.view import NONE, OTHER, SHAPES, VERBS, View
-from ringfence.prover.domain import ATOMS
-from ringfence.prover.matrix import Matrix, ask_all
+from ringfence.prover.matrix.cells import Matrix, ask_all
+from ringfence.prover.matrix.domain import ATOMS
 from tests.governed import APP, BUILD, CHARTER, NUMBERS, Ground, a_grant, facts
 
 EVE = NUMBERS["eve"]

@@ -21,9 +21,9 @@ from ringfence.core.charter import Charter, Flow, parse_draft
 from ringfence.core.engines import decide, v2
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.view import APPROVED, NONE, View
-from ringfence.prover import cedar
-from ringfence.prover.cedar import CONTEXT, render_cedar, render_cedar_schema
-from ringfence.prover.matrix import Cell, ask_all
+from ringfence.prover.matrix import cedar
+from ringfence.prover.matrix.cedar import CONTEXT, render_cedar, render_cedar_schema
+from ringfence.prover.matrix.cells import Cell, ask_all
 from tests.core.governed_charter import governed_charter
 from tests.core.small_charter import small_charter
 from tests.prover.any_charter import charters, views_in

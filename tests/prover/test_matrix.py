@@ -15,9 +15,9 @@ from ringfence.core.charter import Charter, Invariant, parse_charter, parse_draf
 from ringfence.core.engines import decide
 from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofInvalidError
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
-from ringfence.prover import matrix as prover
-from ringfence.prover.domain import ATOMS, SAMPLES_MAX, Box, domain_of
-from ringfence.prover.matrix import Cell, Matrix, ask_all
+from ringfence.prover.matrix import cells as prover
+from ringfence.prover.matrix.cells import Cell, Matrix, ask_all
+from ringfence.prover.matrix.domain import ATOMS, SAMPLES_MAX, Box, domain_of
 from tests.core.governed_charter import governed_charter
 from tests.core.small_charter import SMALL, changed, small_charter
 from tests.prover.any_charter import charters, views_in

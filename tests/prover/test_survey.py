@@ -11,9 +11,9 @@ from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.charter import Charter, parse_draft
 from ringfence.core.engines import decide
 from ringfence.core.view import APPROVED, NONE, VERBS, View
-from ringfence.prover.matrix import ask_all
-from ringfence.prover.picture import draw_picture
-from ringfence.prover.survey import BULK, BULK_GRANT, SINGLE, SINGLE_GRANT, Place, Row, lines_of, survey
+from ringfence.prover.matrix.cells import ask_all
+from ringfence.prover.matrix.picture import draw_picture
+from ringfence.prover.matrix.survey import BULK, BULK_GRANT, SINGLE, SINGLE_GRANT, Place, Row, lines_of, survey
 from tests.core.governed_charter import governed_charter
 from tests.core.small_charter import small_charter
 from tests.prover.pages import Page, assert_inert

@@ -21,7 +21,7 @@ from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.charter_shape import charter_schema
 from ringfence.core.charter_words import explain_charter
 from ringfence.core.errors import CharterInvalidError, Problem
-from ringfence.prover.cedar import render_cedar, render_cedar_schema
+from ringfence.prover.matrix.cedar import render_cedar, render_cedar_schema
 
 EXIT_VALID: Final = 0
 EXIT_PROBLEMS: Final = 1

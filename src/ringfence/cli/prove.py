@@ -17,11 +17,11 @@ from ringfence.cli.output import EXIT_REFUSED, deployment_option, json_option, s
 from ringfence.cli.prove_coalition import coalition
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.cli.tables import print_table, render_csv
-from ringfence.prover.domain import Box
-from ringfence.prover.matrix import Matrix, Promise, ask_all
-from ringfence.prover.picture import draw_picture
-from ringfence.prover.survey import Line, Row, lines_of, survey
-from ringfence.prover.words import (
+from ringfence.prover.matrix.cells import Matrix, Promise, ask_all
+from ringfence.prover.matrix.domain import Box
+from ringfence.prover.matrix.picture import draw_picture
+from ringfence.prover.matrix.survey import Line, Row, lines_of, survey
+from ringfence.prover.matrix.words import (
     AskedCell,
     asked_cells,
     box_words,

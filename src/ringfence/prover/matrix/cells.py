@@ -21,7 +21,7 @@ from ringfence.core.charter import Charter
 from ringfence.core.engines import HEEDING_ENGINES, decide
 from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofInvalidError
 from ringfence.core.view import Decision, View
-from ringfence.prover.domain import Box, domain_of, split
+from ringfence.prover.matrix.domain import Box, domain_of, split
 
 CELLS_MAX: Final = 100_000
 GIVING: Final = frozenset({"read", "find", "export"})

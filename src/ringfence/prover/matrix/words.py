@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ringfence.prover.domain import ATOMS, Box, domain_of
-from ringfence.prover.matrix import Cell, Matrix, Promise, Widening
-from ringfence.prover.survey import Row, lines_of
+from ringfence.prover.matrix.cells import Cell, Matrix, Promise, Widening
+from ringfence.prover.matrix.domain import ATOMS, Box, domain_of
+from ringfence.prover.matrix.survey import Row, lines_of
 
 NAMES_SHOWN_MAX: Final = 3
 

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision
-from ringfence.prover.domain import Box
-from ringfence.prover.matrix import Matrix
+from ringfence.prover.matrix.cells import Matrix
+from ringfence.prover.matrix.domain import Box
 
 NOTHING: Final = 0
 SINGLE_GRANT, BULK_GRANT, SINGLE, BULK = 1, 2, 3, 4

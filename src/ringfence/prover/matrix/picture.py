@@ -16,10 +16,10 @@ from typing import Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.view import OTHER
-from ringfence.prover.matrix import GIVING, Matrix, Promise
+from ringfence.prover.matrix.cells import GIVING, Matrix, Promise
+from ringfence.prover.matrix.survey import BULK, NOTHING, STRENGTHS, Given, Place, Row, lines_of
+from ringfence.prover.matrix.words import box_words, names_words, scope_words, widening_words
 from ringfence.prover.page import render_page, shorten
-from ringfence.prover.survey import BULK, NOTHING, STRENGTHS, Given, Place, Row, lines_of
-from ringfence.prover.words import box_words, names_words, scope_words, widening_words
 
 _LETTERS: Final = {"read": "r", "write": "w", "find": "f", "export": "x", "erase": "e"}
 _FILLS: Final = ("#ffffff", "#dbe9f6", "#a9cbe8", "#5b93c9", "#173f73")
