@@ -102,6 +102,12 @@ def test_plan_with_a_founder_who_cannot_be_is_refused_before_anything_is_made(ta
         ("residence: US", "residence: USA", "residence of `hr-ada`: found the unknown country `USA`"),
         ("subject: ben", "subject: ada", "names one issuer and subject twice"),
         ("subject: ben", "subject: ADA", ""),
+        (
+            "reference: hr-ben",
+            "reference: hr-ben, manager: hr-ben",
+            "the managers are a circle of 1: `hr-ben` managed by",
+        ),
+        ("reference: hr-ben", "reference: hr-ben, manager: hr-ada", ""),
     ],
 )
 def test_founder_whom_no_hr_file_could_tell_so_or_who_is_another_is_refused(

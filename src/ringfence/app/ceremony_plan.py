@@ -44,6 +44,7 @@ from ringfence.core.issuers import is_own
 from ringfence.core.register import PersonFacts
 from ringfence.core.signatures import parse_public_key
 from ringfence.gateway.authentication import read_issuer
+from ringfence.services.people.lines import describe_circle, find_circles
 from ringfence.services.people.values import Fault, find_strange, parsers_of
 
 SIZE_BYTES_MAX: Final = 256 * 1024
@@ -128,6 +129,12 @@ def read_plan(path: Path) -> Founders:
     if len({reference.casefold() for reference in numbers}) != len(plan.people):
         raise ConfigurationError(
             f"{path} names one reference twice", hint="a reference is one person's, in whatever letters"
+        )
+    managers = {person.reference: person.manager for person in plan.people}
+    for circle in find_circles(managers, lambda reference: managers.get(reference, "")):
+        raise ConfigurationError(
+            f"{path}: the managers are {describe_circle(circle, circle[0])}",
+            hint="tell founders as the HR system tells them: reporting lines end",
         )
     logins = [(person.issuer, person.subject) for person in plan.people]
     logins += [(service.issuer, service.subject) for service in plan.services]

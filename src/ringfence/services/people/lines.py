@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from ringfence.core.charter_document import show
@@ -33,9 +33,9 @@ def check_people(rows: Sequence[Row], register: Register, problems: Problems) ->
                     meant = folded.get(reference.casefold(), "")
                     hint = f"; did you mean `{meant}`?" if meant else ""
                     problems.add(row.line, column, f"the unknown person {show(reference)}", _SOMEBODY + hint)
-    for circle in find_circles(first, register):
+    for circle in find_circles(first, lambda reference: _manager_of(reference, first, register)):
         row = min((first[reference] for reference in circle if reference in first), key=lambda one: one.line)
-        problems.add(row.line, "manager", _describe_circle(circle, row.reference), "reporting lines that end")
+        problems.add(row.line, "manager", describe_circle(circle, row.reference), "reporting lines that end")
 
 
 def _check_once(rows: Sequence[Row], registered: Mapping[str, str], problems: Problems) -> dict[str, Row]:
@@ -57,25 +57,28 @@ def _check_once(rows: Sequence[Row], registered: Mapping[str, str], problems: Pr
     return first
 
 
-def find_circles(rows: Mapping[str, Row], register: Register) -> Iterator[list[str]]:
-    """Give each circle of line managers that a row is part of, by references, each person managed by the next.
+def find_circles(people: Collection[str], manager_of: Callable[[str], str]) -> Iterator[list[str]]:
+    """Give each circle of line managers that one of these people is part of, each person managed by the next.
 
-    People who are not in the file have the manager that the register knows.
+    Args:
+        people: by reference.
+        manager_of: gives whom a person is managed by; "" for nobody.
     """
     walked: dict[str, str] = {}  # by reference, the walk on which it was met first
-    for start in rows:
+    for start in people:
         reference, way = start, []
         while reference and reference not in walked:
             walked[reference] = start
             way.append(reference)
-            reference = _manager_of(reference, rows, register)
+            reference = manager_of(reference)
         if reference and walked[reference] == start:
             circle = way[way.index(reference) :]
-            if any(one in rows for one in circle):
+            if any(one in people for one in circle):
                 yield circle
 
 
 def _manager_of(reference: str, rows: Mapping[str, Row], register: Register) -> str:
+    """Give whom somebody is managed by: who is not in the file has the manager that the register knows."""
     row = rows.get(reference)
     if row is not None:
         return row.manager
@@ -84,8 +87,8 @@ def _manager_of(reference: str, rows: Mapping[str, Row], register: Register) -> 
     return manager.reference if manager is not None else ""
 
 
-def _describe_circle(circle: list[str], first: str) -> str:
-    """Name everybody of a circle, beginning and ending with the person whose row is the first of them."""
+def describe_circle(circle: list[str], first: str) -> str:
+    """Name everybody of a circle, beginning and ending with `first`."""
     at = circle.index(first)
     turned = [*circle[at:], *circle[:at], first]
     shown = [show(reference) for reference in turned[: CIRCLE_SHOWN_MAX + 1]]
