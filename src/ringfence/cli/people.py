@@ -40,7 +40,7 @@ def people() -> None:
 @click.option(
     "--leavers-max",
     type=click.IntRange(min=0),
-    help="Most people who may have left by it; a tenth of all, and at least 10, when it is not said.",
+    help="Most people who may have left by it; if not said, a tenth of all or 10, whichever is more, and half at most.",
 )
 @deployment_option
 @json_option

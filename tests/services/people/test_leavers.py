@@ -19,9 +19,15 @@ def register_of(*ends_ms: int) -> Register:
     return record(EMPTY_REGISTER, told, at_ms=NOW_MS - 2 * DAY_MS)
 
 
-def test_more_than_a_tenth_and_ten_within_a_day_are_unusual() -> None:
-    assert (usual_max(0), usual_max(109), usual_max(250)) == (USUAL_MAX, USUAL_MAX, 25)
-    for there, gone, words in ((100, 10, ""), (100, 11, "11 of 100 people have left within a day"), (200, 20, "")):
+def test_more_than_half_or_than_a_tenth_and_ten_within_a_day_are_unusual() -> None:
+    assert (usual_max(0), usual_max(7), usual_max(20), usual_max(109), usual_max(250)) == (0, 3, 10, USUAL_MAX, 25)
+    for there, gone, words in (
+        (100, 10, ""),
+        (100, 11, "11 of 100 people have left within a day"),
+        (200, 20, ""),
+        (7, 3, ""),
+        (7, 4, "4 of 7 people have left within a day, by the facts told, and 3 are usual"),
+    ):
         register = register_of(*[NOW_MS] * gone, *[0] * (there - gone))
         assert why_unusual(register, at_ms=NOW_MS).startswith(words)
         assert bool(why_unusual(register, at_ms=NOW_MS)) == bool(words)
@@ -34,7 +40,9 @@ def test_who_left_before_or_will_leave_does_not_count() -> None:
     assert not why_unusual(register_of(*[NOW_MS + 1] * many), at_ms=NOW_MS)
 
 
-@pytest.mark.parametrize(("lost", "there", "is_unusual"), [(10, 9, False), (11, 9, True), (11, 99, False)])
+@pytest.mark.parametrize(
+    ("lost", "there", "is_unusual"), [(10, 10, False), (11, 10, True), (10, 9, True), (11, 99, False)]
+)
 def test_members_who_lose_authority_count_for_a_day_and_with_those_who_have_it(
     lost: int, there: int, is_unusual: bool
 ) -> None:

@@ -172,6 +172,15 @@ def test_file_that_may_be_cut_off_is_refused_until_somebody_says_that_it_is_whol
         planned(ground, *rows[:-1], is_partial=False, leavers_max=10)
 
 
+def test_first_file_that_leaves_most_founders_out_is_refused(ground: Ground) -> None:
+    present = len(FOUNDERS)
+    rows = [staff("new"), *map(staff, list(FOUNDERS)[present // 2 :])]
+
+    assert len(planned(ground, *rows, is_partial=False).difference.gone) == present // 2
+    with pytest.raises(ConflictError, match=f"{present} of {present} people have left, and {present // 2} are allowed"):
+        planned(ground, staff("new"), is_partial=False)
+
+
 def test_usual_number_of_leavers_is_a_tenth(ground: Ground) -> None:
     take(ground, *(staff(f"p{number}") for number in range(200)))
     rows = [*map(staff, FOUNDERS), *(staff(f"p{number}") for number in range(180))]

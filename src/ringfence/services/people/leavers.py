@@ -16,12 +16,16 @@ from ringfence.core.times import DAY_MS
 
 USUAL_MAX: Final = 10
 USUAL_SHARE: Final = 10
-"""Of the people who are there one in so many, and at least `USUAL_MAX`, may leave without a word about it."""
+"""Of the people who are there one in so many may leave without a word about it.
+
+Of few people `USUAL_MAX` may, but never more than half: a first file that leaves out the founders of a ledger would
+otherwise end everybody's authority, and nobody would be left to admit anybody.
+"""
 
 
 def usual_max(present: int) -> int:
     """Give how many of so many people who are there may leave without a word about it."""
-    return max(USUAL_MAX, present // USUAL_SHARE)
+    return min(present // 2, max(USUAL_MAX, present // USUAL_SHARE))
 
 
 def list_unusual(standing: Standing, *, at_ms: int) -> list[str]:
