@@ -159,7 +159,7 @@ def test_withdrawn_build_is_cut_at_the_next_request(deployment: Deployment, tmp_
     verified(deployment, tmp_path / "bundle")
 
 
-def test_build_that_is_approved_again_is_served_again_with_a_new_credential(deployment: Deployment) -> None:
+def test_build_that_is_approved_again_is_served_again_with_a_new_credential_alone(deployment: Deployment) -> None:
     async def work(world: GovernedWorld) -> None:
         await approve_and_give(world)
         await world.store_user("ann")
@@ -167,7 +167,15 @@ def test_build_that_is_approved_again_is_served_again_with_a_new_credential(depl
         await refused(world, "read", running(world))
 
         await world.agree("hal", approve(), "gus")
-        assert "none was recorded since it was approved" in await refused(world, "read", running(world))
+
+        async def old_is_not_taken() -> None:
+            with pytest.raises(UnauthenticatedError, match="the ledger has no such credential"):
+                await CALLS["read"](world.gate, running(world))
+
+        await old_is_not_taken()
+        await give(world, certificate=OTHER_CERTIFICATE)
+        await old_is_not_taken()
+        await CALLS["read"](world.gate, running(world, certificate=OTHER_CERTIFICATE))
         await give(world)
         await CALLS["read"](world.gate, running(world))
 

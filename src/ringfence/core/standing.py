@@ -228,15 +228,19 @@ class Standing:
     withheld: int = 0
 
     def has_credential(self, principal: int, build: bytes, certificate: bytes, *, at_ms: int) -> bool:
-        """Tell whether a service was given a credential for a build with this very certificate that has not ended."""
+        """Tell whether a service can show a credential for a build with this very certificate at this time."""
         given = self.credentials.get((principal, build), _NONE).get(certificate)
-        return given is not None and at_ms < given.until_ms
+        return given is not None and self._is_for_approval(given, build) and at_ms < given.until_ms
 
     def credential_until_ms(self, principal: int, build: bytes) -> int:
-        """Give until when a service can show a credential for a build, given since the build was approved; else 0."""
-        approved = self.builds.get(build)
+        """Give until when a service can show a credential for a build, whatever its certificate; else 0."""
         given = self.credentials.get((principal, build), _NONE).values()
-        return max((one.until_ms for one in given if approved and one.epoch > approved.epoch), default=0)
+        return max((one.until_ms for one in given if self._is_for_approval(one, build)), default=0)
+
+    def _is_for_approval(self, given: IssuedCredential, build: bytes) -> bool:
+        """Tell whether a credential was given since its build was approved: an older one is of an earlier approval."""
+        approved = self.builds.get(build)
+        return approved is not None and given.epoch > approved.epoch
 
 
 def digest_standing(standing: Standing) -> bytes:

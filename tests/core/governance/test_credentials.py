@@ -115,6 +115,20 @@ def test_withdrawn_build_takes_its_credentials_for_good() -> None:
     assert holds(ground)
 
 
+def test_new_credential_after_a_withdrawal_brings_back_none_of_the_old_ones() -> None:
+    ground = approved()
+    give_credential(ground)
+    ground.order("gus", c.WithdrawBuild(digest=BUILT))
+    ground.agree("hal", approve(), "gus")
+
+    give_credential(ground, certificate=OTHER_CERTIFICATE)
+
+    assert holds(ground, certificate=OTHER_CERTIFICATE)
+    assert not holds(ground)
+    give_credential(ground)
+    assert holds(ground)
+
+
 def test_digest_of_a_standing_says_every_part_of_a_credential() -> None:
     told: list[dict[str, object]] = [
         {},
