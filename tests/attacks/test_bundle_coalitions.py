@@ -9,6 +9,8 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core import entry as e
+from ringfence.core.coalition import countings, gate
+from ringfence.core.coalition.countings import NEWEST_COUNTING, Counting
 from ringfence.core.folding import RuleSource
 from ringfence.core.governed_entry import Carried
 from tests.attacks.bundles import judge, require_refuted, require_verified
@@ -50,6 +52,33 @@ def test_another_count_or_another_world_or_none_is_refuted(tmp_path: Path, told:
     require_refuted(verdict, "another count of coalitions", leaf=carried_at(ledger))
 
 
+def test_what_was_counted_before_a_correction_is_verified_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest counting gives another number here; the entry names the one that it was counted by."""
+    ledger = appointed()
+    nothing, counted = gate.Counted(), {c.Appoint: gate.Counted(1, bytes(32))}
+    corrected = Counting((c.Appoint,), lambda before, after, change, *, at_ms: counted.get(type(change), nothing))
+    monkeypatch.setattr(countings, "COUNTINGS", {**countings.COUNTINGS, "c9": corrected})
+    monkeypatch.setattr(countings, "NEWEST_COUNTING", "c9")
+
+    require_verified(judge(ledger, tmp_path / "as-it-was"))
+    forged = judge(appointed(counting="c1"), tmp_path / "forged")
+    require_refuted(forged, "another count of coalitions", leaf=carried_at(ledger))
+
+
+@pytest.mark.parametrize(
+    ("counting", "reason"), [("c9", "no such counting of coalitions"), ("", "names no counting of coalitions")]
+)
+@pytest.mark.parametrize("detail", [True, False])
+def test_a_counting_that_nobody_knows_or_none_is_refuted(
+    tmp_path: Path, counting: str, reason: str, *, detail: bool
+) -> None:
+    ledger = appointed(counting=counting)
+
+    require_refuted(judge(ledger, tmp_path / "bundle", detail=detail), reason, leaf=carried_at(ledger))
+
+
 def test_a_change_that_the_gate_would_refuse_is_refuted_though_its_count_is_right(tmp_path: Path) -> None:
     """Whoever has the authority's key carries it past the program, and says in the entry what is so."""
     ledger = governed(charter=COUNTED)
@@ -58,7 +87,8 @@ def test_a_change_that_the_gate_would_refuse_is_refuted_though_its_count_is_righ
     ground.admit("gil")
     proposal = ground.propose("dot", c.Appoint(person=gil, duty="engineer"))
     ground.approve(proposal, "ada", "ben")
-    ground.entries.append((Carried(proposal=proposal, coalition=2), RuleSource(lane=0, at_ms=ground.now_ms + 1000)))
+    rule = Carried(proposal=proposal, counting=NEWEST_COUNTING, coalition=2)
+    ground.entries.append((rule, RuleSource(lane=0, at_ms=ground.now_ms + 1000)))
     ledger.follow()
 
     require_refuted(judge(ledger, tmp_path / "bundle"), "2 people who joined", leaf=carried_at(ledger))

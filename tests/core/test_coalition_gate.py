@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 
 import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.coalition import gate
-from ringfence.core.coalition.gate import assess
+from ringfence.core.coalition import countings, gate
+from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING, Counting
+from ringfence.core.coalition.gate import Counted, assess
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governed_entry import Carried
@@ -31,6 +33,14 @@ def ready(ground: Ground, change: c.AnyChange, by: str = "dot") -> Carried:
     return Carried(proposal=proposal)
 
 
+def lifting(ground: Ground) -> Carried:
+    """Let the end of a suspension be asked for and agreed to, which brings no goal nearer; give the entry as above."""
+    number = ground.order("ivy", c.Suspend(scope=c.FLOW, name="helping"), number=1)
+    proposal = ground.propose("fay", c.Lift(suspension=number))
+    ground.approve(proposal, "ada", "ben", "ivy")
+    return Carried(proposal=proposal)
+
+
 def carried(ground: Ground, rule: Carried) -> Carried:
     counted = complete(ground.state, rule, RuleSource(lane=0, at_ms=ground.now_ms + 1000))
     assert isinstance(counted, Carried)
@@ -45,7 +55,7 @@ def test_an_appointment_below_a_chief_is_refused_with_the_path() -> None:
     with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*there join 1, bringing 1 more"):
         carried(ground, rule)
     with pytest.raises(ProofInvalidError, match="2 people who joined"):
-        ground.fold(rule)
+        ground.fold(msgspec.structs.replace(rule, counting=NEWEST_COUNTING))
 
 
 def test_the_same_appointment_of_somebody_on_their_own_is_carried_and_says_what_was_counted() -> None:
@@ -78,6 +88,54 @@ def test_an_entry_that_says_another_count_is_refuted(wrong: dict[str, object], s
     ground.fold(rule)
 
 
+@pytest.mark.parametrize(
+    ("counting", "said"),
+    [("c0", r"no such counting .*expected c1, found c0"), ("", r"names no counting .*expected c1")],
+)
+def test_an_entry_that_names_no_counting_or_an_unknown_one_is_refused_at_its_place(counting: str, said: str) -> None:
+    ground = Ground.founded(COUNTED)
+    rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector")))
+    assert rule.counting == "c1"
+    for state in (ground.state, replace(ground.state, standing=replace(ground.state.governed, register=None))):
+        source = RuleSource(lane=0, at_ms=ground.now_ms + 1000, place="leaf 7")
+        with pytest.raises(ProofInvalidError) as refused:
+            fold(state, msgspec.structs.replace(rule, counting=counting), source)
+        assert re.search(said, refused.value.render())
+        assert refused.value.place == "leaf 7"
+        fold(state, rule, source)
+
+
+def test_what_another_counting_counted_is_counted_again_by_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """History stays checkable when the newest counting gives something else, and counts something else."""
+    other = Counting(gated=(c.Grant,), count=lambda before, after, change, *, at_ms: Counted())
+    monkeypatch.setattr(countings, "COUNTINGS", {**COUNTINGS, "c9": other})
+    ground = Ground.founded(COUNTED)
+    asked = ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector"))
+    old = carried(ground, asked)
+    monkeypatch.setattr(countings, "NEWEST_COUNTING", "c9")
+    new = carried(ground, asked)
+    assert (old.counting, old.coalition, new.counting, new.coalition) == ("c1", 3, "c9", 0)
+
+    source = RuleSource(lane=0, at_ms=ground.now_ms + 1000)
+    with pytest.raises(ProofInvalidError, match="none is asked for"):
+        fold(ground.state, msgspec.structs.replace(old, counting="c9"), source)
+    with pytest.raises(ProofInvalidError, match="says none"):
+        fold(ground.state, msgspec.structs.replace(new, counting="c1"), source)
+    for rule in (old, new):
+        fold(ground.state, rule, source)
+
+
+def test_a_change_that_need_not_be_counted_still_names_the_counting_that_says_so() -> None:
+    ground = Ground.founded(COUNTED)
+    rule = carried(ground, lifting(ground))
+    assert (rule.counting, rule.coalition, rule.proof) == ("c1", 0, b"")
+    with pytest.raises(ProofInvalidError, match="names no counting"):
+        ground.fold(msgspec.structs.replace(rule, counting=""))
+    with pytest.raises(ProofInvalidError, match="none is asked for"):
+        ground.fold(msgspec.structs.replace(rule, coalition=3, proof=bytes(32)))
+    ground.fold(rule)
+
+
 def test_without_facts_what_the_entry_says_is_believed() -> None:
     ground = Ground.founded(COUNTED)
     rule = carried(ground, ready(ground, c.Appoint(person=NUMBERS["dot"], duty="inspector")))
@@ -107,6 +165,8 @@ def test_a_charter_that_asks_for_no_number_has_none_counted() -> None:
     assert carried(ground, rule) == rule
     with pytest.raises(ProofInvalidError, match="none is asked for"):
         ground.fold(msgspec.structs.replace(rule, coalition=3, proof=bytes(32)))
+    with pytest.raises(ProofInvalidError, match="no charter asks for a number"):
+        ground.fold(msgspec.structs.replace(rule, counting="c1"))
     ground.fold(rule)
 
 

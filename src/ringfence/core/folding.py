@@ -17,9 +17,10 @@ import msgspec
 
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
-from ringfence.core.changes import EnactCharter
+from ringfence.core.changes import AnyChange, EnactCharter
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.coalition.gate import Counted, count_carried, why_not_said
+from ringfence.core.coalition.countings import check_said, count_by, newest_for
+from ringfence.core.coalition.gate import Counted
 from ringfence.core.credentials import fold_credential
 from ringfence.core.enacting import enact
 from ringfence.core.engines import ENGINES
@@ -78,8 +79,11 @@ def complete(state: State, rule: e.Rule, source: RuleSource) -> e.Rule:
         fold(state, rule, source)
         return rule
     _check(state, rule, source)
-    _, counted = _count_carried(state, rule, source)
-    return msgspec.structs.replace(rule, coalition=counted.people, proof=counted.proof)
+    change, following = _take_effect(state, rule, source)
+    name = newest_for(state, following)
+    counted = count_by(name, state, following, change, at_ms=source.at_ms, place=source.place)
+    check_said(name, state, following, change, counted, place=source.place)
+    return msgspec.structs.replace(rule, counting=name, coalition=counted.people, proof=counted.proof)
 
 
 def _check(state: State, rule: e.Rule, source: RuleSource) -> None:
@@ -218,12 +222,14 @@ def _govern(
 
 
 def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
-    """Carry, and hold what the entry says of coalitions against a count of one's own.
+    """Carry, and hold what the entry says of coalitions against a count of one's own, made by the counting it names.
 
     Without facts a count is believed; that there is one, where the charter asks for it, is checked all the same.
     """
     said = Counted(rule.coalition, rule.proof)
-    following, counted = _count_carried(state, rule, source, said)
+    change, following = _take_effect(state, rule, source)
+    counted = count_by(rule.counting, state, following, change, at_ms=source.at_ms, place=source.place)
+    check_said(rule.counting, state, following, change, said, place=source.place)
     if following.governed.register is not None and said != counted:
         raise ProofInvalidError(
             "a change was carried with another count of coalitions than follows from the people and rules",
@@ -234,21 +240,10 @@ def _carry(state: State, rule: g.Carried, source: RuleSource) -> State:
     return following
 
 
-def _count_carried(
-    state: State, rule: g.Carried, source: RuleSource, said: Counted | None = None
-) -> tuple[State, Counted]:
-    """Give the state after a change took effect, and what is counted in it.
-
-    What an entry says of coalitions, or else what is counted, must be a count where the charter asks for one, and none
-    elsewhere, whatever the people are.
-    """
-    at_ms, place = source.at_ms, source.place
-    change = open_proposal(state.governed, rule.proposal, at_ms=at_ms, place=place).change
-    following = carry(state, rule, at_ms=at_ms, place=place)
-    counted = count_carried(state, following, change, at_ms=at_ms)
-    if reason := why_not_said(state, following, change, counted if said is None else said):
-        raise ProofInvalidError(f"a change is carried with another count of coalitions: {reason}", place=place)
-    return following, counted
+def _take_effect(state: State, rule: g.Carried, source: RuleSource) -> tuple[AnyChange, State]:
+    """Give the change that is carried, and the state with it in effect, nothing counted."""
+    change = open_proposal(state.governed, rule.proposal, at_ms=source.at_ms, place=source.place).change
+    return change, carry(state, rule, at_ms=source.at_ms, place=source.place)
 
 
 def _read_facts(rule: g.PeopleRecorded, source: RuleSource) -> list[PersonFacts] | None:

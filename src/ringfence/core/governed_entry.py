@@ -92,12 +92,14 @@ class Declined(Leaf, frozen=True, kw_only=True, tag="rule.declined"):
 class Carried(Leaf, frozen=True, kw_only=True, tag="rule.carried"):
     """A proposal's change takes effect. `number` is that of the grant, key, service or suspension it made, or 0.
 
-    Where the charter asks for a coalition's size, `coalition` is how few people must join the excluded parties from
-    then on, counted up to what the charter asks, and `proof` the digest of the world that it was counted in.
+    Where the charter asks for a coalition's size, `counting` names the way of counting (`COUNTINGS`). Of a change that
+    this one counts, `coalition` is how few people must join the excluded parties from then on, counted up to what the
+    charter asks, and `proof` the digest of the world that it was counted in.
     """
 
     proposal: int
     number: int = 0
+    counting: str = ""
     coalition: int = 0
     proof: bytes = b""
 

@@ -4,8 +4,8 @@ Rules of this file:
 1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
    reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
    goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well.
-2. What was counted is written with the change: the number, and a digest of the world that it was counted in. Whoever
-   knows the register counts again and must find the same.
+2. What was counted is written with the change: the number, a digest of the world that it was counted in, and by which
+   of the `countings` it was. Whoever knows the register counts again by that one and must find the same.
 3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
 """
 
@@ -73,19 +73,6 @@ def minimum_of(before: State, after: State) -> int:
     return max(before.governance.coalition_min, after.governance.coalition_min)
 
 
-def why_not_said(before: State, after: State, change: c.AnyChange, said: Counted) -> str:
-    """Say why an entry cannot say this of coalitions, whatever the people are; "" when it can.
-
-    Where a charter asks for a count the entry has one, up to the minimum; elsewhere it has none.
-    """
-    minimum = minimum_of(before, after)
-    if not (minimum and isinstance(change, GATED)):
-        return "it says a count, and none is asked for" if said != Counted() else ""
-    if len(said.proof) != hashlib.sha256().digest_size or not 0 <= said.people <= minimum:
-        return f"the charter asks for a count up to {minimum}, and it says none"
-    return ""
-
-
 def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:
     """Count for a change that takes effect, where the charter asks for it and the register is known.
 
@@ -144,6 +131,8 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
     if after.people >= minimum:
         return ""
     found = assess(before, at_ms=at_ms, minimum=minimum)
+    if found is after:
+        return ""  # one world, counted once
     for goal in FLOORED:
         left = _count(after.model, after.proof, [goal], minimum)
         if left.people < minimum and left.people < _count(found.model, found.proof, [goal], minimum).people:

@@ -19,7 +19,7 @@ from typing import Final
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import PROPOSE_ONLY, Governance, Group, Operation
-from ringfence.core.coalition.gate import count_carried
+from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
@@ -133,7 +133,7 @@ class Run:
             agreed = tuple(item.person for item in state.governed.proposals[number].approvals)
             carried = Carried(proposal=number, number=next_number(state, change))
             following = carry(state, carried, at_ms=at_ms + waits_ms, place=_PLACE)
-            count_carried(state, following, change, at_ms=at_ms + waits_ms)
+            COUNTINGS[NEWEST_COUNTING].count(state, following, change, at_ms=at_ms + waits_ms)
             state = _next(following)
         except ProofInvalidError:
             return False
