@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, assert_never
 
 import msgspec
@@ -37,6 +38,8 @@ ERASE_DUTIES: Final = ("authority", "gateway")
 CERTIFIED_DUTIES: Final = ("gateway", "ingest")
 CUSTODIAN: Final = "custodian"
 BUILD_PREFIX: Final = "sha256:"
+CHARTERS_KEPT_MAX: Final = 64
+"""Charters that are kept once parsed: a rule of some bytes may name a file that takes seconds, again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,9 +309,14 @@ def _read_charter(digest: bytes, source: RuleSource, *, name: str) -> Charter:
     if source.blob is None or hashlib.sha256(source.blob).digest() != digest:
         raise ProofInvalidError("the charter's file is missing or is not the one enacted", place=source.place)
     try:
-        return parse_charter(source.blob, file=name)
+        return _parse_charter(source.blob, name)
     except CharterInvalidError as error:
         raise ProofInvalidError(f"the enacted charter is not valid: {error}", place=source.place) from None
+
+
+@lru_cache(maxsize=CHARTERS_KEPT_MAX)
+def _parse_charter(text: bytes, name: str) -> Charter:
+    return parse_charter(text, file=name)
 
 
 def _with_lane(state: State, lane: Lane) -> State:

@@ -44,6 +44,8 @@ from ringfence.core.standing import Approval, Member, Proposal, Standing
 from ringfence.core.state import State
 
 PROPOSALS_OPEN_MAX: Final = 10_000
+CHARTERS_OPEN_MAX: Final = 64
+"""Most proposals to enact a charter at a time: each holds a charter, which may be a thousand times its entry's size."""
 APPROVALS_MAX: Final = 64
 _STAFFING: Final = (c.Admit, c.Appoint, c.EnrolKey)
 _AGAINST: Final = {
@@ -105,7 +107,7 @@ def propose(
     check_possible(state, proposal, at_ms=at_ms, place=place)
     standing = replace(
         standing,
-        proposals=_not_expired(standing, at_ms=at_ms, place=place).set(rule.number, proposal),
+        proposals=_with_room(standing, proposal, at_ms=at_ms, place=place).set(rule.number, proposal),
         proposal_last=rule.number,
         withheld=standing.withheld + (signed is None),
     )
@@ -124,14 +126,20 @@ def _read_proposed(state: State, rule: Proposed, signed: Signed, *, at_ms: int, 
     return statement
 
 
-def _not_expired(standing: Standing, *, at_ms: int, place: str) -> Map[int, Proposal]:
-    """Forget proposals that have expired, so that those that are open stay few."""
+def _with_room(standing: Standing, following: Proposal, *, at_ms: int, place: str) -> Map[int, Proposal]:
+    """Forget proposals that have expired, so that those that are open stay few, and leave room for one more."""
     proposals = standing.proposals
     for number, other in standing.proposals.items():
         if at_ms >= other.expires_ms:
             proposals = proposals.delete(number)
     if len(proposals) >= PROPOSALS_OPEN_MAX:
         raise ProofInvalidError(f"more than {PROPOSALS_OPEN_MAX} proposals are open", place=place)
+    if following.charter is not None:
+        charters = sum(other.charter is not None for other in proposals.values())
+        if charters >= CHARTERS_OPEN_MAX:
+            raise ProofInvalidError(
+                f"{CHARTERS_OPEN_MAX} charters are proposed already: decline one first, or wait", place=place
+            )
     return proposals
 
 
