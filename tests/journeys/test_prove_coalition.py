@@ -114,6 +114,7 @@ def test_a_change_is_counted_before_it_is_asked_for_refused_when_it_weakens_and_
     assert (weaker.returncode, as_strong.returncode) == (1, 0)
     assert "  2 people must join: FEWER THAN THE CHARTER ASKS\n" in weaker.stdout
     assert f"who bring {gil} (hr-gil)" in weaker.stdout
+    assert weaker.stdout.splitlines()[0].endswith(f", supposing: Give the duty engineer to person {gil}")
     assert "  3 people must join\n" in as_strong.stdout
 
     # Asked for all the same, it is refused with the path, and the ledger has no such entry.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ringfence.cli.prove_movement import tell_movement
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import InvalidInputError
+from ringfence.core.governance.wording import describe_change
+from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX
@@ -66,8 +68,8 @@ def coalition(
         if supposed is not None or picture is not None:
             raise click.UsageError("--since tells what was: leave out --with, which supposes, and --picture")
         return tell_movement(source, since, wanted=wanted, parties=parties, as_json=as_json)
-    subject = read_subject(source, deployment=directory)
-    asked = _coalition(subject, parties, supposed)
+    subject, state = _read(source, supposed, deployment=directory)
+    asked = Coalition(state, at_ms=subject.at_ms, parties=parties or None)
     goals = [goal for goal in asked.goals if not wanted or goal.name in wanted]
     for name in wanted:
         if name not in {goal.name for goal in goals}:
@@ -90,7 +92,9 @@ def coalition(
     return EXIT_REFUSED if short else 0
 
 
-def _coalition(subject: Subject, parties: tuple[str, ...], supposed: Path | None) -> Coalition:
+def _read(source: Path | None, supposed: Path | None, *, deployment: Path) -> tuple[Subject, State]:
+    """Give the rules that are asked, and the state that they came to or would come to by what is supposed."""
+    subject = read_subject(source, deployment=deployment)
     if subject.state is None:
         raise InvalidInputError(
             "a charter alone has no people",
@@ -100,11 +104,13 @@ def _coalition(subject: Subject, parties: tuple[str, ...], supposed: Path | None
     state = subject.state
     if state.governed.register is None:
         raise without_openings()
-    if supposed is not None:
-        written = read_change(supposed, author=0)
-        charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None
-        state = suppose(state, written.change, at_ms=subject.at_ms, charter=charter)
-    return Coalition(state, at_ms=subject.at_ms, parties=parties or None)
+    if supposed is None:
+        return subject, state
+    written = read_change(supposed, author=0)
+    charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None
+    state = suppose(state, written.change, at_ms=subject.at_ms, charter=charter)
+    sentence = describe_change(written.change)[0].removesuffix(".")
+    return replace(subject, words=f"{subject.words}, supposing: {sentence}"), state
 
 
 def _is_short(answer: Answer, minimum: int) -> bool:
