@@ -57,6 +57,7 @@ def signatures(table: Path, *, without: str = "", forged: str = "") -> list[str]
 def test_ledger_begins_when_every_founder_has_signed(table: Path) -> None:
     begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", cwd=table)
     assert begun.returncode == 0, begun.stderr
+    assert "Any 2 of the holders (dot, fay, gus) open their shares" in begun.stdout
     assert not (table / "deployment" / "trust.json").exists()
     hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
 
@@ -185,10 +186,14 @@ def test_operator_of_a_governed_ledger_makes_no_rule_alone(table: Path) -> None:
     hand_in_shares(table / "deployment", ["fay", "gus"], people=FOUNDERS)
     ringfence("found", "-d", "deployment", *signatures(table), cwd=table)
 
-    refused = ringfence("principal", "register", "mallory", "--party", "trust", "-d", "deployment", cwd=table)
-
-    assert refused.returncode == 1
-    assert "the ledger is governed: PrincipalRegistered takes a quorum" in refused.stderr
+    for command, way in (
+        (("principal", "register", "mallory", "--party", "trust"), "propose `admit` for a person, `register-service`"),
+        (("principal", "withdraw", "ada"), "order `dismiss` for a person, `withdraw-service`"),
+        (("charter", "enact", "charter.yaml"), "propose `enact-charter`"),
+    ):
+        refused = ringfence(*command, "-d", "deployment", cwd=table)
+        assert refused.returncode == 1
+        assert f"error: the ledger is governed: nobody makes this rule alone\nhint: {way}" in refused.stderr
 
 
 def test_one_holder_alone_does_not_open_the_custodians_keys(table: Path) -> None:
@@ -290,5 +295,7 @@ def test_founding_below_a_minimum_says_which_duties_and_what_does_not_work(
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["understaffed"] == short
         assert (words in done.stderr) is is_short
+    assert ("hint: name more people in the plan" in begun.stderr) is is_short
+    assert "hint: name more people" not in founded.stderr
     notes = [one["detail"] for one in json.loads(doctor.stdout)["findings"] if one["check"] == "people"]
     assert [words in note for note in notes] == [True] * is_short

@@ -8,7 +8,7 @@ import click
 
 from ringfence.app.ceremony import CEREMONY, DOCUMENT, Begun, Founded, Short, begin_ceremony, finish_ceremony
 from ringfence.app.configuration import SQLITE_STORE, make_configuration
-from ringfence.app.deployment import open_deployment
+from ringfence.app.deployment import SHARES_VARIABLE, open_deployment
 from ringfence.app.initialise import Ground, initialise
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
@@ -109,16 +109,26 @@ def found(signatures: tuple[Path, ...], *, directory: Path, as_json: bool) -> No
 
 def _say_begun(directory: Path, begun: Begun, *, as_json: bool) -> None:
     document = directory / CEREMONY / DOCUMENT
-    people = [person.facts.name for person in begun.founding.people]
-    text = (
-        f"{directory}: keys and database are made; no ledger is begun yet.\n"
-        f"Each founder ({', '.join(people)}) reads and signs {document}:\n"
-        f"  ringfence sign {DOCUMENT} --as found --key KEY\n"
-        f"Then: ringfence found -d {directory} SIGNATURE..."
-    )
+    founding = begun.founding
+    people = [person.facts.name for person in founding.people]
+    lines = [
+        f"{directory}: keys and database are made; no ledger is begun yet.",
+        f"Each founder ({', '.join(people)}) reads and signs {document}:",
+        f"  ringfence sign {DOCUMENT} --as found --key KEY",
+    ]
+    if founding.holders:
+        holders = [person.facts.name for person in founding.people if person.facts.number in founding.holders]
+        lines += [
+            f"Any {founding.threshold} of the holders ({', '.join(holders)}) open their shares of the custodian's "
+            f"keys, a line each in the file that {SHARES_VARIABLE} names:",
+            "  ringfence share keys/custody/shares/NUMBER.age --key KEY",
+        ]
+    lines.append(f"Then: ringfence found -d {directory} SIGNATURE...")
     facts = {"directory": str(directory), "document": str(document), "founders": people}
-    say(text, {**facts, "understaffed": _short_facts(begun.short)}, as_json=as_json)
+    say("\n".join(lines), {**facts, "understaffed": _short_facts(begun.short)}, as_json=as_json)
     _warn(begun.short)
+    if begun.short:
+        complain(f"hint: name more people in the plan, remove {directory} and make it anew; later it takes agreement")
 
 
 def _short_facts(short: Short) -> list[dict[str, str | int]]:

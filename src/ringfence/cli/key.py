@@ -10,6 +10,7 @@ from ringfence.cli.files import FILE, show_path
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     check_passphrase,
+    check_unused,
     choose_passphrase,
     make_key_pair,
     parse_public_file,
@@ -41,6 +42,7 @@ def new(file: Path, *, comment: str, no_passphrase: bool, passphrase_file: Path 
     """
     if no_passphrase and passphrase_file:
         raise click.UsageError("give --no-passphrase or --passphrase-file, not both")
+    check_unused(file)  # before anybody thinks of a passphrase
     if no_passphrase:
         passphrase = ""
     elif passphrase_file:

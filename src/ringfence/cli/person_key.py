@@ -52,12 +52,8 @@ def make_key_pair(path: Path, *, passphrase: str, comment: str) -> bytes:
     """
     if not comment.isprintable() or len(comment) > COMMENT_CHARACTERS_MAX:
         raise InvalidInputError(f"a comment has up to {COMMENT_CHARACTERS_MAX} printable characters", place="comment")
+    check_unused(path)
     public_path = public_path_of(path)
-    if os.path.lexists(public_path):
-        raise ConfigurationError(
-            f"the key file {show_path(public_path)} is there already",
-            hint="a key is never overwritten: move the old file away first",
-        )
     pair = Ed25519PrivateKey.generate()
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     line = pair.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
@@ -69,6 +65,20 @@ def make_key_pair(path: Path, *, passphrase: str, comment: str) -> bytes:
         erase_key_file(path)
         raise
     return key
+
+
+def check_unused(path: Path) -> None:
+    """Refuse a path at which either half of a key pair is.
+
+    Raises:
+        ConfigurationError: says which.
+    """
+    for half in (path, public_path_of(path)):
+        if os.path.lexists(half):
+            raise ConfigurationError(
+                f"the key file {show_path(half)} is there already",
+                hint="a key is never overwritten: move the old file away first",
+            )
 
 
 def public_path_of(path: Path) -> Path:

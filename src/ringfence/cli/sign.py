@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,7 @@ from ringfence.cli.person_key import (
     read_passphrase,
     unlock_private_key,
 )
-from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.errors import ConfigurationError, InvalidInputError, ProofInvalidError
 from ringfence.core.governance.founding import FOUND, FOUNDING_SIZE_BYTES_MAX, parse_founding
 from ringfence.core.governance.founding_words import describe_founding
 from ringfence.core.governance.statement import (
@@ -173,13 +173,24 @@ def _sign_elsewhere(request: _Request, key_file: Path) -> InvalidInputError:
 
 def _read_request(file: Path, meaning: str) -> _Request:
     place = show_path(file)
+    data = read_file(file, size_bytes_max=max(FOUNDING_SIZE_BYTES_MAX, STATEMENT_SIZE_BYTES_MAX))
     if meaning == "found":
-        data = read_file(file, size_bytes_max=FOUNDING_SIZE_BYTES_MAX)
+        if _is_read(parse_statement, data):
+            raise InvalidInputError("a statement founds nothing", place=place, hint="sign it as what it asks for")
         return _Request(file, data, meaning, describe_founding(parse_founding(data, place=place)), None)
-    data = read_file(file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)
+    if _is_read(parse_founding, data):
+        raise InvalidInputError("this is a founding document", place=place, hint="sign it with `--as found`")
     statement = parse_statement(data, place=place)
     check_namespace(statement, _NAMESPACES[meaning], place=place)
     return _Request(file, data, meaning, describe_statement(statement), statement.expires_ms)
+
+
+def _is_read(parse: Callable[[bytes], object], data: bytes) -> bool:
+    try:
+        parse(data)
+    except (InvalidInputError, ProofInvalidError):
+        return False
+    return True
 
 
 def _show(request: _Request) -> None:

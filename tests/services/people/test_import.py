@@ -184,7 +184,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["import", "-", "--leavers-max", "-1"], b"", 2, "Invalid value for '--leavers-max'"),
         (["import", "-"], b"", 1, "<stdin>:1:0: found an empty file"),
         (["import", "-"], HEADER.encode("utf-16"), 1, "<stdin>:0:0: found UTF-16 or UTF-32; expected UTF-8"),
-        (["show", "hr-nobody"], b"", 1, "nobody in the register has the reference or number 'hr-nobody'"),
+        (["show", "hr-nobody"], b"", 1, "'hr-nobody'\nhint: `ringfence people list --all` has"),
         (["show"], b"", 2, "Missing argument 'WHO'"),
     ],
 )

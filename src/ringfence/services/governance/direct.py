@@ -43,13 +43,20 @@ class Governance(RuleWriter):
 
         Raises:
             CharterInvalidError: it has problems.
-            ConflictError: its version does not grow, or it is of another jurisdiction.
+            ConflictError: its version does not grow, it is of another jurisdiction, or the ledger is governed and has
+                its first charter.
         """
         charter = parse_charter(text, file=file)
         entry = e.CharterEnacted(
             name=charter.name, version=charter.version, digest=hashlib.sha256(text).digest(), engine=NEWEST_ENGINE
         )
-        return await self.write(lambda state, at_ms: WrittenRule(entry, file=text))
+
+        def make(state: State, at_ms: int) -> WrittenRule:
+            if state.charter is not None:
+                _check_alone(state, hint="propose `enact-charter`")
+            return WrittenRule(entry, file=text)
+
+        return await self.write(make)
 
     def next_lane(self) -> int:
         """Give the number that the next lane will have. Nobody else certifies one while this holds the authority."""
@@ -93,7 +100,7 @@ class Governance(RuleWriter):
         """Make a caller known as belonging to a party; gives its number.
 
         Raises:
-            ConflictError: the identity is registered already.
+            ConflictError: the identity is registered already, or the ledger is governed.
             InvalidInputError: the party is not in the charter, or a name is no token's.
         """
         _check_identity(issuer, "issuer")
@@ -102,6 +109,7 @@ class Governance(RuleWriter):
         given: list[int] = []
 
         def make(state: State, at_ms: int) -> WrittenRule:
+            _check_alone(state, hint="propose `admit` for a person, `register-service` for a service")
             if (issuer, subject) in state.identities:
                 raise ConflictError(f"{subject} of {issuer} is registered already")
             if party not in state.rules.parties:
@@ -121,9 +129,11 @@ class Governance(RuleWriter):
 
         Raises:
             NotFoundError: it is not known.
+            ConflictError: the ledger is governed.
         """
 
         def make(state: State, at_ms: int) -> WrittenRule:
+            _check_alone(state, hint="order `dismiss` for a person, `withdraw-service` for a service")
             number = state.identities.get((issuer, subject))
             if number is None:
                 raise NotFoundError(f"{subject} of {issuer} is not registered")
@@ -139,6 +149,12 @@ class Governance(RuleWriter):
     async def snapshot(self) -> State:
         """Commit to the digest of the state as it is."""
         return await self.write(lambda state, at_ms: WrittenRule(e.Snapshot(digest=digest_state(state))))
+
+
+def _check_alone(state: State, *, hint: str) -> None:
+    """Tell whoever makes a rule alone how it is made in a governed ledger, which would not take it."""
+    if state.standing is not None:
+        raise ConflictError("the ledger is governed: nobody makes this rule alone", hint=f"{hint} (docs/governance.md)")
 
 
 def _check_agreed(state: State, lane: int, *, n: int, reason: str) -> None:

@@ -86,7 +86,10 @@ def find_person(register: Register, who: str) -> PersonFacts:
         number = int(who[:18])
     facts = register.people.get(number) if number is not None else None
     if facts is None:
-        raise NotFoundError(f"nobody in the register has the reference or number {who!r:.80}")
+        raise NotFoundError(
+            f"nobody in the register has the reference or number {who!r:.80}",
+            hint="`ringfence people list --all` has everybody",
+        )
     return facts
 
 
