@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,12 +69,7 @@ def find_conflicts(
         duties: rules that speak of none of these are left out.
         at_ms: when the person is to hold them.
     """
-    governance = charter.governance
-    if governance is None:
-        return ()
-    view = _View(register, charter, at_ms, at_ms - governance.cooling_ms)
-    rules = [rule for rule in governance.independence if not frozenset(rule.duties).isdisjoint(duties)]
-    return tuple(conflict for rule in rules for conflict in view.against(rule, number))
+    return Independence(register, charter, at_ms=at_ms).find_conflicts(number, duties)
 
 
 def approver_conflicts(
@@ -140,24 +135,53 @@ def _share_manager(register: Register, one: int, other: int, since_ms: int) -> b
 
 def _is_below(register: Register, number: int, above: Collection[int], since_ms: int) -> bool:
     """Tell whether somebody of these manages or directs a person through any chain, or the chains are not known."""
-    climb = _Climb(register, number, frozenset((MANAGER, DIRECTION)), since_ms)
+    climb = _Climb(_Lines(register, frozenset((MANAGER, DIRECTION)), since_ms), number)
     for person in climb:
         if person not in register.people or (person in above and person != number):
             return True
     return climb.is_cut
 
 
+class _Lines:
+    """Who is above whom by ties of some kinds; each person's ties are looked through once.
+
+    Args:
+        kinds: of `MANAGER` and `DIRECTION`.
+        since_ms: ties that ended later count too.
+    """
+
+    def __init__(self, register: Register, kinds: frozenset[str], since_ms: int) -> None:
+        self._register = register
+        self._kinds = kinds
+        self._since_ms = since_ms
+        self._known: dict[int, Mapping[int, Tie]] = {}
+
+    def above(self, number: int) -> Mapping[int, Tie]:
+        """Give the people right above a person, each with the first tie that leads there."""
+        known = self._known.get(number)
+        if known is None:
+            known = self._known[number] = dict(self._find(number))
+        return known
+
+    def _find(self, number: int) -> Iterator[tuple[int, Tie]]:
+        if number not in self._register.people:
+            return
+        seen = set()
+        for tie in self._register.ties(number, ended_after_ms=self._since_ms):
+            if tie.kind in self._kinds and tie.person not in seen:
+                seen.add(tie.person)
+                yield tie.person, tie
+
+
 class _Climb:
-    """Goes up from a person through ties of some kinds, nearest people first; the person itself comes first.
+    """Goes up from a person along lines, nearest people first; the person itself comes first.
 
     Attributes:
         is_cut: whether more people are above than were given.
     """
 
-    def __init__(self, register: Register, start: int, kinds: frozenset[str], since_ms: int) -> None:
-        self._register = register
-        self._kinds = kinds
-        self._since_ms = since_ms
+    def __init__(self, lines: _Lines, start: int) -> None:
+        self._lines = lines
         self._below: dict[int, tuple[int, Tie] | None] = {start: None}
         self.is_cut = False
 
@@ -166,16 +190,14 @@ class _Climb:
         while waiting:
             number = waiting.popleft()
             yield number
-            if number not in self._register.people:
-                continue
-            for tie in self._register.ties(number, ended_after_ms=self._since_ms):
-                if tie.kind not in self._kinds or tie.person in self._below:
+            for person, tie in self._lines.above(number).items():
+                if person in self._below:
                     continue
                 if len(self._below) > PEOPLE_ABOVE_MAX:
                     self.is_cut = True
                     return
-                self._below[tie.person] = (number, tie)
-                waiting.append(tie.person)
+                self._below[person] = (number, tie)
+                waiting.append(person)
 
     def steps_to(self, number: int) -> list[tuple[int, Tie]]:
         """Give the way up to a person who was given: each person below, with the tie that leads on."""
@@ -187,23 +209,38 @@ class _Climb:
         return steps[::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """The register as a charter sees it at a time."""
+class Independence:
+    """The register as a charter sees it at a time: what is found out about one person is known for the next.
 
-    register: Register
-    charter: Charter
-    at_ms: int
-    since_ms: int
+    Args:
+        register: the facts.
+        charter: its independence rules are asked; one without governance has none.
+        at_ms: when duties are to be held.
+    """
 
-    def against(self, rule: IndependenceRule, number: int) -> Iterator[Conflict]:
+    def __init__(self, register: Register, charter: Charter, *, at_ms: int) -> None:
+        governance = charter.governance
+        self._register = register
+        self._charter = charter
+        self._at_ms = at_ms
+        self._since_ms = at_ms - (governance.cooling_ms if governance else 0)
+        self._rules = governance.independence if governance else ()
+        self._lines: dict[frozenset[str], _Lines] = {}
+        self._faults: dict[tuple[int, frozenset[str], tuple[str, ...]], str] = {}
+
+    def find_conflicts(self, number: int, duties: Collection[str]) -> tuple[Conflict, ...]:
+        """Give everything that keeps a person from any of these duties: see `find_conflicts`."""
+        rules = [rule for rule in self._rules if not frozenset(rule.duties).isdisjoint(duties)]
+        return tuple(conflict for rule in rules for conflict in self._against(rule, number))
+
+    def _against(self, rule: IndependenceRule, number: int) -> Iterator[Conflict]:
         """Give what one rule says against a person."""
-        facts = self.register.people.get(number)
-        absence = _describe_absence(facts, self.at_ms)
+        facts = self._register.people.get(number)
+        absence = _describe_absence(facts, self._at_ms)
         if facts is None or absence:
             yield Conflict(rule.name, (number,), f"{number} {absence}")
             return
-        chain = self.find_chain(rule, number) if rule.roles and rule.through else None
+        chain = self._find_chain(rule, number) if rule.roles and rule.through else None
         if chain is not None:
             yield chain
         if rule.residence and facts.residence not in rule.residence:
@@ -214,13 +251,13 @@ class _View:
             owner = facts.devices_of or _UNKNOWN_PARTY
             yield Conflict(rule.name, (number,), f"{number} works on devices of {owner}")
 
-    def find_chain(self, rule: IndependenceRule, start: int) -> Conflict | None:
+    def _find_chain(self, rule: IndependenceRule, start: int) -> Conflict | None:
         """Give the shortest chain to a party of the rule's roles, or to where nobody knows."""
         own = frozenset(rule.through) & {EMPLOYER, PAY}
-        climb = _Climb(self.register, start, frozenset(rule.through) & {MANAGER, DIRECTION}, self.since_ms)
+        climb = _Climb(self._lines_of(frozenset(rule.through) & {MANAGER, DIRECTION}), start)
         last = start
         for last in climb:
-            fault = self.find_fault(last, own if last == start else frozenset((EMPLOYER, PAY)), rule.roles)
+            fault = self._fault_of(last, own if last == start else _PARTY_TIES, rule.roles)
             if fault:
                 return _spell(rule.name, climb.steps_to(last), last, fault)
         if climb.is_cut:
@@ -228,14 +265,25 @@ class _View:
             return _spell(rule.name, [], start, fault)
         return None
 
-    def find_fault(self, number: int, kinds: frozenset[str], roles: tuple[str, ...]) -> str:
+    def _lines_of(self, kinds: frozenset[str]) -> _Lines:
+        if kinds not in self._lines:
+            self._lines[kinds] = _Lines(self._register, kinds, self._since_ms)
+        return self._lines[kinds]
+
+    def _fault_of(self, number: int, kinds: frozenset[str], roles: tuple[str, ...]) -> str:
+        key = (number, kinds, roles)
+        if key not in self._faults:
+            self._faults[key] = self._find_fault(number, kinds, roles)
+        return self._faults[key]
+
+    def _find_fault(self, number: int, kinds: frozenset[str], roles: tuple[str, ...]) -> str:
         """Say how a person is of a party that has one of the roles, or may be of one; "" when neither is so."""
-        if number not in self.register.people:
+        if number not in self._register.people:
             return "is not in the register"
-        for tie in self.register.ties(number, ended_after_ms=self.since_ms):
+        for tie in self._register.ties(number, ended_after_ms=self._since_ms):
             if tie.kind not in kinds:
                 continue
-            party = self.charter.parties.get(tie.name)
+            party = self._charter.parties.get(tie.name)
             if party is None or party.role in roles:
                 named = tie.name or _UNKNOWN_PARTY
                 unknown = ", a party that the charter does not name" if tie.name and party is None else ""
@@ -243,6 +291,7 @@ class _View:
         return ""
 
 
+_PARTY_TIES: Final = frozenset((EMPLOYER, PAY))
 _UNKNOWN_PARTY: Final = "a party that is not known"
 _UNKNOWN_COUNTRY: Final = "a country that is not known"
 _VERBS: Final = {MANAGER: "managed", DIRECTION: "directed", EMPLOYER: "employed", PAY: "paid"}

@@ -18,7 +18,7 @@ from typing import Final
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.voiding import void_admissions
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register, record
@@ -73,6 +73,7 @@ def find_effects(
     """
     suspends, ends = [], []
     told = {one.number for one in facts}
+    independence = Independence(register, charter, at_ms=at_ms)
     for number, member in sorted(standing.members.items()):
         if member.dismissed:
             continue
@@ -83,9 +84,7 @@ def find_effects(
             ends.append((number, known.ends_ms))
         has_left = 0 < until_ms <= at_ms  # nothing is left to take, and only a new admission gives it back
         if not (member.suspended or has_left) and (
-            known is None
-            or known.party != member.party
-            or find_conflicts(register, charter, number, duties=tuple(member.duties), at_ms=at_ms)
+            known is None or known.party != member.party or independence.find_conflicts(number, tuple(member.duties))
         ):
             suspends.append(number)
     return Effects(tuple(suspends), tuple(ends))
