@@ -112,11 +112,11 @@ def test_hints_tell_what_a_flow_asks_of_people_and_builds() -> None:
     charter = governed_charter()
     assert what_could_be_asked(charter, HELPED._replace(grant=NONE)) == [
         "clause `helping` permits keeper to find person under a grant of the kind access or break-glass, "
-        "which a proposal asks for"
+        "which a proposal asks for and the request names"
     ]
     assert what_could_be_asked(charter, HELPED._replace(duty=NONE, grant=NONE)) == [
         "clause `helping` permits keeper to find person to people with the duty engineer, "
-        "under a grant of the kind access or break-glass, which a proposal asks for"
+        "under a grant of the kind access or break-glass, which a proposal asks for and the request names"
     ]
     held = HELPED._replace(duty=OTHER, grant=NONE)
     assert what_could_be_asked(charter, held, duties=["engineer"]) == what_could_be_asked(

@@ -68,7 +68,10 @@ def test_engineer_reads_under_her_grant_as_much_as_it_is_for_until_it_is_revoked
 
     refused = eve.run(*get)
     assert refused.returncode == 1
-    assert "under a grant of the kind access or break-glass, which a proposal asks for" in refused.stderr
+    assert (
+        "under a grant of the kind access or break-glass, which a proposal asks for and the request names"
+        in refused.stderr
+    )
     for _ in range(2):
         assert eve.do(*get, "--grant", used)["fields"] == {"userName": "ann"}
     assert f"grant {used} is used up" in eve.run(*get, "--grant", used).stderr

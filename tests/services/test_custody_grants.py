@@ -407,7 +407,7 @@ def test_who_lacks_a_grant_hears_which_one_to_propose(deployment: Deployment) ->
     assert "no clause of the charter permits it" in error.message
     assert error.could_ask == (
         "clause `helping` permits trust to read person under a grant of the kind access, break-glass or legal-demand, "
-        "which a proposal asks for",
+        "which a proposal asks for and the request names",
     )
 
 

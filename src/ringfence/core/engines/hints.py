@@ -66,7 +66,9 @@ def _changes(flow: Flow, view: View, duties: Collection[str]) -> list[str]:
     elif not flow.duties and view.duty != NONE:
         changes.append("to services")
     if flow.needs and view.grant not in flow.needs:
-        changes.append(f"under a grant of the kind {join_or(flow.needs)}, which a proposal asks for")
+        changes.append(
+            f"under a grant of the kind {join_or(flow.needs)}, which a proposal asks for and the request names"
+        )
     if flow.builds and view.build != APPROVED:
         changes.append("to services with an approved build")
     if flow.name in view.stopped:
