@@ -164,6 +164,17 @@ def test_what_the_operator_did_is_told_as_the_operators(tmp_path: Path) -> None:
     assert [(row["principal"], row["verb"], row["times"]) for row in found] == [(0, "lane certified", 1)]
 
 
+def test_what_the_operator_did_stands_together_and_apart_from_callers_whom_nobody_knows(tmp_path: Path) -> None:
+    ledger = governed()
+    ledger.batch(GATEWAY, (e.Refusals(principal=0, reason="unauthenticated", requests=1, since_ms=0), b""))
+    ledger.ground.record(facts(EVE, "eve", team="blue"))
+    ledger.follow()
+
+    found = of(rows("activity", ledger, tmp_path / "bundle"), principal=0)
+
+    assert [row["verb"] for row in found] == ["lane certified", "recorded people", "unauthenticated"]
+
+
 def test_flow_that_is_named_like_a_refusal_is_a_flow(tmp_path: Path) -> None:
     charter = CHARTER.replace("name: helping", "name: refused").replace("name: serving", "name: signed")
     ledger = governed(charter=charter)

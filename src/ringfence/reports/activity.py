@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ringfence.core import entry as e
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.tiles import TILE_WIDTH
-from ringfence.reports.history import ASKED, REFUSED, Evidence, History, Period, clauses_of
+from ringfence.reports.history import ASKED, OPERATED, REFUSED, Evidence, History, Period, clauses_of
 from ringfence.reports.naming import Called
 from ringfence.verify.bundle import entries_tile, place_of_leaf
 
@@ -160,5 +161,6 @@ class _Sums:
         row.add(times, records, at_ms)
 
     def rows(self) -> list[Activity]:
-        """Give the rows in order."""
-        return sorted(self._rows.values(), key=lambda row: (row.principal, row.first_ms, row.clause, row.verb))
+        """Give the rows in order: the operator's, callers' whom nobody knows, and each principal's together."""
+        order = attrgetter("principal", "first_ms", "clause", "verb")
+        return sorted(self._rows.values(), key=lambda row: (row.principal != 0 or row.kind != OPERATED, *order(row)))
