@@ -395,6 +395,7 @@ def test_each_rule_of_a_governed_ledger_is_told(tmp_path: Path) -> None:
     assert any("It was carried here." in text for text in said)
     assert any(f"Person {NUMBERS['ada']} {ADA} ordered it alone" in text for text in said)
     assert all(f"It is rule {number}: " in text for number, text in enumerate(said, start=1))
+    assert said == [why(ledger, bundle, f"rule:{number}") for number in range(1, len(rules) + 1)]
 
 
 def test_every_entry_of_every_kind_is_told_in_sentences(tmp_path: Path) -> None:
@@ -431,7 +432,13 @@ def test_json_has_the_same_sentences(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("entry", "what"),
-    [("999999", "there is no leaf 999999"), ("x", "not a receipt"), ("9" * 20, "not a receipt"), ("", "not a receipt")],
+    [
+        ("999999", "there is no leaf 999999"),
+        ("rule:99", "there is no rule 99: the bundle has "),
+        ("rule:x", "not a receipt"),
+        ("9" * 20, "not a receipt"),
+        ("", "not a receipt"),
+    ],
 )
 def test_unknown_entries_are_refused_by_name(tmp_path: Path, entry: str, what: str) -> None:
     assert what in refusal(run(governed(), tmp_path / "bundle", entry))

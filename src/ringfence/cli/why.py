@@ -5,7 +5,9 @@ Exit codes: 0 explained; 1 there is no such entry, or the ledger's rules do not 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,7 +17,7 @@ from ringfence.core.receipt import parse_receipt
 from ringfence.reports.explaining import find_entry
 from ringfence.reports.sentences import explain
 
-LEAF_DIGITS_MAX = 15
+_NUMBER: Final = re.compile(r"(rule:)?([0-9]{1,15})")
 
 
 @click.command(short_help="Explain one entry of the evidence in sentences.")
@@ -23,12 +25,15 @@ LEAF_DIGITS_MAX = 15
 @click.argument("entry", metavar="ENTRY")
 @json_option
 def why(directory: Path, entry: str, *, as_json: bool) -> None:
-    """Say in sentences why ENTRY of BUNDLE says what it says: a leaf's number, or a receipt.
+    """Say in sentences why ENTRY of BUNDLE says what it says: a leaf's number, `rule:15`, or a receipt.
 
     It tells what the ledger says and proves nothing; `ringfence verify` does.
     """
-    if entry.isascii() and entry.isdigit() and len(entry) <= LEAF_DIGITS_MAX:
-        found = find_entry(directory, leaf=int(entry))
+    number = _NUMBER.fullmatch(entry)
+    if number is not None and number[1]:
+        found = find_entry(directory, rule=int(number[2]))
+    elif number is not None:
+        found = find_entry(directory, leaf=int(number[2]))
     else:
         found = find_entry(directory, entry_hash=parse_receipt(entry).entry_hash)
     lines = explain(found)

@@ -22,7 +22,7 @@ from ringfence.reports.agreeing import Trail
 from ringfence.reports.history import open_evidence
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
-from ringfence.verify.rules import FoldedRule, fold_rules
+from ringfence.verify.rules import FoldedRule, find_rule_leaves, fold_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ class Explained:
     detail: bool
 
 
-def find_entry(directory: Path, *, leaf: int | None = None, entry_hash: bytes = b"") -> Explained:
-    """Read one entry of a bundle, by its leaf or by its hash, with what it rests on.
+def find_entry(
+    directory: Path, *, leaf: int | None = None, rule: int | None = None, entry_hash: bytes = b""
+) -> Explained:
+    """Read one entry of a bundle, by its leaf, by its number among the rules or by its hash, with what it rests on.
 
     Raises:
         InvalidInputError: there is no such entry, or a file cannot be read.
@@ -59,7 +61,9 @@ def find_entry(directory: Path, *, leaf: int | None = None, entry_hash: bytes = 
     """
     evidence = open_evidence(directory)
     bundle, size, detail = evidence.bundle, evidence.size, evidence.detail
-    if leaf is None:
+    if rule is not None:
+        leaf = _find_rule(bundle, rule, size=size)
+    elif leaf is None:
         leaf = _find_hash(bundle, entry_hash, size=size)
     if not 0 <= leaf < size:
         raise InvalidInputError(f"there is no leaf {leaf}: the tree has {size}", place="entry")
@@ -85,6 +89,19 @@ def find_entry(directory: Path, *, leaf: int | None = None, entry_hash: bytes = 
 def _leaf(bundle: Bundle, leaf: int, *, size: int) -> bytes:
     index, number = divmod(leaf, TILE_WIDTH)
     return bundle.read_leaves(entries_tile(index, size=size))[number]
+
+
+def _find_rule(bundle: Bundle, number: int, *, size: int) -> int:
+    """Give where a rule stands: the first one is number 1, and each is one epoch."""
+    count = 0
+    for count, (leaf, _, _) in enumerate(find_rule_leaves(bundle, size=size), start=1):
+        if count == number:
+            return leaf
+    raise InvalidInputError(
+        f"there is no rule {number}: the bundle has {count}",
+        place="entry",
+        hint="export the ledger again: it may be newer",
+    )
 
 
 def _find_hash(bundle: Bundle, entry_hash: bytes, *, size: int) -> int:

@@ -81,7 +81,7 @@ def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -
     broken = False
     rule_leaf = -2
     try:
-        for leaf, data, header in _rule_leaves(bundle, size=size):
+        for leaf, data, header in find_rule_leaves(bundle, size=size):
             _start_parts(book, until=leaf, size=size, rule_leaf=rule_leaf)
             rule_leaf = leaf
             _take(book, bundle, data, header, leaf=leaf, openings=openings, findings=findings)
@@ -119,7 +119,7 @@ def fold_rules(bundle: Bundle, *, size: int, until: int, detail: bool) -> Iterat
     """
     openings = Openings(bundle, size=size) if detail else None
     book, findings = RuleBook(), Findings()
-    for leaf, data, header in _rule_leaves(bundle, size=size):
+    for leaf, data, header in find_rule_leaves(bundle, size=size):
         if leaf > until:
             return
         before = book.state
@@ -153,8 +153,12 @@ def fold_rule(
     return fold(state, rule, source)
 
 
-def _rule_leaves(bundle: Bundle, *, size: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """Give (leaf, rule, the leaf before it) for each rule."""
+def find_rule_leaves(bundle: Bundle, *, size: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give (leaf, rule, the leaf before it) for each rule, in order; both as bytes, not yet read.
+
+    Raises:
+        InvalidInputError: a tile cannot be read.
+    """
     before_file: list[bytes] = []
     for index in range(-(-size // TILE_WIDTH)):
         tile = entries_tile(index, size=size)
