@@ -266,7 +266,7 @@ def test_overseer_stops_a_flow_a_party_and_everything_and_only_a_quorum_starts_t
 
 
 def test_somebody_without_the_duty_orders_nothing(ground: Ground) -> None:
-    with pytest.raises(ProofInvalidError, match="8 orders suspend and holds no duty that may"):
+    with pytest.raises(ProofInvalidError, match="person 8 orders suspend and holds no duty that may"):
         ground.order("hal", c.Suspend(scope=c.EVERYTHING), number=1)
     ground.order("ivy", c.Suspend(scope=c.EVERYTHING), number=1)
 

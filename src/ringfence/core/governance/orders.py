@@ -34,7 +34,7 @@ def order(state: State, rule: Ordered, signed: Signed | None, *, at_ms: int, pla
     may = state.governance.orders.get(operation, ())
     if member.duties.keys().isdisjoint(may):
         raise ProofInvalidError(
-            f"{rule.by} orders {operation} and holds no duty that may",
+            f"person {rule.by} orders {operation} and holds no duty that may",
             place=place,
             expected=" or ".join(may) or "nobody may",
             found=", ".join(sorted(member.duties)) or "no duty",

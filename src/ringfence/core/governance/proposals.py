@@ -70,7 +70,7 @@ def propose(
     member = require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
     if member.duties.keys().isdisjoint(operation.propose):
         raise ProofInvalidError(
-            f"{rule.by} proposes {operation.name} and holds no duty that may",
+            f"person {rule.by} proposes {operation.name} and holds no duty that may",
             place=place,
             expected=" or ".join(operation.propose),
             found=", ".join(sorted(member.duties)) or "no duty",
@@ -154,7 +154,7 @@ def approve(state: State, rule: Approved, signed: Signed | None, *, at_ms: int, 
     require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
     kept = _without_lost(state, proposal, rule.by, at_ms=at_ms)
     if any(rule.by == approval.person for approval in kept):
-        raise ProofInvalidError(f"{rule.by} approved proposal {rule.proposal} already", place=place)
+        raise ProofInvalidError(f"person {rule.by} approved proposal {rule.proposal} already", place=place)
     if len(kept) >= APPROVALS_MAX:
         raise ProofInvalidError(f"proposal {rule.proposal} has {APPROVALS_MAX} approvals already", place=place)
     approval = Approval(rule.by, rule.key, state.epoch + 1)
@@ -193,7 +193,7 @@ def decline(state: State, rule: Declined, signed: Signed | None, *, at_ms: int, 
     may = declining_duties(state, proposal)
     if member.duties.keys().isdisjoint(may) and rule.by != proposal.by:
         raise ProofInvalidError(
-            f"{rule.by} declines proposal {rule.proposal} and holds no duty that may",
+            f"person {rule.by} declines proposal {rule.proposal} and holds no duty that may",
             place=place,
             expected=" or ".join(sorted(may)),
             found=", ".join(sorted(member.duties)) or "no duty",

@@ -32,15 +32,15 @@ def require_signer(standing: Standing, *, by: int, key: int, at_ms: int, place: 
     """
     member = standing.members.get(by)
     if member is None:
-        raise ProofInvalidError(f"{by} signs and is no member", place=place)
+        raise ProofInvalidError(f"person {by} signs and is no member", place=place)
     if not member.is_active(at_ms):
         why = "dismissed" if member.dismissed else "suspended" if member.suspended else "gone"
-        raise ProofInvalidError(f"{by} signs and has no authority: the person is {why}", place=place)
+        raise ProofInvalidError(f"person {by} signs and has no authority: the person is {why}", place=place)
     known = standing.keys.get(key)
     if known is None or known.person != by:
-        raise ProofInvalidError(f"{by} signs with key {key}, which is not that person's", place=place)
+        raise ProofInvalidError(f"person {by} signs with key {key}, which is not that person's", place=place)
     if known.revoked:
-        raise ProofInvalidError(f"{by} signs with key {key}, which was revoked", place=place)
+        raise ProofInvalidError(f"person {by} signs with key {key}, which was revoked", place=place)
     return member
 
 
