@@ -13,7 +13,7 @@ from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, Governance
 from ringfence.core.engines import HEEDING_ENGINES
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
 from ringfence.core.issuers import is_trustable
 from ringfence.core.standing import Member, Proposal, Standing
@@ -137,7 +137,7 @@ def _why_not_admit(state: State, change: c.Admit, *, at_ms: int) -> str:
         return f"{change.person} is there until {known.ends_ms}, not until {change.until_ms}"
     member = standing.members.get(change.person)
     kept = member.duties_kept(change.party, at_ms=at_ms) if member else ()
-    return _conflict(state, state.rules, change.person, tuple(kept), at_ms=at_ms)
+    return _conflict(_independence(state, state.rules, at_ms=at_ms), change.person, tuple(kept))
 
 
 def _why_not_appoint(state: State, change: c.Appoint, *, at_ms: int) -> str:
@@ -151,15 +151,18 @@ def _why_not_appoint(state: State, change: c.Appoint, *, at_ms: int) -> str:
         return f"{change.person} holds the duty {change.duty} already"
     if others := state.governance.separated_from(change.duty) & member.duties.keys():
         return f"nobody holds {change.duty} together with {min(others)}, which {change.person} holds"
-    return _conflict(state, state.rules, change.person, (*member.duties, change.duty), at_ms=at_ms)
+    return _conflict(_independence(state, state.rules, at_ms=at_ms), change.person, (*member.duties, change.duty))
 
 
-def _conflict(state: State, charter: Charter, person: int, duties: tuple[str, ...], *, at_ms: int) -> str:
-    """Give a charter's first rule of independence against a person, in words; "" where facts are withheld."""
+def _independence(state: State, charter: Charter, *, at_ms: int) -> Independence | None:
+    """Give the register as a charter sees it now; None where facts are withheld."""
     register = state.governed.register
-    if register is None:
-        return ""
-    conflicts = find_conflicts(register, charter, person, duties=duties, at_ms=at_ms)
+    return None if register is None else Independence(register, charter, at_ms=at_ms)
+
+
+def _conflict(independence: Independence | None, person: int, duties: tuple[str, ...]) -> str:
+    """Give the first rule of independence against a person, in words; "" where facts are withheld."""
+    conflicts = independence.find_conflicts(person, duties) if independence is not None else ()
     return f"{conflicts[0].rule}: {conflicts[0].words}" if conflicts else ""
 
 
@@ -185,15 +188,18 @@ def _why_not_enact(state: State, proposal: Proposal, change: c.EnactCharter, *, 
     if change.engine not in HEEDING_ENGINES:
         known = " or ".join(sorted(HEEDING_ENGINES))
         return f"the engine {change.engine} heeds no duties and no suspended flow: name {known}"
+    independence = _independence(state, charter, at_ms=at_ms)
     for number, member in state.governed.members.items():
         if not (member.dismissed or member.has_left(at_ms)) and (
-            reason := _why_not_under(state, charter, charter.governance, member, at_ms=at_ms)
+            reason := _why_not_under(charter, charter.governance, independence, member, at_ms=at_ms)
         ):
             return f"{number} {reason}"
     return ""
 
 
-def _why_not_under(state: State, charter: Charter, governance: Governance, member: Member, *, at_ms: int) -> str:
+def _why_not_under(
+    charter: Charter, governance: Governance, independence: Independence | None, member: Member, *, at_ms: int
+) -> str:
     """Say what of a member could not be under a new charter; "" when all of it could."""
     if member.party not in charter.parties:
         return f"is a member of {member.party}, which the new charter does not name: dismiss them first"
@@ -203,9 +209,7 @@ def _why_not_under(state: State, charter: Charter, governance: Governance, membe
             return "would hold duties that the new charter separates: end an appointment first"
         if governance.duties[duty].party != member.party:
             return f"would hold {duty}, which is another party's there: end the appointment first"
-    if member.is_active(at_ms) and (
-        conflict := _conflict(state, charter, member.number, tuple(sorted(held)), at_ms=at_ms)
-    ):
+    if member.is_active(at_ms) and (conflict := _conflict(independence, member.number, tuple(sorted(held)))):
         return f"would not be independent ({conflict}): end an appointment first"
     return ""
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, LimitExceededError
-from ringfence.core.governance.independence import find_conflicts
+from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.recording import find_effects
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.register import PEOPLE_PER_RECORD_MAX, Register, record, render_facts
@@ -152,10 +152,11 @@ def _follow(state: State, source: PeopleSource, difference: Difference, at_ms: i
     standing, register = require_register(state)
     after = record(register, difference.facts, at_ms=at_ms)
     effects = find_effects(standing, after, state.rules, difference.facts, at_ms=at_ms)
+    independence = Independence(after, state.rules, at_ms=at_ms)
     return RecordingPlan(
         difference=difference,
         suspends=tuple(
-            Suspended(number, _reference(after, number), _why_suspended(state, after, standing.members[number], at_ms))
+            Suspended(number, _reference(after, number), _why_suspended(independence, after, standing.members[number]))
             for number in effects.suspends
         ),
         ends=tuple(Ending(number, _reference(after, number), until_ms) for number, until_ms in effects.ends),
@@ -231,8 +232,8 @@ def _reference(register: Register, number: int) -> str:
     return facts.reference if facts is not None else ""
 
 
-def _why_suspended(state: State, register: Register, member: Member, at_ms: int) -> tuple[str, ...]:
-    conflicts = find_conflicts(register, state.rules, member.number, duties=tuple(member.duties), at_ms=at_ms)
+def _why_suspended(independence: Independence, register: Register, member: Member) -> tuple[str, ...]:
+    conflicts = independence.find_conflicts(member.number, tuple(member.duties))
     reasons = [f"{conflict.rule}: {conflict.words}" for conflict in conflicts]
     facts = register.people.get(member.number)
     if facts is None:
