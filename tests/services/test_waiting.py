@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from ringfence.app import runtime
 from ringfence.core import changes as c
+from ringfence.core.governance.statement import APPROVE
 from ringfence.services.governance.signed import describe_wait
-from tests.governed import NUMBERS, Ground
+from tests.governed import HOUR_MS, NUMBERS, Ground, sign
 from tests.prover.powers import COUNTED
+from tests.services.governed_world import GovernedWorld, found_deployment, in_governed_world
 
 
 def waits_for(ground: Ground, change: c.AnyChange, *people: str) -> str:
@@ -49,3 +56,27 @@ def test_that_the_one_who_asks_has_no_authority_any_more_is_told_before_the_coun
     said = describe_wait(ground.state, ground.state.governed.proposals[number], at_ms=ground.now_ms + 1000)
 
     assert said == f"{NUMBERS['dot']}, who asked for it, has no authority any more"
+
+
+def test_answer_to_the_last_approval_says_how_long_the_veto_still_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ms = runtime.clock_ms()
+    monkeypatch.setattr(runtime, "clock_ms", lambda: now_ms - HOUR_MS // 2)
+    deployment = found_deployment(tmp_path / "deployment")
+
+    async def work(world: GovernedWorld) -> int:
+        return await world.propose("dot", c.Appoint(person=NUMBERS["fay"], duty="keeper"))
+
+    number = in_governed_world(deployment, work)
+    monkeypatch.setattr(runtime, "clock_ms", lambda: now_ms)
+
+    async def agree(world: GovernedWorld) -> str:
+        data = world.state.governed.proposals[number].statement
+        async with world.runtime.signed_governance() as governance:
+            await governance.approve(number, sign("ada", data, APPROVE))
+            return (await governance.approve(number, sign("ben", data, APPROVE))).waits_for
+
+    assert (
+        in_governed_world(deployment, agree) == "monitor may still decline it, for 257400 s"
+    )  # 72 hours less half a one

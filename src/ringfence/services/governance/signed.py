@@ -87,7 +87,7 @@ class SignedGovernance:
             return WrittenRule(rule, opening, file)
 
         state = await self._rules.write(make)
-        return Done(state.epoch, proposal=numbers[0], waits_for=self._waits_for(state, numbers[0], told.at_ms))
+        return Done(state.epoch, proposal=numbers[0], waits_for=self._waits_for(state, numbers[0]))
 
     async def approve(self, proposal: int, signature: bytes) -> Done:
         """Agree to a proposal, and carry it if that was the last that it lacked.
@@ -172,11 +172,10 @@ class SignedGovernance:
         state = await self._rules.write(make)
         return Done(state.epoch, number=numbers[0], is_carried=True)
 
-    def _waits_for(self, state: State, number: int, at_ms: int | None = None) -> str:
+    def _waits_for(self, state: State, number: int) -> str:
+        """Say what a proposal still lacked at the newest rule's time."""
         proposal = state.governed.proposals.get(number)
-        if proposal is None:
-            return ""
-        return describe_wait(state, proposal, at_ms=proposal.at_ms if at_ms is None else at_ms)
+        return "" if proposal is None else describe_wait(state, proposal, at_ms=state.ruled_ms)
 
 
 def describe_wait(state: State, proposal: Proposal, *, at_ms: int) -> str:
