@@ -14,6 +14,7 @@ AGREED = {
     "found": ["none.sig"],
     "statement new": ["change.yaml", "--by", "1", "--reason", "x", "--out", "bytes"],
     "statement get": ["1", "--out", "bytes"],
+    "statement users": ["none.sig", "ann"],
     "propose": ["bytes", "none.sig"],
     "proposals": [],
     "approve": ["1", "none.sig"],

@@ -17,10 +17,10 @@ import click
 from ringfence.cli.change_file import read_change
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.gateway_options import Gateway, gateway_options
-from ringfence.cli.output import json_option, say
+from ringfence.cli.output import EXIT_REFUSED, json_option, say
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.errors import ConfigurationError
+from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.statement import (
     STATEMENT_SIZE_BYTES_MAX,
     Statement,
@@ -107,6 +107,33 @@ def get(proposal: int, *, out: Path, gateway: Gateway, as_json: bool) -> None:
     words = describe_statement(parse_statement(data))
     _write(out, data)
     say("\n".join([*words, f"(the bytes to sign are in {out})"]), {"file": str(out), "words": words}, as_json=as_json)
+
+
+@statement.command(short_help="Hold the users that a statement is about against names.")
+@click.argument("statement_file", metavar="STATEMENT", type=FILE)
+@click.argument("users", metavar="USER...", nargs=-1, required=True)
+@gateway_options
+@json_option
+def users(statement_file: Path, users: tuple[str, ...], *, gateway: Gateway, as_json: bool) -> int:
+    """Say whether the users that STATEMENT names by reference are these USERs and nobody else.
+
+    The look-up is recorded. Exit code 1 when they are not.
+    """
+    named = set(parse_statement(read_file(statement_file, size_bytes_max=STATEMENT_SIZE_BYTES_MAX)).subjects)
+    if not named:
+        raise InvalidInputError(
+            "it names no users", place=str(statement_file), hint="`ringfence sign` says what it asks"
+        )
+    wanted = tuple(dict.fromkeys(users))
+    with gateway.connect(GovernanceClient) as client:
+        references = dict(zip(wanted, client.name_users(wanted), strict=True))
+    missing = [user for user, reference in references.items() if reference not in named]
+    other = sorted(reference.hex() for reference in named.difference(references.values()))
+    lines = [f"it is not about {user}" for user in missing]
+    lines += [f"it is about somebody else too: {reference}" for reference in other]
+    facts = {"users": list(wanted), "missing": missing, "other": other}
+    say("\n".join(lines or ["it is about these users and nobody else"]), facts, as_json=as_json)
+    return EXIT_REFUSED if lines else 0
 
 
 @click.command(short_help="Hand in a statement that asks for a change.")

@@ -1,4 +1,4 @@
-"""Naming users, so that a person can ask for access to them alone: recorded before it is answered, as all else."""
+"""Naming users, so that people ask for access to them alone, or tell whom a request means: recorded, as all else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def name_subjects(gate: Gate, caller: Caller, users: Sequence[str]) -> lis
     """Give the references (16 bytes each) of some users, in the same order.
 
     Raises:
-        DeniedError: the caller is no member with a duty that may ask for grants.
+        DeniedError: the caller is no member with a duty that may ask for grants or agree to them.
         NotFoundError: one of them is not in the vault; says which. That is recorded too.
         LimitExceededError: none are named, or more than `USERS_NAMED_MAX`.
     """
@@ -53,6 +53,6 @@ async def name_subjects(gate: Gate, caller: Caller, users: Sequence[str]) -> lis
 def _require(state: State, caller: Caller, *, at_ms: int) -> None:
     if not may_name(state, caller.principal, at_ms=at_ms):
         raise DeniedError(
-            "only members who may ask for grants can name users",
-            could_ask=["a duty that may propose a grant is given by an appointment"],
+            "only members who may ask for grants or agree to them can name users",
+            could_ask=["a duty that may propose a grant or agree to one is given by an appointment"],
         )
