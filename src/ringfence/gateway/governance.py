@@ -146,8 +146,9 @@ class GovernanceCalls:
         state = self._governed()
         proposal = require_open(state, number)
         member = state.governed.members.get(caller.principal)
-        may = declining_duties(state, proposal)
-        active = member is not None and member.is_active(self._gate.clock_ms())
+        now_ms = self._gate.clock_ms()
+        may = declining_duties(state, proposal, at_ms=now_ms)
+        active = member is not None and member.is_active(now_ms)
         duties = member.duties.keys() if member is not None and active else frozenset()
         if not active or (caller.principal != proposal.by and duties.isdisjoint(may)):
             raise DeniedError(

@@ -135,7 +135,7 @@ class Model(PeopleModel):
         request = self.open_request(number)
         self.check_signer(by, key)
         may = {duty for operation in self.both_terms(request) for duty in duties_in(operation["approve"])}
-        may |= {duty for veto in self.vetoes(request) for duty in veto["by"]}
+        may |= {duty for veto in self.vetoes(request) if self.waits(request, veto) for duty in veto["by"]}
         check(by == request["by"] or self.duties(by) & may, "no say")
         check(signature == (self.keys[key]["public"], "decline", request["bytes"]), "signature")
         self.moment += 1
@@ -146,6 +146,10 @@ class Model(PeopleModel):
         change = request["change"]
         duties = [terms["duties"].get(change.get("duty"), {}) for terms in (request["terms"], self.terms)]
         return [duty["veto"] for duty in duties if change["do"] == "appoint" and "veto" in duty]
+
+    def waits(self, request: Plain, veto: Plain) -> bool:
+        """Tell whether the time of a veto is not over yet."""
+        return bool(self.now < request["at"] + veto["hours"] * HOUR)
 
     def check_carried(self, number: int) -> Plain:
         """Refuse to carry a request that lacks something."""
@@ -163,7 +167,7 @@ class Model(PeopleModel):
                 there = sum(name in self.duties(member) for member in self.members)
                 check(there >= duty.get("minimum", 0), f"too few hold {name}")
         for veto in self.vetoes(request):
-            check(self.now >= request["at"] + veto["hours"] * HOUR, "veto")
+            check(not self.waits(request, veto), "veto")
         self.check_possible(request)
         return request
 

@@ -240,6 +240,21 @@ def test_appointment_waits_for_the_veto_and_the_veto_ends_it(ground: Ground) -> 
     ground.carry(second)
 
 
+def test_veto_is_over_with_its_time_and_who_may_agree_may_decline_until_it_is_carried(ground: Ground) -> None:
+    keeper = c.Appoint(person=NUMBERS["gus"], duty="keeper")
+    first, second = (ground.propose("dot", keeper, expires_ms=ground.now_ms + 100 * HOUR_MS) for _ in range(2))
+    over_ms = ground.state.governed.proposals[second].at_ms + 72 * HOUR_MS
+    ground.now_ms = over_ms - 1000
+    with pytest.raises(ProofInvalidError, match="holds no duty that may"):
+        ground.decline(second, "ivy")
+    ground.decline(second, "ada")
+
+    third = ground.propose("dot", keeper, expires_ms=ground.now_ms + 100 * HOUR_MS)
+    ground.now_ms = ground.state.governed.proposals[third].at_ms + 72 * HOUR_MS - 1001
+    ground.decline(third, "ivy")
+    assert [*ground.state.governed.proposals] == [first]
+
+
 def test_somebody_without_a_say_does_not_decline(ground: Ground) -> None:
     proposal = ground.propose("eve", a_grant())
 

@@ -190,7 +190,7 @@ def decline(state: State, rule: Declined, signed: Signed | None, *, at_ms: int, 
     standing = state.governed
     proposal = open_proposal(standing, rule.proposal, at_ms=at_ms, place=place)
     member = require_signer(standing, by=rule.by, key=rule.key, at_ms=at_ms, place=place)
-    may = declining_duties(state, proposal)
+    may = declining_duties(state, proposal, at_ms=at_ms)
     if member.duties.keys().isdisjoint(may) and rule.by != proposal.by:
         raise ProofInvalidError(
             f"person {rule.by} declines proposal {rule.proposal} and holds no duty that may",
@@ -250,7 +250,7 @@ def why_not_carried(state: State, proposal: Proposal, *, at_ms: int) -> str:
         name, there, wanted = short[0]
         return f"{there} people hold the duty {name}, and the charter wants {wanted}"
     for duty in vetoes(state, proposal):
-        if at_ms < proposal.at_ms + duty.veto_ms:
+        if _is_in_veto(proposal, duty, at_ms=at_ms):
             seconds = (proposal.at_ms + duty.veto_ms - at_ms) // 1000
             return f"{', '.join(duty.veto_by)} may still decline it, for {seconds} s"
     return ""
@@ -357,9 +357,14 @@ def beneficiary_of(standing: Standing, change: c.AnyChange) -> int | None:
     return None
 
 
-def declining_duties(state: State, proposal: Proposal) -> frozenset[str]:
-    """Give every duty of which any holder may decline a proposal: those that approve it, and those with a veto."""
-    return asked_duties(state, proposal).union(*(duty.veto_by for duty in vetoes(state, proposal)))
+def declining_duties(state: State, proposal: Proposal, *, at_ms: int) -> frozenset[str]:
+    """Give every duty of which any holder may decline a proposal now: those that approve it, and those with a veto."""
+    vetoing = (duty.veto_by for duty in vetoes(state, proposal) if _is_in_veto(proposal, duty, at_ms=at_ms))
+    return asked_duties(state, proposal).union(*vetoing)
+
+
+def _is_in_veto(proposal: Proposal, duty: Duty, *, at_ms: int) -> bool:
+    return at_ms < proposal.at_ms + duty.veto_ms
 
 
 def vetoes(state: State, proposal: Proposal) -> list[Duty]:
