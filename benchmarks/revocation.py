@@ -23,6 +23,7 @@ import argparse
 import asyncio
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -38,7 +39,7 @@ from ringfence.verify.revocations import percentile_ms
 from tests.faults.serving import Server, command
 from tests.services.governed_world import PERSON, GovernedWorld, found_deployment, in_governed_world
 from tests.services.world import sequence, verified
-from tests.stores import POSTGRES
+from tests.stores import POSTGRES, OwnServer
 
 GATEWAYS = 3
 CONNECTIONS = 32
@@ -128,10 +129,17 @@ def main() -> int:
     parser.add_argument("--revocations", type=int, default=150)
     parser.add_argument("--users", type=int, default=200)
     options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("nothing is measured: wrk is not installed (Debian: apt install wrk)")
     with tempfile.TemporaryDirectory(prefix="ringfence-benchmark-") as name:
         services = [("app", DEVELOPMENT_ISSUER, "app")]
-        deployment = found_deployment(Path(name) / "deployment", store=POSTGRES, services=services)
-        good = measure(deployment, Path(name), users=options.users, revocations=options.revocations)
+        server = OwnServer()
+        os.environ["RINGFENCE_TEST_POSTGRES"] = server.dsn  # where `found_deployment` makes its database
+        try:
+            deployment = found_deployment(Path(name) / "deployment", store=POSTGRES, services=services)
+            good = measure(deployment, Path(name), users=options.users, revocations=options.revocations)
+        finally:
+            server.delete()
     return 0 if good else 1
 
 
