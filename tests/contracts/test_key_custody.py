@@ -16,6 +16,7 @@ from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.key_custody import KeyCustody
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
 from ringfence.keys.software import KeyedHash, create_custody, destroy_key_epoch, open_custody, open_key_epoch
+from ringfence.services.custody.record_keys import blind_record, blind_records
 from tests.core.mutation import mutated
 
 ALICE, BOB = b"alice-----------", b"bob-------------"
@@ -100,6 +101,18 @@ def test_index_is_the_same_for_the_same_label_and_value_alone(custody: KeyCustod
     assert custody.index("user", b"alice") == open_custody(directory).index("user", b"alice") == index
     others = [custody.index("record", b"alice"), custody.index("user", b"bob"), custody.index("usera", b"lice")]
     assert len({index, *others}) == 4
+
+
+def test_many_names_are_blinded_as_each_alone_is(custody: KeyCustody) -> None:
+    names = ["self", "0a", "", "\u00e9"]
+    alone = [blind_record(custody, "posts", b"s" * 16, name) for name in names]
+    assert blind_records(custody, "posts", b"s" * 16, names) == alone
+    others = [blind_record(custody, "posts", b"t" * 16, "self"), blind_record(custody, "post", b"s" * 16, "self")]
+    assert len({*alone, *others}) == 6
+    assert custody.indexes("user", [b"alice", b"bob"]) == [
+        custody.index("user", b"alice"),
+        custody.index("user", b"bob"),
+    ]
 
 
 @given(st.binary(max_size=64), st.lists(st.binary(max_size=200), max_size=3))

@@ -20,16 +20,19 @@ def classify_record(dataset: Dataset, record: Mapping[str, Any]) -> dict[str, di
     An empty record is one empty protected part, for that it was there is a fact too.
     """
     classes = dataset.field_classes
-    found = [classes.get(name, PROTECTED) for name in record]
-    if RECORD in found:
-        own_class = class_of_record(dataset, record)
-        found = [own_class if data_class == RECORD else data_class for data_class in found]
-    parts: dict[str, dict[str, Any]] = {data_class: {} for data_class in found}
-    if len(parts) < 2:
-        return {data_class: dict(record) for data_class in parts} or {PROTECTED: {}}
-    for data_class, (name, value) in zip(found, record.items(), strict=True):
-        parts[data_class][name] = value
-    return parts
+    parts: dict[str, dict[str, Any]] = {}
+    own_class = ""
+    for name, value in record.items():
+        data_class = classes.get(name, PROTECTED)
+        if data_class == RECORD:
+            own_class = own_class or class_of_record(dataset, record)
+            data_class = own_class
+        part = parts.get(data_class)
+        if part is None:
+            parts[data_class] = {name: value}
+        else:
+            part[name] = value
+    return parts or {PROTECTED: {}}
 
 
 def class_of_record(dataset: Dataset, record: Mapping[str, Any]) -> str:

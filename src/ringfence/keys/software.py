@@ -59,17 +59,10 @@ class KeyedHash:
 
     def digest(self, value: bytes) -> bytes:
         """Give the code (32 bytes) of a value."""
-        return self.digests((value,))[0]
-
-    def digests(self, values: Iterable[bytes]) -> list[bytes]:
-        """Give the code of each value."""
-        begin, end, found = self._inner.copy, self._outer.copy, []
-        for value in values:
-            inner, outer = begin(), end()
-            inner.update(value)
-            outer.update(inner.digest())
-            found.append(outer.digest())
-        return found
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class SoftwareCustody:
@@ -117,11 +110,12 @@ class SoftwareCustody:
 
     def index(self, label: str, value: bytes) -> bytes:
         """Give the blind index (16 bytes) of a value: HMAC-SHA256 under a key of its own for each label, cut."""
-        return self.code(label, value)[:REFERENCE_SIZE_BYTES]
+        return self._keyed(label).digest(value)[:REFERENCE_SIZE_BYTES]
 
     def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
         """Give the blind index of each value."""
-        return [code[:REFERENCE_SIZE_BYTES] for code in self._keyed(label).digests(values)]
+        code = self._keyed(label).digest
+        return [code(value)[:REFERENCE_SIZE_BYTES] for value in values]
 
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""

@@ -166,7 +166,11 @@ _Key = tuple[bytes, str, bytes, str]
 
 
 def _rows_of(writes: Iterable[PartsWrite]) -> list[tuple[int, _Key, int, bytes]]:
-    return [(write.item, _key_of(PartName(*row[:4])), row[4], row[5]) for write in writes for row in write.rows()]
+    return [
+        (write.item, (subject_ref, dataset, record_key, data_class), version, sealed)
+        for write in writes
+        for dataset, subject_ref, record_key, data_class, version, sealed in write.rows()
+    ]
 
 
 def _key_of(name: PartName) -> _Key:

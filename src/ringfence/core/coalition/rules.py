@@ -159,7 +159,8 @@ def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
     if "erase" in flow.verbs:
         yield Rule(DESTROY, (goal,))
         yield from (Rule(STOP_ERASURE, (order(name),)) for name in _STOPPING_GRANTS if flow.needs)
-        yield from (Rule(STOP_ERASURE, (FEEDS,)) for _ in flow.duties[:1])  # facts suspend people
+        if flow.duties:
+            yield Rule(STOP_ERASURE, (FEEDS,))  # facts suspend people
 
 
 def _rules_of_people(world: World, flow: Flow) -> Iterator[Rule]:

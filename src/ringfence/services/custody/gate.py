@@ -27,7 +27,7 @@ from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER
 from ringfence.services.custody.limits import LimitRefusal
-from ringfence.services.custody.record_keys import blind_records
+from ringfence.services.custody.record_keys import blind_record, blind_records
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.custody.salts import SaltPool
 from ringfence.services.jobs import Committed, Prepared
@@ -131,7 +131,7 @@ class Gate:
 
     def record_key(self, dataset: str, subject_ref: bytes, record: str) -> bytes:
         """Give the blinded name of a record in the store, 16 bytes."""
-        return blind_records(self.keys, dataset, subject_ref, (record,))[0]
+        return blind_record(self.keys, dataset, subject_ref, record)
 
     def record_keys(self, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
         """Give what `record_key` gives for each record of one subject's dataset."""

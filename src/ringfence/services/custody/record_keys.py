@@ -19,6 +19,11 @@ def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: I
     return keys.indexes("record", record_values(dataset, subject_ref, records))
 
 
+def blind_record(keys: KeyCustody, dataset: str, subject_ref: bytes, record: str) -> bytes:
+    """Give the blinded name of a single record: see `blind_records`."""
+    return keys.index("record", b"%b%b\x00%b" % (subject_ref, dataset.encode(), record.encode()))
+
+
 def record_values(dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
     """Give what is blinded of each name, as in `blind_records`, which does so for a single dataset."""
     head = b"%b%b\x00" % (subject_ref, dataset.encode())
