@@ -1,6 +1,8 @@
 """Keeps the state that this process decides on: folds committed rules, checks each one's seal before it counts.
 
-A rule that the database's administrator wrote has no seal of a lane that may write it, and stops the process.
+A rule that the database's administrator wrote has no seal of a lane that may write it, and stops the process. So does
+one of a governed ledger that lacks what it rests on, a signed statement or facts: the store has every opening, and
+whoever has the authority's key alone signs in nobody's name.
 """
 
 from __future__ import annotations
@@ -84,6 +86,8 @@ class RuleKeeper:
             lane=batch.lane, at_ms=header.at_ms, opening=opening, blob=self._file(stored, rule), place=place
         )
         following = fold(self.state, rule, source)
+        if _withheld(following) > _withheld(self.state):
+            raise ProofInvalidError("what the rule rests on, signed or told by people, is not with it", place=place)
         self._check_seal(stored, header, following, place)
         self.state = following
         about = e.parse_about(opening, place=place) if opening and isinstance(rule, e.SubjectErased) else None
@@ -114,3 +118,8 @@ class RuleKeeper:
         if header.digest != e.commit(leaf_hash(stored.batch.entries[0])):
             raise ProofInvalidError("a rule's batch does not hold the rule that its header names", place=place)
         verify_seal(seal, origin=following.origin, key=following.lanes[header.lane].key, place=place)
+
+
+def _withheld(state: State) -> int:
+    """Give how many signatures and facts could not be looked at."""
+    return state.standing.withheld if state.standing else 0
