@@ -269,3 +269,24 @@ def test_a_goal_that_is_near_already_does_not_let_the_others_come_near() -> None
     rule = carried(ground, enacting(ground, WEAK))
     assert rule.coalition == 2
     ground.fold(rule)
+
+
+DEPLOY = "deploy: {words: As a gateway opens., by: {all: [{from: [engineer], count: 1}, {from: [officer], count: 2}]}}"
+PUSHES = "deploy: {words: The parent pushes., of: parent, by: {from: [engineer, officer], count: 2}}"
+
+
+@pytest.mark.parametrize("role", ["operator", "overseer", "host"])
+def test_a_charter_that_excludes_a_party_no_more_is_counted_as_if_it_did(role: str) -> None:
+    """Else one charter takes the parent off the excluded ones and opens the door to it, with people of the parent's
+    counted among those who must join."""
+    included = COUNTED.replace("role: excluded}", f"role: {role}}}")
+    opened = included.replace(DEPLOY, PUSHES)
+    assert len({COUNTED, included, opened}) == 3
+    ground = Ground.founded(COUNTED)
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*The parent pushes"):
+        carried(ground, enacting(ground, opened))
+    rule = carried(ground, enacting(ground, included))
+    assert rule.coalition == 3
+    ground.fold(rule)
+    ground.fold(carried(ground, enacting(ground, opened)))
+    assert ground.state.rules.version == 3, "what follows is in the open"

@@ -3,7 +3,8 @@
 Rules of this file:
 1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
    reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
-   goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well.
+   goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well, and what it
+   leaves is counted with the parties that either excludes: to be taken off them makes nobody independent.
 2. What was counted is written with the change: the number, a digest of the world that it was counted in, and by which
    of the `countings` it was. Whoever knows the register counts again by that one and must find the same.
 3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
@@ -23,7 +24,7 @@ from ringfence.core.coalition.closure import Model, build_model
 from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.path import describe_path
 from ringfence.core.coalition.rules import FLOORED, Goal, find_goals
-from ringfence.core.coalition.world import World, is_seen_alike, see_world, seen_in
+from ringfence.core.coalition.world import World, excluded_parties, is_seen_alike, see_world, seen_in
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 
@@ -73,6 +74,12 @@ def minimum_of(before: State, after: State) -> int:
     return max(before.governance.coalition_min, after.governance.coalition_min)
 
 
+def colluding(before: State, after: State) -> tuple[str, ...]:
+    """Give the parties with which a change is counted: those that a charter before it or after it excludes (rule 1)."""
+    excluded = {*excluded_parties(before.rules), *excluded_parties(after.rules)}
+    return tuple(name for name in after.rules.parties if name in excluded)
+
+
 def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:
     """Count for a change that takes effect, where the charter asks for it and the register is known.
 
@@ -82,24 +89,31 @@ def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: in
     minimum = minimum_of(before, after)
     if not (minimum and isinstance(change, GATED)) or after.governed.register is None:
         return Counted()
-    counted = assess(after, at_ms=at_ms, minimum=minimum)
+    counted = assess(after, at_ms=at_ms, minimum=minimum, parties=colluding(before, after))
     if reason := why_below_minimum(before, counted, at_ms=at_ms, minimum=minimum):
         raise ProofInvalidError(f"{c.operation_of(change)} is refused: {reason}", place="coalition")
     return Counted(counted.people, counted.proof)
 
 
-def assess(state: State, *, at_ms: int, minimum: int) -> Assessment:
+def assess(state: State, *, at_ms: int, minimum: int, parties: tuple[str, ...] | None = None) -> Assessment:
     """Count how few people must join for any goal of `FLOORED`, up to a minimum.
+
+    Args:
+        state: of a governed ledger.
+        at_ms: when.
+        minimum: how many are looked for at most.
+        parties: those that collude; the excluded ones when it is None.
 
     Raises:
         ProofInvalidError: the register is withheld.
     """
     memo = state.rules.memo.setdefault(_MEMO, {})
-    seen, asked = seen_in(state), (at_ms, minimum)
-    newest: tuple[tuple[object, ...], tuple[int, int], Assessment] | None = memo.get(_NEWEST)
+    theirs = excluded_parties(state.rules) if parties is None else parties
+    seen, asked = seen_in(state), (at_ms, minimum, theirs)
+    newest: tuple[tuple[object, ...], tuple[int, int, tuple[str, ...]], Assessment] | None = memo.get(_NEWEST)
     if newest is not None and is_seen_alike(newest[0], seen) and newest[1] == asked:
         return newest[2]  # the state before a change is asked of by its writer, and again by whoever folds it
-    world = see_world(state, at_ms=at_ms)
+    world = see_world(state, at_ms=at_ms, parties=theirs)
     digest = digest_world(world)
     if (digest, minimum) not in memo:
         if len(memo) >= MEMO_WORLDS_MAX:
