@@ -41,6 +41,22 @@ def test_an_honest_count_is_verified_with_openings_and_without(tmp_path: Path) -
     require_verified(judge(ledger, tmp_path / "public", detail=False))
 
 
+def test_a_count_that_is_believed_is_named_among_what_was_withheld(tmp_path: Path) -> None:
+    """Without facts about people a wrong one is not found out, and nobody is left to think that it was looked at."""
+    for number, ledger in enumerate((appointed(), appointed(coalition=2, proof=bytes(32)))):
+        public = judge(ledger, tmp_path / f"public-{number}", detail=False)
+        require_verified(public)
+        assert [item.count for item in public.withheld if "how few people a coalition needed" in item.what] == [1]
+
+    whole = judge(appointed(), tmp_path / "whole")
+    require_verified(whole)
+    assert not any("coalition" in item.what for item in whole.withheld)
+
+    unasked = judge(governed(), tmp_path / "unasked", detail=False)
+    require_verified(unasked)
+    assert not any("coalition" in item.what for item in unasked.withheld), "no charter asks for a count"
+
+
 @pytest.mark.parametrize(
     "told", [{"coalition": 5}, {"coalition": 2}, {"proof": bytes(32)}, {"coalition": 0, "proof": b""}]
 )

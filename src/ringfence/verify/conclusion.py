@@ -103,6 +103,8 @@ def _withheld(tally: Tally, rules: RuleBook, *, detail: bool) -> tuple[Withheld,
         if standing := rules.state.standing:
             what = "signatures and facts that changes of the rules rest on: needs detail/"
             withheld.append(Withheld(what, standing.withheld))
+            what = "how few people a coalition needed after a change of the rules: needs detail/"
+            withheld.append(Withheld(what, rules.uncounted))
     elif count := tally.withheld[ERASURES_WITHHELD]:
         withheld.append(Withheld("erased subjects never listed again: their openings are not there", count))
     return tuple(item for item in withheld if item.count)

@@ -27,7 +27,7 @@ from ringfence.core.entry import (
 )
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.governed_entry import Carried, PeopleRecorded
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
@@ -63,6 +63,7 @@ class RuleBook:
         blobs: digests of the charters that were enacted or proposed.
         facts: commitments of the facts about people that were recorded.
         revocations: orders that took authority away, with how long each took.
+        uncounted: changes whose count of a coalition is believed, for facts about people are withheld.
     """
 
     starts: list[PartStart] = field(default_factory=list)
@@ -72,6 +73,7 @@ class RuleBook:
     blobs: set[bytes] = field(default_factory=set)
     facts: set[bytes] = field(default_factory=set)
     revocations: list[Revocation] = field(default_factory=list)
+    uncounted: int = 0
 
 
 def read_rules(bundle: Bundle, *, size: int, detail: bool, findings: Findings) -> RuleBook:
@@ -209,6 +211,8 @@ def _take(
         book.facts.add(rule.facts)
     unproven = _withheld(book.state)
     book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=opening if openings else None)
+    if isinstance(rule, Carried) and rule.proof and book.state.governed.register is None:
+        book.uncounted += 1
     if openings and _withheld(book.state) > unproven:
         findings.refute(
             place, "the bundle has openings, and what this change of the rules rests on is not among them", leaf=leaf
