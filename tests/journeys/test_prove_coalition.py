@@ -98,7 +98,6 @@ def test_a_change_is_counted_before_it_is_asked_for_refused_when_it_weakens_and_
     founded = prove(*outside, "-d", deployment)
     assert founded.returncode == 0, founded.stderr
     assert "the charter asks that 3 people are needed" in founded.stdout
-    assert "  3 people must join\n" in founded.stdout
     shutil.copy(export(deployment, tmp_path / "before") / "checkpoint", tmp_path / "kept")
 
     # Somebody new, below a key holder, is admitted: that alone moves nothing.
@@ -114,7 +113,8 @@ def test_a_change_is_counted_before_it_is_asked_for_refused_when_it_weakens_and_
     assert (weaker.returncode, as_strong.returncode) == (1, 0)
     assert "  2 people must join: FEWER THAN THE CHARTER ASKS\n" in weaker.stdout
     assert f"who bring {gil} (hr-gil)" in weaker.stdout
-    assert weaker.stdout.splitlines()[0].endswith(f", supposing: Give the duty engineer to person {gil}")
+    assert ["nobody could carry it: appoint is" in told.stdout for told in (weaker, as_strong)] == [True, False]
+    assert f", supposing: Give the duty engineer to person {gil}\n" in weaker.stdout
     assert "  3 people must join\n" in as_strong.stdout
 
     # Asked for all the same, it is refused with the path, and the ledger has no such entry.
@@ -201,7 +201,7 @@ def test_what_is_asked_wrongly_of_a_bundle_is_said(tmp_path: Path, arguments: li
     assert hint in done.stderr
 
 
-@pytest.mark.parametrize("seconds", ["0", "601", "long"])
+@pytest.mark.parametrize("seconds", ["0", "601", "long", "nan"])
 def test_seconds_are_a_number_within_limits(tmp_path: Path, seconds: str) -> None:
     done = prove("--seconds", seconds, "-d", tmp_path)
 

@@ -9,8 +9,10 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.coalition.closure import is_closed, reach
+from ringfence.core.coalition.floor import Nearest
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
+from ringfence.prover.coalition import answers
 from ringfence.prover.coalition.answers import Coalition
 from ringfence.prover.coalition.search import Search, Smallest
 from tests.governed import CHARTER, NUMBERS, Ground, facts
@@ -218,6 +220,20 @@ def test_time_that_runs_out_leaves_a_range_and_no_guess() -> None:
     smallest = Search(coalition.model).find_smallest(goal.name, seconds=0.0)
     assert smallest is not None
     assert not smallest.is_exact
+
+
+def test_time_that_runs_out_makes_no_coalition_smaller_than_it_is_counted_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the solver had no time for is counted one by one; nothing is called short that was not found to be."""
+    ground = Ground.founded(COUNTED)
+    monkeypatch.setattr(Search, "find_smallest", lambda self, goal, *, seconds: Smallest(0, None, is_exact=False))
+    found = answer(ground, "outside-flows")
+    assert (found.at_least, found.at_most, found.is_short(3), found.is_short(4)) == (3, 3, False, True)
+
+    monkeypatch.setattr(answers, "find_nearest", lambda model, goals, *, most: Nearest(2, "", {}))
+    found = answer(ground, "outside-flows")
+    assert (found.at_least, found.within, found.is_short(3)) == (2, None, False), "two may be enough, and may not"
 
 
 def test_numbers_are_those_of_the_register() -> None:

@@ -15,15 +15,24 @@ from ringfence.cli.progress import show_progress
 from ringfence.cli.prove_movement import tell_movement
 from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.core.charter import parse_charter
+from ringfence.core.coalition.world import excluded_parties
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.wording import describe_change
-from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX
-from ringfence.prover.coalition.supposing import suppose
+from ringfence.prover.coalition.supposing import Supposed, suppose
 from ringfence.prover.coalition.words import Names, describe_deed, describe_number, describe_open, describe_who
 from ringfence.reports.history import without_openings
+
+
+class _Seconds(click.FloatRange):
+    """So many seconds; "nan" is in no range, though it is neither below nor above one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Give the number, or tell that it is none."""
+        seconds: float = super().convert(value, param, ctx)
+        return seconds if seconds == seconds else self.fail(f"{value!r} is not a number", param, ctx)
 
 
 @click.command(short_help="Count who must join the parent, for what.")
@@ -35,7 +44,7 @@ from ringfence.reports.history import without_openings
 @click.option("--with", "supposed", metavar="CHANGE", type=FILE, help="Suppose that this change was made.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.01, SECONDS_MAX),
+    type=_Seconds(0.01, SECONDS_MAX),
     default=30.0,
     show_default=True,
     help="How long to look, for each goal.",
@@ -68,8 +77,8 @@ def coalition(
         if supposed is not None or picture is not None:
             raise click.UsageError("--since tells what was: leave out --with, which supposes, and --picture")
         return tell_movement(source, since, wanted=wanted, parties=parties, as_json=as_json)
-    subject, state = _read(source, supposed, deployment=directory)
-    asked = Coalition(state, at_ms=subject.at_ms, parties=parties or None)
+    subject, put = _read(source, supposed, deployment=directory)
+    asked = Coalition(put.state, at_ms=subject.at_ms, parties=parties or put.parties)
     goals = [goal for goal in asked.goals if not wanted or goal.name in wanted]
     for name in wanted:
         if name not in {goal.name for goal in goals}:
@@ -81,18 +90,18 @@ def coalition(
             tell(done, len(goals))
             answers.append(asked.answer(goal, seconds=seconds))
         tell(len(goals), len(goals))
-    minimum = asked.world.governance.coalition_min
-    short = [item for item in answers if _is_short(item, minimum)]
+    short = [item for item in answers if item.is_short(put.minimum)]
     if picture is not None:
-        write_text(picture, draw_coalitions(asked, answers, source=subject.words, minimum=minimum))
+        words = f"{subject.words}, which nobody could carry ({put.refused})" if put.refused else subject.words
+        write_text(picture, draw_coalitions(asked, answers, source=words, minimum=put.minimum))
     if as_json:
-        say("", _facts(subject, asked, answers, minimum), as_json=True)
+        say("", _facts(subject, put, asked, answers), as_json=True)
     else:
-        _tell(subject, asked, answers, minimum)
-    return EXIT_REFUSED if short else 0
+        _tell(subject, put, asked, answers)
+    return EXIT_REFUSED if short or put.refused else 0
 
 
-def _read(source: Path | None, supposed: Path | None, *, deployment: Path) -> tuple[Subject, State]:
+def _read(source: Path | None, supposed: Path | None, *, deployment: Path) -> tuple[Subject, Supposed]:
     """Give the rules that are asked, and the state that they came to or would come to by what is supposed."""
     subject = read_subject(source, deployment=deployment)
     if subject.state is None:
@@ -105,24 +114,22 @@ def _read(source: Path | None, supposed: Path | None, *, deployment: Path) -> tu
     if state.governed.register is None:
         raise without_openings()
     if supposed is None:
-        return subject, state
+        return subject, Supposed(state, state.governance.coalition_min, excluded_parties(state.rules), "")
     written = read_change(supposed, author=0)
     charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None
-    state = suppose(state, written.change, at_ms=subject.at_ms, charter=charter)
+    identity = (written.identity.issuer, written.identity.subject) if written.identity else None
+    put = suppose(state, written.change, at_ms=subject.at_ms, charter=charter, identity=identity)
     sentence = describe_change(written.change)[0].removesuffix(".")
-    return replace(subject, words=f"{subject.words}, supposing: {sentence}"), state
+    return replace(subject, words=f"{subject.words}, supposing: {sentence}"), put
 
 
-def _is_short(answer: Answer, minimum: int) -> bool:
-    return answer.goal.floored and answer.at_least is not None and answer.at_least < minimum
-
-
-def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: int) -> dict[str, Any]:
+def _facts(subject: Subject, put: Supposed, asked: Coalition, answers: list[Answer]) -> dict[str, Any]:
     return {
         "source": subject.words,
         "parties": list(asked.world.parties),
         "from_the_start": list(asked.world.base_people),
-        "min": minimum,
+        "min": put.minimum,
+        "refused": put.refused,
         "open": [one.number for one in asked.lent],
         "goals": [
             {
@@ -131,6 +138,7 @@ def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: i
                 "at_most": item.at_most,
                 "at_least_open": item.at_least_open,
                 "exact": item.is_exact,
+                "short": item.is_short(put.minimum),
                 "joined": list(item.joined),
                 "brought": list(item.brought),
                 "steps": [asdict(deed) for deed in item.deeds],
@@ -141,18 +149,21 @@ def _facts(subject: Subject, asked: Coalition, answers: list[Answer], minimum: i
     }
 
 
-def _tell(subject: Subject, asked: Coalition, answers: list[Answer], minimum: int) -> None:
+def _tell(subject: Subject, put: Supposed, asked: Coalition, answers: list[Answer]) -> None:
     world, named = asked.world, Names(asked.state)
     click.echo(subject.words)
     with_them = named(world.base_people) or "no member"
     click.echo(
         f"colluding: {', '.join(world.parties) or 'no party'}, and whom they employ, pay, manage or direct: {with_them}"
     )
-    click.echo(f"the charter asks that {minimum} people are needed" if minimum else "the charter asks for no number")
+    asks = f"that {put.minimum} people are needed" if put.minimum else "for no number"
+    click.echo(f"the charter asks {asks}")
+    if put.refused:
+        click.echo(f"nobody could carry it: {put.refused}")
     for item in answers:
         click.echo("")
         click.echo(f"{item.goal.name}: to {item.goal.words}")
-        short = ": FEWER THAN THE CHARTER ASKS" if _is_short(item, minimum) else ""
+        short = ": FEWER THAN THE CHARTER ASKS" if item.is_short(put.minimum) else ""
         click.echo(f"  {describe_number(item)}{short}")
         if fewer := describe_open(item, asked.lent):
             click.echo(f"  {fewer}")

@@ -24,7 +24,7 @@ from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.prover.coalition.attempts import attempt
 from ringfence.prover.coalition.run import Deed, Run
-from ringfence.prover.coalition.search import Search
+from ringfence.prover.coalition.search import Search, Smallest
 
 CHOICES_MAX: Final = 60
 """Most choices of people that are tried for one number of people."""
@@ -48,6 +48,8 @@ class Answer:
             what is reached when everybody joins; empty for one that nobody need join for.
         at_least_open: no fewer are enough with what others agreed to already in open requests; None where this makes it
             no fewer than `at_least`.
+        within: so many reach it by the rules that only add, whether a run was found or not: where it is known which
+            number is the fewest, `at_least`. None when no such choice is known.
     """
 
     goal: Goal
@@ -58,6 +60,11 @@ class Answer:
     deeds: tuple[Deed, ...] = ()
     closed: tuple[str, ...] = ()
     at_least_open: int | None = None
+    within: int | None = None
+
+    def is_short(self, minimum: int) -> bool:
+        """Tell whether fewer are known to be needed than a charter asks for goals such as this."""
+        return self.goal.floored and self.within is not None and self.within < minimum
 
     @property
     def is_exact(self) -> bool:
@@ -114,15 +121,15 @@ class Coalition:
         smallest = self._search.find_smallest(goal.name, seconds=seconds)
         if smallest is None:
             return Answer(goal, None, closed=self._close(goal, self._everybody))
-        closed = self._close(goal, {}) if smallest.at_least else ()
-        self._count_fewer(goal, smallest.at_least)
-        for people in range(smallest.at_least, smallest.at_least + MORE_MAX + 1):
+        at_least, within = self._count(goal, smallest)
+        closed = self._close(goal, {}) if at_least else ()
+        for people in range(at_least, at_least + MORE_MAX + 1):
             for joined, run in self._runs(goal, people, ends=ends):
                 if run is not None:
                     brought = tuple(sorted(run.began_with - set(joined) - set(self.world.base_people)))
                     deeds = tuple(run.deeds)
-                    return Answer(goal, smallest.at_least, people, joined, brought, deeds, closed)
-        return Answer(goal, smallest.at_least, closed=closed)
+                    return Answer(goal, at_least, people, joined, brought, deeds, closed, within=within)
+        return Answer(goal, at_least, closed=closed, within=within)
 
     def _close(self, goal: Goal, joined: Mapping[int, int]) -> tuple[str, ...]:
         """Give everything that is reached once these join; checked to be closed, and not to hold the goal.
@@ -135,16 +142,25 @@ class Coalition:
             raise ProofInvalidError("what is said to be out of reach is not", place=goal.name)
         return closed
 
-    def _count_fewer(self, goal: Goal, at_least: int) -> None:
-        """Check one by one, as far as that is done, that no fewer people are enough.
+    def _count(self, goal: Goal, smallest: Smallest) -> tuple[int, int | None]:
+        """Check one by one, as far as that is done, that no fewer people are enough, where the solver knows.
+
+        Where its time ran out, count so far in its place. Gives how many are needed at the least, and how many are
+        known to reach the goal.
 
         Raises:
-            ProofInvalidError: fewer are.
+            ProofInvalidError: fewer are enough than the solver says.
         """
-        most = min(at_least - 1, COUNTED_MAX)
+        most = min(smallest.at_least - 1, COUNTED_MAX) if smallest.is_exact else COUNTED_MAX
         nearest = find_nearest(self.model, [goal.name], most=most) if most >= 0 else None
+        if smallest.is_exact:
+            if nearest is not None and nearest.goal:
+                raise ProofInvalidError("fewer people are enough than the solver says", place=goal.name)
+            return smallest.at_least, smallest.at_least
         if nearest is not None and nearest.goal:
-            raise ProofInvalidError("fewer people are enough than the solver says", place=goal.name)
+            return nearest.people, nearest.people
+        counted = COUNTED_MAX + 1 if nearest is None else nearest.people
+        return max(smallest.at_least, counted), sum(smallest.joined.values()) if smallest.joined else None
 
     def _runs(self, goal: Goal, people: int, *, ends: float) -> Iterator[tuple[tuple[int, ...], Run | None]]:
         """Try choices of people, of one number, until time is over."""
