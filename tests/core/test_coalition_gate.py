@@ -290,3 +290,43 @@ def test_a_charter_that_excludes_a_party_no_more_is_counted_as_if_it_did(role: s
     ground.fold(rule)
     ground.fold(carried(ground, enacting(ground, opened)))
     assert ground.state.rules.version == 3, "what follows is in the open"
+
+
+PARENT = "parent: {name: The parent, role: excluded}"
+
+
+def deployed_with(text: str, party: str) -> str:
+    """Give a charter's text by which two and somebody of a party run a program of their own as a gateway."""
+    assert text.count(DEPLOY) == 1
+    return text.replace(DEPLOY, f"deploy: {{words: D., by: {{from: [engineer, officer], count: 2}}, of: {party}}}")
+
+
+@pytest.mark.parametrize(
+    ("party", "old", "new"),
+    [
+        ("daughter", PARENT, f"{PARENT}\n  daughter: {{name: Of the parent's, role: operator}}"),
+        ("board", "cooling_days: 365", "cooling_days: 0"),
+    ],
+)
+def test_whoever_was_of_the_coalition_is_so_by_a_charter_that_says_otherwise(party: str, old: str, new: str) -> None:
+    """By the new charter alone the two would need a third, who is the parent's as long as the old one is in force.
+
+    What only says otherwise is carried: it brings no goal nearer, and what follows is then in the open.
+    """
+    ground = Ground.founded(COUNTED)
+    ground.hire("kim", party="daughter")
+    lou = ground.hire("lou", party="board", paid_by="parent")
+    ground.record(facts(lou, "lou", party="board"))
+    text = COUNTED.replace(old, new)
+    assert text != COUNTED
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed"):
+        carried(ground, enacting(ground, deployed_with(text, party)))
+    rule = carried(ground, enacting(ground, text))
+    assert rule.coalition == 3
+    ground.fold(rule)
+    ground.fold(carried(ground, enacting(ground, deployed_with(text, party))))
+
+
+def test_who_was_never_of_the_coalition_is_the_third() -> None:
+    ground = Ground.founded(COUNTED)
+    ground.fold(carried(ground, enacting(ground, deployed_with(COUNTED, "board"))))

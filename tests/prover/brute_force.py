@@ -181,10 +181,10 @@ def _moves(place: Place) -> Iterator[Place]:
 
 
 def _open_carried(place: Place) -> Iterator[tuple[str, Place]]:
-    """Carry open requests that somebody of the coalition's asked for, whoever agreed; each with its goal or ""."""
+    """Carry open requests, whoever agreed, each with its goal or ""; of what others asked for, what is for people."""
     for number, asked in place.state.governed.proposals.items():
         state, change = place.state, asked.change
-        if asked.by not in place.own:
+        if asked.by not in place.own and not isinstance(change, c.Admit | c.Appoint | c.Grant):
             continue
         for person, key in place.keys.items():
             try:

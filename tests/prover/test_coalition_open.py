@@ -1,4 +1,4 @@
-"""What people outside agreed to already in open requests: fewer need join for as long as these are open."""
+"""What people outside asked for or agreed to already: fewer need join for as long as the requests are open."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core import entry as e
 from ringfence.core.coalition.gate import assess
-from ringfence.core.coalition.world import see_world
+from ringfence.core.coalition.world import Kind, could_hold, see_world
 from ringfence.core.errors import ProofInvalidError
 from ringfence.prover.coalition.answers import Answer
 from ringfence.prover.coalition.words import describe_open
-from tests.governed import NUMBERS, Ground, a_grant
+from tests.governed import ISSUER, NUMBERS, SALT, Ground, a_grant, facts
 from tests.prover.powers import COUNTED, answer
 
 CHARTER = COUNTED.replace("version: 1\n", "version: 2\n", 1).encode()
@@ -98,5 +99,84 @@ def test_it_is_said_in_words_with_the_requests() -> None:
     ground.approve(asked(ground, "change-rules"), "ada", "ivy")
     lent = see_world(ground.state, at_ms=ground.now_ms, sees_open=True).lent
     said = describe_open(answer(ground, "change-rules"), lent)
-    assert said == "with what others agreed to already in open requests (1): at least 2 people"
+    assert said == "with what others asked for or agreed to already in open requests (1): at least 2 people"
     assert describe_open(answer(Ground.founded(COUNTED), "change-rules"), ()) == ""
+
+
+FREE = COUNTED.replace("  min: 3\n", "  min: 0\n")
+"""The charter without a number: what is asked for in this file's last tests is carried, and a gate would refuse it."""
+
+
+def least_open(ground: Ground, goal: str) -> int | None:
+    at_least, at_least_open = fewest(ground, goal)
+    return at_least if at_least_open is None else at_least_open
+
+
+def test_whom_somebody_outside_asked_to_appoint_may_be_one_of_theirs() -> None:
+    """Dot and ben mean well by kim, who is directed by ada: she agrees as well, and is then two officers."""
+    ground = Ground.founded(FREE, eve={"manager": NUMBERS["ada"]})
+    ground.hire("kim", directed_by=(NUMBERS["ada"],))
+    ground.admit("kim")
+    assert least_open(ground, "give-grant") == 2
+    proposal = ground.propose("dot", c.Appoint(person=NUMBERS["kim"], duty="officer"))
+    ground.approve(proposal, "ben")
+    assert least_open(ground, "give-grant") == 1
+    ground.approve(proposal, "ada")
+    ground.carry(proposal)
+    ground.agree("eve", a_grant(), "ada", "kim", number=1)
+
+
+def test_whom_somebody_outside_asked_to_admit_could_be_appointed() -> None:
+    ground = Ground.founded(FREE)
+    lou = ground.hire("lou")
+    assert kind_of(ground, lou) is None, "one of those who are in no register is as good"
+    identity = e.Identity(ISSUER, "lou")
+    change = c.Admit(person=lou, party="trust", identity=e.commit(e.render_opening(SALT, identity)))
+    ground.propose("dot", change, identity=identity, identity_salt=SALT)
+    asked_in = kind_of(ground, lou)
+    assert asked_in is not None
+    assert [could_hold("engineer") in has for has, _ in asked_in.brings] == [True]
+
+
+def kind_of(ground: Ground, person: int) -> Kind | None:
+    kinds = see_world(ground.state, at_ms=ground.now_ms, sees_open=True).kinds
+    return next((kind for kind in kinds if person in kind.people), None)
+
+
+def test_where_somebody_outside_asked_only_who_gains_must_be_theirs() -> None:
+    ground = Ground.founded(FREE.replace("propose: [engineer, manager]", "propose: [manager]"))
+    assert least_open(ground, "give-grant") == 3
+    proposal = ground.propose("fay", a_grant())
+    ground.approve(proposal, "ada")
+    assert least_open(ground, "give-grant") == 2, "eve and ben"
+    ground.approve(proposal, "ben")
+    ground.carry(proposal, number=1)
+
+
+def test_where_somebody_outside_asked_for_the_end_of_a_suspension_nobody_else_need() -> None:
+    ground = Ground.founded(FREE)
+    number = ground.order("ivy", c.Suspend(scope=c.FLOW, name="serving"), number=1)
+    proposal = ground.propose("fay", c.Lift(suspension=number))
+    ground.approve(proposal, "ada", "ivy")
+    assert fewest(ground, "lift-suspension") == (3, 1)
+    ground.approve(proposal, "ben")
+    ground.carry(proposal)
+    assert not ground.state.governed.stopped
+
+
+def test_a_charter_that_somebody_outside_asked_for_is_not_the_coalitions() -> None:
+    ground = Ground.founded(FREE)
+    asked(ground, "change-rules")
+    assert fewest(ground, "change-rules") == (3, None)
+
+
+def test_an_agreement_that_may_count_again_is_lent() -> None:
+    """Ada is moved into eve's team, so that her agreement counts no more, and out of it, so that it does."""
+    ground = Ground.founded(FREE.replace("cooling_days: 365", "cooling_days: 0"), eve={"team": "x"})
+    proposal = ground.propose("eve", a_grant())
+    ground.approve(proposal, "ada")
+    ground.record(facts(NUMBERS["ada"], "ada", team="x"))
+    assert fewest(ground, "give-grant") == (3, 2)
+    ground.record(facts(NUMBERS["ada"], "ada", team="y"))
+    ground.approve(proposal, "ben")
+    ground.carry(proposal, number=1)

@@ -78,7 +78,7 @@ def coalition(
             raise click.UsageError("--since tells what was: leave out --with, which supposes, and --picture")
         return tell_movement(source, since, wanted=wanted, parties=parties, as_json=as_json)
     subject, put = _read(source, supposed, deployment=directory)
-    asked = Coalition(put.state, at_ms=subject.at_ms, parties=parties or put.parties)
+    asked = Coalition(put.state, at_ms=subject.at_ms, parties=parties or put.parties, before=put.before)
     goals = [goal for goal in asked.goals if not wanted or goal.name in wanted]
     for name in wanted:
         if name not in {goal.name for goal in goals}:
@@ -114,7 +114,7 @@ def _read(source: Path | None, supposed: Path | None, *, deployment: Path) -> tu
     if state.governed.register is None:
         raise without_openings()
     if supposed is None:
-        return subject, Supposed(state, state.governance.coalition_min, excluded_parties(state.rules), "")
+        return subject, Supposed(state, state.governance.coalition_min, excluded_parties(state.rules), state.rules, "")
     written = read_change(supposed, author=0)
     charter = parse_charter(written.file, file=show_path(supposed)) if written.file else None
     identity = (written.identity.issuer, written.identity.subject) if written.identity else None

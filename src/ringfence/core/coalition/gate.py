@@ -4,7 +4,8 @@ Rules of this file:
 1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
    reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
    goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well, and what it
-   leaves is counted with the parties that either excludes: to be taken off them makes nobody independent.
+   leaves is counted with the parties that either excludes, with whom only the new one names a party of, and with every
+   tie that either still counts: to be called something else makes nobody independent.
 2. What was counted is written with the change: the number, a digest of the world that it was counted in, and by which
    of the `countings` it was. Whoever knows the register counts again by that one and must find the same.
 3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ringfence.core import changes as c
+from ringfence.core.charter import Charter
 from ringfence.core.coalition.closure import Model, build_model
 from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.path import describe_path
@@ -89,13 +91,20 @@ def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: in
     minimum = minimum_of(before, after)
     if not (minimum and isinstance(change, GATED)) or after.governed.register is None:
         return Counted()
-    counted = assess(after, at_ms=at_ms, minimum=minimum, parties=colluding(before, after))
+    counted = assess(after, at_ms=at_ms, minimum=minimum, parties=colluding(before, after), before=before.rules)
     if reason := why_below_minimum(before, counted, at_ms=at_ms, minimum=minimum):
         raise ProofInvalidError(f"{c.operation_of(change)} is refused: {reason}", place="coalition")
     return Counted(counted.people, counted.proof)
 
 
-def assess(state: State, *, at_ms: int, minimum: int, parties: tuple[str, ...] | None = None) -> Assessment:
+def assess(
+    state: State,
+    *,
+    at_ms: int,
+    minimum: int,
+    parties: tuple[str, ...] | None = None,
+    before: Charter | None = None,
+) -> Assessment:
     """Count how few people must join for any goal of `FLOORED`, up to a minimum.
 
     Args:
@@ -103,17 +112,19 @@ def assess(state: State, *, at_ms: int, minimum: int, parties: tuple[str, ...] |
         at_ms: when.
         minimum: how many are looked for at most.
         parties: those that collude; the excluded ones when it is None.
+        before: the charter that was in force before (see `world`); None for none.
 
     Raises:
         ProofInvalidError: the register is withheld.
     """
     memo = state.rules.memo.setdefault(_MEMO, {})
     theirs = excluded_parties(state.rules) if parties is None else parties
-    seen, asked = seen_in(state), (at_ms, minimum, theirs)
+    before = state.rules if before is None else before
+    seen, asked = (*seen_in(state), before), (at_ms, minimum, theirs)
     newest: tuple[tuple[object, ...], tuple[int, int, tuple[str, ...]], Assessment] | None = memo.get(_NEWEST)
     if newest is not None and is_seen_alike(newest[0], seen) and newest[1] == asked:
         return newest[2]  # the state before a change is asked of by its writer, and again by whoever folds it
-    world = see_world(state, at_ms=at_ms, parties=theirs)
+    world = see_world(state, at_ms=at_ms, parties=theirs, before=before)
     digest = digest_world(world)
     if (digest, minimum) not in memo:
         if len(memo) >= MEMO_WORLDS_MAX:

@@ -4,8 +4,8 @@ Rules of this file:
 1. Those who must act for one thing are different people: an approver is not the one who asks, and fills one place.
    That each place of each group finds a person of its own is the same as that, for any of the groups, together enough
    people have one of their duties (Hall's theorem).
-2. Who agreed to an open request already fills one place of it, where one of the coalition's asked. What it asks for is
-   left out: it counts for whatever its operation can do.
+2. Who agreed to an open request already fills one place of it; one of the coalition's must have asked, unless `lending`
+   says otherwise. What it asks for is left out: it counts for whatever its operation can do.
 3. Of more groups than `GROUPS_MAX` only the single ones and all together are counted: that asks for no more.
 4. What only keeps people apart (teams, managers, who appointed whom, separations, minimums, vetoes, times) is left out:
    a coalition could come to be without it, and leaving it out never makes a coalition look weaker than it is.
@@ -20,6 +20,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter_governance import POWERS, Group
+from ringfence.core.coalition.lending import Lent
 from ringfence.core.coalition.world import SHARE, World, of_party
 
 GROUPS_MAX: Final = 6
@@ -98,9 +99,17 @@ def find_requirements(world: World) -> tuple[Requirement, ...]:
 def _operations(world: World) -> Iterator[Requirement]:
     for item in world.governance.operations.values():
         asking = Group(item.propose, 1)
-        agreed = ((), *(lent.agreed for lent in world.lent if lent.operation == item.name))
-        ways = (spread(groups, asking=asking, agreed=one) for one in agreed for groups in item.alternatives)
+        lent = (one for one in world.lent if one.operation == item.name)
+        asked = (((), asking), *((one.agreed, _asking(one, asking)) for one in lent))
+        ways = (spread(groups, asking=one, agreed=agreed) for agreed, one in asked for groups in item.alternatives)
         yield Requirement(operation(item.name), tuple(dict.fromkeys(ways)))  # many requests lend the same
+
+
+def _asking(lent: Lent, asking: Group) -> Group | None:
+    """Give of whom one must ask for what is open already, where anybody must."""
+    if lent.asking is None:
+        return asking
+    return Group(lent.asking, 1) if lent.asking else None
 
 
 def _powers(world: World) -> Iterator[Requirement]:

@@ -8,8 +8,10 @@ Rules of this file:
    anybody from a duty for good: whoever pays or directs can end it, and a coalition can wait.
 4. Members and everybody else whom the register knows count alike: whoever is below comes along, admitted or not.
 5. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
-6. What people outside agreed to already in requests that are open is seen where it is asked for. A gate does not ask:
-   each of these requests is counted when it is to take effect.
+6. What people outside asked for or agreed to already in requests that are open is seen where it is asked for (see
+   `lending`). A gate does not ask: each of these requests is counted when it is to take effect.
+7. A charter that was in force before may be named: whom that one has in the coalition, as of a party that it does not
+   name or by a tie that it still counts, a new one does not let go.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from typing import Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
+from ringfence.core.coalition.lending import ADMITTED, Lent, find_given, find_lent
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.proposals import tally
 from ringfence.core.governance.recording import why_not_feed
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
 from ringfence.core.standing import Member, Standing
@@ -90,15 +92,6 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Lent:
-    """What people outside agreed to already: `agreed` has the duties of each who did, in the open request `number`."""
-
-    number: int
-    operation: str
-    agreed: tuple[Profile, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class World:
     """What a state says of coalitions.
 
@@ -116,7 +109,7 @@ class World:
             shared out.
         services: parties of which a service is registered.
         feeds: whether one of these services may tell the register about people.
-        lent: what people outside agreed to already (rule 6).
+        lent: what people outside asked for or agreed to already (rule 6).
     """
 
     charter: Charter
@@ -158,14 +151,22 @@ def is_seen_alike(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return len(one) == len(other) and all(mine is theirs for mine, theirs in zip(one, other, strict=True))
 
 
-def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = None, sees_open: bool = False) -> World:
+def see_world(
+    state: State,
+    *,
+    at_ms: int,
+    parties: Collection[str] | None = None,
+    sees_open: bool = False,
+    before: Charter | None = None,
+) -> World:
     """Give the world of a coalition.
 
     Args:
         state: of a governed ledger, with its register.
         at_ms: the time that it is asked for.
         parties: those that collude; the excluded ones when it is None.
-        sees_open: whether what others agreed to in open requests is seen (rule 6).
+        sees_open: whether what others asked for or agreed to in open requests is seen (rule 6).
+        before: the charter that was in force before, whose coalition counts as well (rule 7); None for none.
 
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
@@ -173,20 +174,21 @@ def see_world(state: State, *, at_ms: int, parties: Collection[str] | None = Non
     standing, charter = state.governed, state.rules
     if standing.register is None:
         raise ProofInvalidError("facts about people are withheld: a coalition is counted with them", place="register")
+    before = charter if before is None else before
     known = excluded_parties(charter) if parties is None else tuple(parties)
     for name in known:
         if name not in charter.parties:
             raise ProofInvalidError(
                 f"the charter names no party {name}", place="parties", expected=", ".join(charter.parties), found=name
             )
-    return _Sight(state, standing, standing.register, charter, known, at_ms).see(sees_open=sees_open)
+    return _Sight(state, standing, standing.register, charter, before, known, at_ms).see(sees_open=sees_open)
 
 
 class _Ties:
     """Who manages or directs whom, by the ties that hold and those that ended later than a time."""
 
-    def __init__(self, register: Register, charter: Charter, parties: Collection[str], *, since_ms: int) -> None:
-        self._register, self._charter, self._parties, self._since_ms = register, charter, parties, since_ms
+    def __init__(self, register: Register, named: Collection[str], parties: Collection[str], *, since_ms: int) -> None:
+        self._register, self._named, self._parties, self._since_ms = register, named, parties, since_ms
         self.chiefs: dict[int, tuple[int, ...] | None] = {
             number: self._find_chiefs(number) for number in register.people
         }
@@ -233,7 +235,7 @@ class _Ties:
         """Give who manages or directs a person; None when the person is of the coalition's parties, or may be."""
         ties = list(self._register.ties(number, ended_after_ms=self._since_ms))
         for tie in ties:
-            if tie.kind in (EMPLOYER, PAY) and (tie.name in self._parties or tie.name not in self._charter.parties):
+            if tie.kind in (EMPLOYER, PAY) and (tie.name in self._parties or tie.name not in self._named):
                 return None
         return tuple(tie.person for tie in ties if tie.kind in (MANAGER, DIRECTION))
 
@@ -244,6 +246,7 @@ class _Lines:
 
     Attributes:
         theirs: who is in the coalition from the start.
+        given: what people outside asked to give to whom: see `lending`.
         base, known: of those who were never admitted: how many of which profile are in it, and how many there are.
         base_people: see `World`.
         below: whom each person brings, themselves first.
@@ -251,6 +254,7 @@ class _Lines:
     """
 
     theirs: frozenset[int]
+    given: Mapping[int, Collection[str]]
     base: tuple[tuple[Profile, int], ...]
     base_people: tuple[int, ...]
     known: tuple[tuple[Profile, int], ...]
@@ -268,13 +272,16 @@ class _Sight:
         standing: Standing,
         register: Register,
         charter: Charter,
+        before: Charter,
         parties: tuple[str, ...],
         at_ms: int,
     ) -> None:
         self._state, self._standing, self._register, self._charter = state, standing, register, charter
         self._governance = state.governance
         self._parties, self._at_ms = parties, at_ms
-        self._since_ms = at_ms - self._governance.cooling_ms
+        self._named = frozenset(name for name in charter.parties if name in before.parties)
+        coolings = [known.governance.cooling_ms for known in (charter, before) if known.governance]
+        self._since_ms = at_ms - max(coolings)
         self._duties_of: dict[str, list[str]] = {}
         for duty in self._governance.duties.values():
             self._duties_of.setdefault(duty.party, []).append(duty.name)
@@ -285,8 +292,12 @@ class _Sight:
         self._open = frozenset(name for name in self._governance.duties if self._is_open(name))
 
     def see(self, *, sees_open: bool) -> World:
-        lines = self._lines()
-        profiles = {number: self._profile(member) for number, member in sorted(self._standing.members.items())}
+        given = find_given(self._standing, at_ms=self._at_ms) if sees_open else ()
+        lines = self._lines(given)
+        profiles = {
+            number: self._profile(member, lines.given.get(number, ()))
+            for number, member in sorted(self._standing.members.items())
+        }
         base = Counter(dict(lines.base))
         base.update(profiles[number] for number in profiles if number in lines.theirs)
         known = Counter(dict(lines.known))
@@ -305,37 +316,36 @@ class _Sight:
             threshold=self._standing.threshold,
             services=frozenset(who.party for who in services),
             feeds=any(not why_not_feed(who, self._charter) for who in services),
-            lent=tuple(self._lent(lines.theirs)) if sees_open else (),
+            lent=tuple(find_lent(self._state, lines.theirs, at_ms=self._at_ms)) if sees_open else (),
         )
 
-    def _lent(self, theirs: Collection[int]) -> Iterator[Lent]:
-        """Give the open requests to which people who are not the coalition's agreed, as far as that still counts."""
-        for number, proposal in sorted(self._standing.proposals.items()):
-            tallied = tally(self._state, proposal, at_ms=self._at_ms) if self._at_ms < proposal.expires_ms else []
-            agreed = tuple(frozenset(one.duties) for one in tallied if one.duties and one.approval.person not in theirs)
-            if agreed:
-                yield Lent(number, proposal.operation.name, agreed)
-
-    def _lines(self) -> _Lines:
+    def _lines(self, given: tuple[tuple[int, int, str], ...]) -> _Lines:
         """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""
         members = frozenset(self._standing.members)
-        key = (self._parties, members, self._since_ms if self._register.former else 0)
+        key = (self._parties, self._named, members, self._since_ms if self._register.former else 0, given)
         memo = self._charter.memo.setdefault(_MEMO, {})
         known: tuple[Register, Hashable, _Lines] | None = memo.get(_NEWEST)
         if known is None or known[0] is not self._register or known[1] != key:
-            known = memo[_NEWEST] = (self._register, key, self._follow(members))
+            known = memo[_NEWEST] = (self._register, key, self._follow(members, given))
         return known[2]
 
-    def _follow(self, members: frozenset[int]) -> _Lines:
+    def _follow(self, members: frozenset[int], requests: tuple[tuple[int, int, str], ...]) -> _Lines:
         everybody = sorted({*members, *self._register.people})
-        ties = _Ties(self._register, self._charter, self._parties, since_ms=self._since_ms)
+        ties = _Ties(self._register, self._named, self._parties, since_ms=self._since_ms)
         theirs = ties.theirs() | {number for number in everybody if number not in self._register.people}
+        given: dict[int, set[str]] = {}
+        for by, person, mark in requests:
+            if by not in theirs:
+                given.setdefault(person, set()).add(mark)
         strangers = {
-            number: self._stranger(self._register.people[number].party) for number in everybody if number not in members
+            number: self._stranger(self._register.people[number].party, number in given)
+            for number in everybody
+            if number not in members
         }
         below = ties.below({number: strangers.get(number) for number in everybody}, theirs)
         return _Lines(
             theirs=frozenset(theirs),
+            given=given,
             base=_told(Counter(strangers[number] for number in theirs if number in strangers)),
             base_people=tuple(self._few(sorted(theirs))),
             known=_told(Counter(strangers.values())),
@@ -349,18 +359,24 @@ class _Sight:
             },
         )
 
-    def _profile(self, member: Member) -> Profile:
-        """Give what one member has: what counts for requirements, now and once something was given."""
+    def _profile(self, member: Member, given: Collection[str]) -> Profile:
+        """Give what one member has: what counts for requirements, now and once something was given.
+
+        Args:
+            member: of the ledger.
+            given: what people outside asked to give the member.
+        """
         number, facts = member.number, self._register.people.get(member.number)
         party = facts.party if facts else member.party
         has = [of_party(party)]
         if number in self._standing.holders:
             has.append(SHARE)
-        if member.is_active(self._at_ms):
+        has += given
+        if member.is_active(self._at_ms) or ADMITTED in given:
             has += member.duties
             has += (has_grant(kind) for kind in self._grants.get(number, ()))
-            has += map(could_hold, self._duties_of.get(member.party, ()))
-        else:
+            has += map(could_hold, self._duties_of.get(party if ADMITTED in given else member.party, ()))
+        if not member.is_active(self._at_ms):
             has += map(could_return, member.duties)
             has += map(could_enter, self._duties_of.get(party, ()))
         return frozenset(has)
@@ -378,7 +394,7 @@ class _Sight:
         alike: dict[tuple[tuple[Profile, int], ...], list[int]] = {}
         for chief, brought in lines.strangers_below.items():
             members = lines.members_below[chief]
-            if len(lines.below[chief]) == 1 and chief not in profiles:
+            if len(lines.below[chief]) == 1 and chief not in profiles and chief not in lines.given:
                 continue  # on their own they are strangers (rule 5)
             brings = _capped(Counter(dict(brought)) + Counter(profiles[one] for one in members)) if members else brought
             alike.setdefault(brings, []).append(chief)
@@ -389,8 +405,10 @@ class _Sight:
         return [Kind(((self._stranger(name), 1),), (), JOINERS_MAX, party=name) for name in names]
 
     @cache  # noqa: B019 - lives as long as one look
-    def _stranger(self, party: str) -> Profile:
-        return frozenset([STRANGER, of_party(party), *map(could_enter, self._duties_of.get(party, ()))])
+    def _stranger(self, party: str, is_asked_in: bool = False) -> Profile:
+        could = (could_enter, could_hold) if is_asked_in else (could_enter,)
+        duties = self._duties_of.get(party, ())
+        return frozenset([STRANGER, of_party(party), *(way(duty) for way in could for duty in duties)])
 
     def _is_open(self, duty: str) -> bool:
         """Tell whether somebody of the coalition's own could be given a duty: no rule keeps all of them from it."""

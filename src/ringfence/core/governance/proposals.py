@@ -299,6 +299,14 @@ def counting_duties(
     state: State, proposal: Proposal, approval: Approval, *, at_ms: int
 ) -> tuple[AbstractSet[str], str]:
     """Give the duties that a person may approve a proposal with, and why there are none (rule 2)."""
+    duties, reason = agreeing_duties(state, proposal, approval, at_ms=at_ms)
+    return (duties, reason) if not duties else _apart(state, proposal, approval, duties, at_ms=at_ms)
+
+
+def agreeing_duties(
+    state: State, proposal: Proposal, approval: Approval, *, at_ms: int
+) -> tuple[AbstractSet[str], str]:
+    """Give the same as `counting_duties`, whatever else keeps the person apart from who asks or gains."""
     standing = state.governed
     member, key = standing.members.get(approval.person), standing.keys.get(approval.key)
     if member is None or not member.is_active(at_ms):
@@ -315,6 +323,16 @@ def counting_duties(
         return frozenset(), (
             "appointed-since-request: appointed after the request" if late else "duty: none of those asked for"
         )
+    return duties, ""
+
+
+def _apart(
+    state: State, proposal: Proposal, approval: Approval, duties: AbstractSet[str], *, at_ms: int
+) -> tuple[AbstractSet[str], str]:
+    """Give those of an approval's duties that no relation of the charter's stands against, and why there are none."""
+    standing = state.governed
+    beneficiary = beneficiary_of(standing, proposal.change)
+    member = standing.members[approval.person]
     never = tuple(dict.fromkeys(name for operation in operations_of(state, proposal) for name in operation.never))
     if "appointed-by-requester" in never:
         duties = frozenset(

@@ -4,8 +4,8 @@ Rules of this file:
 1. "No fewer" comes from the closure, which never makes a coalition look weaker than it is. "So many are enough" comes
    from a run that the core's own functions took. Where the two meet, the number is exact.
 2. Where they do not meet, the answer says between which numbers it lies, or that nobody knows from where on.
-3. What others agreed to already in open requests is a bound of its own, and never a run: the other numbers are of what
-   holds once these have expired, or were carried.
+3. What others asked for or agreed to already in open requests is a bound of its own, and never a run: the other
+   numbers are of what holds once these have expired, or were carried.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice, product
 from typing import Final
 
+from ringfence.core.charter import Charter
 from ringfence.core.coalition.closure import Model, build_model, is_closed, reach
 from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.rules import Goal, find_goals
@@ -46,8 +47,8 @@ class Answer:
         deeds: the run, step by step.
         closed: a closed set without the goal: what is reached with nobody's help, or for a goal that is out of reach
             what is reached when everybody joins; empty for one that nobody need join for.
-        at_least_open: no fewer are enough with what others agreed to already in open requests; None where this makes it
-            no fewer than `at_least`.
+        at_least_open: no fewer are enough with what others asked for or agreed to already in open requests; None
+            where this makes it no fewer than `at_least`.
         within: so many reach it by the rules that only add, whether a run was found or not: where it is known which
             number is the fewest, `at_least`. None when no such choice is known.
     """
@@ -79,22 +80,25 @@ class Coalition:
         state: of a governed ledger, with its register.
         at_ms: when.
         parties: those that collude; the excluded ones when it is None.
+        before: a charter that was in force before, whose coalition counts as well; None for none.
 
     Attributes:
         world, model: what the state says of the coalition, as people and as counts.
         goals: what it may want.
-        lent: what others agreed to already in open requests.
+        lent: what others asked for or agreed to already in open requests.
 
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
     """
 
-    def __init__(self, state: State, *, at_ms: int, parties: Sequence[str] | None = None) -> None:
-        self.world: World = see_world(state, at_ms=at_ms, parties=parties)
+    def __init__(
+        self, state: State, *, at_ms: int, parties: Sequence[str] | None = None, before: Charter | None = None
+    ) -> None:
+        self.world: World = see_world(state, at_ms=at_ms, parties=parties, before=before)
         self.model: Model = build_model(self.world)
         self.goals = find_goals(self.world)
         self._search = Search(self.model)
-        lending = see_world(state, at_ms=at_ms, parties=parties, sees_open=True)
+        lending = see_world(state, at_ms=at_ms, parties=parties, before=before, sees_open=True)
         self.lent = lending.lent
         self._lending = Search(build_model(lending)) if lending.lent else None
         self.state, self._at_ms = state, at_ms

@@ -27,12 +27,14 @@ class Supposed:
         state: after the change.
         minimum: how many people must be needed, by the charter before it and the one after it.
         parties: those that a charter before it or after it excludes.
+        before: the charter in force before it, whose coalition counts as well.
         refused: why the gate would not let it be carried; "" when it would.
     """
 
     state: State
     minimum: int
     parties: tuple[str, ...]
+    before: Charter
     refused: str
 
 
@@ -77,4 +79,4 @@ def suppose(
     except ProofInvalidError as error:
         refused = error.message
     after = replace(following, epoch=state.epoch + 1)
-    return Supposed(after, minimum_of(state, following), colluding(state, following), refused)
+    return Supposed(after, minimum_of(state, following), colluding(state, following), state.rules, refused)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from ringfence.core.coalition.gate import count_people
-from ringfence.core.coalition.world import Lent
+from ringfence.core.coalition.lending import Lent
 from ringfence.core.governance.wording import show_line
 from ringfence.core.state import State
 from ringfence.core.times import HOUR_MS
@@ -30,13 +30,13 @@ def describe_number(answer: Answer) -> str:
 
 
 def describe_open(answer: Answer, lent: Sequence[Lent]) -> str:
-    """Say how many must join with what others agreed to already in open requests; "" where that makes it no fewer."""
+    """Say how many must join with what others asked for or agreed to already; "" where that makes it no fewer."""
     if answer.at_least_open is None:
         return ""
     numbers = ", ".join(str(one.number) for one in lent[:_NAMED_MAX])
     more = f" and {len(lent) - _NAMED_MAX} more" if len(lent) > _NAMED_MAX else ""
     few = f"at least {count_people(answer.at_least_open)}" if answer.at_least_open else "perhaps nobody"
-    return f"with what others agreed to already in open requests ({numbers}{more}): {few}"
+    return f"with what others asked for or agreed to already in open requests ({numbers}{more}): {few}"
 
 
 class Names:
