@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.coalition.closure import is_closed, reach
+from ringfence.core.coalition.closure import MODES, Count, Joiners, Model, is_closed, reach
 from ringfence.core.coalition.floor import Nearest
+from ringfence.core.coalition.rules import Rule
+from ringfence.core.coalition.terms import Demand, Requirement
+from ringfence.core.coalition.world import see_world
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State
 from ringfence.prover.coalition import answers
@@ -265,3 +269,28 @@ def test_solver_that_says_too_much_is_not_believed(
     monkeypatch.setattr(Search, "find_smallest", lambda self, goal, *, seconds: says)
     with pytest.raises(ProofInvalidError, match=reason):
         answer(Ground.founded(COUNTED), "change-rules")
+
+
+def pairs_of_duties(duties: int) -> Model:
+    """Give a world in which two with each duty give a grant, and everybody has two: as many are needed as duties."""
+    ground = Ground.founded(COUNTED)
+    pairs = list(combinations(range(duties), 2))
+    demands = tuple(Demand(frozenset([f"duty {number}"]), 2) for number in range(duties))
+    each = [tuple(int(number in pair) for pair in pairs) for number in range(duties)]
+    return Model(
+        world=see_world(ground.state, at_ms=ground.now_ms),
+        joiners=tuple(Joiners((number,), 1) for number in range(1, len(pairs) + 1)),
+        demands=demands,
+        counts={demand: dict.fromkeys(MODES, Count(0, of)) for demand, of in zip(demands, each, strict=True)},
+        placeable=frozenset(),
+        requirements=(Requirement("op:grant", (demands,)),),
+        rules=(Rule("give-grant", ("op:grant",)),),
+    )
+
+
+def test_looking_for_choices_of_so_many_people_ends_when_its_time_is_over() -> None:
+    """Nobody could say within an hour that fewer than 12 are not enough; that 12 are is found at once."""
+    search = Search(pairs_of_duties(12))
+    assert search.find_others("give-grant", 11, most=4, seconds=0.2) == []
+    found = search.find_others("give-grant", 12, most=4, seconds=60)
+    assert [sum(choice.values()) for choice in found] == [12] * 4

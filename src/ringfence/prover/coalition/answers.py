@@ -168,7 +168,8 @@ class Coalition:
 
     def _runs(self, goal: Goal, people: int, *, ends: float) -> Iterator[tuple[tuple[int, ...], Run | None]]:
         """Try choices of people, of one number, until time is over."""
-        choices = self._search.find_others(goal.name, people, most=CHOICES_MAX)
+        left = ends - time.monotonic()
+        choices = self._search.find_others(goal.name, people, most=CHOICES_MAX, seconds=left) if left > 0 else []
         named = (joined for choice in choices for joined in islice(self._people_of(choice), CHOICES_MAX))
         own = {joined: self._with_brought(joined) for joined in islice(named, CHOICES_MAX)}
         for joined, everybody in sorted(own.items(), key=lambda item: (len(item[1]), item[0])):

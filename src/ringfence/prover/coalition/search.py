@@ -69,25 +69,20 @@ class Search:
         is_proven = False
         ends = time.monotonic() + min(seconds, SECONDS_MAX)
         with self._control.solve(assumptions=[(_wanted(goal), True)], async_=True, yield_=True) as handle:
-            while True:
-                handle.resume()
-                if not handle.wait(max(0.0, ends - time.monotonic())):
-                    handle.cancel()
-                    break
-                found = handle.model()
+            for found in _models(handle, ends=ends):
                 if found is None:
                     if best is None and handle.get().unsatisfiable:
                         return None
                     is_proven = True
-                    break
-                best = _joined(found)
+                else:
+                    best = _joined(found)
         bound = sum(best.values()) if is_proven and best is not None else _lower(self._control)
         if best is not None and goal not in reach(self._model, best):
             raise ProofInvalidError("the solver's coalition does not reach the goal", place=goal)
         return Smallest(bound, best, is_exact=is_proven)
 
-    def find_others(self, goal: str, people: int, *, most: int) -> list[dict[int, int]]:
-        """Give choices of just so many people who reach a goal, at most `most` of them."""
+    def find_others(self, goal: str, people: int, *, most: int, seconds: float) -> list[dict[int, int]]:
+        """Give choices of just so many people who reach a goal, at most `most` of them, found in `seconds`."""
         if people not in self._numbers:
             self._control.ground([("people", [clingo.Number(people)])])
             self._numbers.add(people)
@@ -95,14 +90,28 @@ class Search:
         self._set(opt_mode="ignore", models=most)
         self._control.assign_external(just, True)
         try:
-            with self._control.solve(assumptions=[(_wanted(goal), True)], yield_=True) as handle:
-                return [_joined(found) for found in handle]
+            ends = time.monotonic() + min(seconds, SECONDS_MAX)
+            with self._control.solve(assumptions=[(_wanted(goal), True)], async_=True, yield_=True) as handle:
+                return [_joined(found) for found in _models(handle, ends=ends) if found is not None]
         finally:
             self._control.assign_external(just, False)
 
     def _set(self, *, opt_mode: str, models: int) -> None:
         solve: Any = self._control.configuration.solve
         solve.opt_mode, solve.models = opt_mode, str(models)
+
+
+def _models(handle: clingo.SolveHandle, *, ends: float) -> Iterator[clingo.Model | None]:
+    """Give what the solver finds, and None once it knows that there is no more; stops it when time is over."""
+    while True:
+        handle.resume()
+        if not handle.wait(max(0.0, ends - time.monotonic())):
+            handle.cancel()
+            return
+        found = handle.model()
+        yield found
+        if found is None:
+            return
 
 
 def _wanted(goal: str) -> clingo.Symbol:
