@@ -67,6 +67,14 @@ class Plan:
     known_users: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Stored:
+    """What the store holds of one user, by (dataset, record): the blinded name, and its (class, version) pairs."""
+
+    keys: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    versions: dict[tuple[str, str], list[tuple[str, int]]] = field(default_factory=dict)
+
+
 async def plan_chunk(gate: Gate, chunk: Chunk, asking: Asking) -> Plan:
     """Plan one chunk on what the store holds now."""
     users = list(chunk.users)
@@ -134,46 +142,56 @@ class _Planner:
         self._plan.known_users.add(user)
         ward = Ward(user, subject.user_index, open_subject(user, subject, self._keys, expires_at=math.inf))
         sealer = self._sealer(ward)
-        for piece in map(Piece.opened, pieces):
-            await self._plan_known_rows(ward, sealer, piece.rows)
+        opened = [piece.opened() for piece in pieces]
+        stored = await self._find_stored(ward.subject_ref, opened)
+        for piece in opened:
+            for row in piece.rows:
+                await self._plan_known_row(ward, sealer, row, stored)
             for some in piece.many:
-                await self._plan_known_many(ward, sealer, some)
+                await self._plan_known_many(ward, sealer, some, stored)
         self._plan.keys += ward.new_keys()
 
-    async def _plan_known_rows(self, ward: Ward, sealer: UserSealer, rows: Sequence[Row]) -> None:
-        record_key, reference = self._gate.record_key, ward.subject_ref
-        keys = [record_key(row.dataset, reference, row.record) for row in rows]
-        asked = [(row.dataset, reference, key) for row, key in zip(rows, keys, strict=True)]
-        marks = [row for row in rows if row.mark]
-        asked += [(TAKEN_DATASET, reference, record_key(TAKEN_DATASET, reference, mark_name(row))) for row in marks]
-        stored = await self._gate.store.versions(asked)
-        taken = {id(row) for row, found in zip(marks, stored[len(rows) :], strict=True) if found}
-        for row, key, found in zip(rows, keys, stored, strict=False):
-            is_taken = id(row) in taken if row.mark else bool(found)
-            if row.dataset != JURISDICTION_DATASET:
-                self._tally.known += is_taken
-                self._tally.new += not is_taken and not found
-                self._tally.changed += not is_taken and bool(found)
-            if not is_taken and found:
-                self._replace(ward, row, key, dict(found))
-                await self._place_all(reference, sealer.seal_mark(row))
-            elif not is_taken:
-                await self._place_all(reference, sealer.seal_row(row))
+    async def _find_stored(self, reference: bytes, pieces: Sequence[Piece]) -> _Stored:
+        """Ask the store, in one question, for everything of a user that the pieces name."""
+        record_key, record_keys = self._gate.record_key, self._gate.record_keys
+        stored = _Stored()
+        for piece in pieces:
+            for row in piece.rows:
+                names = [(row.dataset, row.record)]
+                names += [(TAKEN_DATASET, mark_name(row))] if row.mark else []
+                stored.keys.update({name: record_key(name[0], reference, name[1]) for name in names})
+            for some in piece.many:
+                keys = record_keys(some.dataset, reference, some.records)
+                stored.keys.update(zip(zip(repeat(some.dataset), some.records), keys, strict=False))
+        asked = [(dataset, reference, key) for (dataset, _), key in stored.keys.items()]
+        stored.versions = dict(zip(stored.keys, await self._gate.store.versions(asked), strict=True))
+        return stored
 
-    async def _plan_known_many(self, ward: Ward, sealer: UserSealer, many: ManyRows) -> None:
-        dataset, reference = many.dataset, ward.subject_ref
-        keys = self._gate.record_keys(dataset, reference, many.records)
-        stored = await self._gate.store.versions([(dataset, reference, key) for key in keys])
-        missing = [place for place, found in enumerate(stored) if not found]
-        self._tally.known += len(keys) - len(missing)
+    async def _plan_known_row(self, ward: Ward, sealer: UserSealer, row: Row, stored: _Stored) -> None:
+        name = (row.dataset, row.record)
+        found = stored.versions[name]
+        is_taken = bool(stored.versions[(TAKEN_DATASET, mark_name(row))] if row.mark else found)
+        if row.dataset != JURISDICTION_DATASET:
+            self._tally.known += is_taken
+            self._tally.new += not is_taken and not found
+            self._tally.changed += not is_taken and bool(found)
+        if is_taken:
+            return
+        if found:
+            self._replace(ward, row, stored.keys[name], dict(found))
+        await self._place_all(ward.subject_ref, sealer.seal_mark(row) if found else sealer.seal_row(row))
+
+    async def _plan_known_many(self, ward: Ward, sealer: UserSealer, many: ManyRows, stored: _Stored) -> None:
+        missing = [place for place, record in enumerate(many.records) if not stored.versions[(many.dataset, record)]]
+        self._tally.known += len(many.records) - len(missing)
         self._tally.new += len(missing)
         if missing:
             some = ManyRows(
-                dataset,
+                many.dataset,
                 [many.records[place] for place in missing],
                 {name: [texts[place] for place in missing] for name, texts in many.parts.items()},
             )
-            await self._place_all(reference, sealer.seal_many(some))
+            await self._place_all(ward.subject_ref, sealer.seal_many(some))
 
     def _replace(self, ward: Ward, row: Row, key: bytes, known: dict[str, int]) -> None:
         """Seal a record's next version; drop the parts of classes that it has no more."""
