@@ -261,6 +261,9 @@ def test_doctor_says_that_the_founders_have_to_sign_until_they_have(table: Path)
     before = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
 
     assert before.returncode == 3
+    early = ringfence("ingest", "deployment", "-d", "deployment", cwd=table)
+    assert (early.returncode, "there is no trust file" in early.stderr) == (3, True)
+    assert "`ringfence found` begins the ledger" in early.stderr
     wrong = [one for one in json.loads(before.stdout)["findings"] if one["state"] == "wrong"]
     assert [(one["check"], one["detail"]) for one in wrong] == [
         ("ledger", "no ledger is begun yet: its founders have to sign first")
@@ -272,8 +275,8 @@ def test_doctor_says_that_the_founders_have_to_sign_until_they_have(table: Path)
     assert "begun" not in ringfence("doctor", "-d", "deployment", "--json", cwd=table).stdout
     (table / "deployment" / "trust.json").unlink()
     lost = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
-    assert "begun" not in lost.stdout
-    assert "trust.json cannot be read" in lost.stdout
+    assert "begun yet" not in lost.stdout
+    assert "there is no trust file" in lost.stdout
 
 
 @pytest.mark.parametrize(("minimum", "is_short"), [(3, False), (4, True)])

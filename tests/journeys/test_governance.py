@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.core.times import show_time
 from tests.faults.serving import command
 from tests.founders import number_of
 from tests.journeys.desks import GRANT, Desk, open_desks
@@ -26,7 +27,9 @@ def test_engineer_asks_two_officers_sign_and_the_grant_is_given_and_revoked(desk
     eve, ada, ben = desks["eve"], desks["ada"], desks["ben"]
 
     proposal = eve.ask(GRANT, name="grant")
-    assert "2 of security-officer" in ada.do("proposals")["proposals"][-1]["waits_for"]
+    opened = ada.do("proposals")["proposals"][-1]
+    assert "2 of security-officer" in opened["waits_for"]
+    assert f"{opened['waits_for']}; expires {show_time(opened['expires_ms'])}\n" in ada.run("proposals").stdout
     assert not ada.agree(proposal)["carried"]
     done = ben.agree(proposal)
 

@@ -130,10 +130,15 @@ class Deployment:
         try:
             values = json.loads(path.read_bytes())
             return Trust(values["origin"], bytes.fromhex(values["genesis"]), parse_vkey(values["log_key"]))
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"there is no trust file {path}",
+                hint="once every founder has signed, `ringfence found` begins the ledger and writes it; "
+                "if it was there and got lost, restore it from a copy that a verifier has",
+            ) from None
         except (OSError, ValueError, KeyError, TypeError, ProofInvalidError) as error:
             raise ConfigurationError(
-                f"the trust file {path} cannot be read: {error}",
-                hint="`ringfence init` wrote it, or `ringfence found` will once the founders have signed; restore it",
+                f"the trust file {path} cannot be read: {error}", hint="restore it from a copy that a verifier has"
             ) from None
 
 

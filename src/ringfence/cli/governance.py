@@ -156,12 +156,13 @@ def propose(statement_file: Path, signature: Path, *, charter: Path | None, gate
 @gateway_options
 @json_option
 def proposals(*, gateway: Gateway, as_json: bool) -> None:
-    """List the open proposals, and what each still lacks."""
+    """List the open proposals: what each still lacks, and when it expires."""
     with gateway.connect(GovernanceClient) as client:
         found = client.proposals()
     lines = [
         f"{item['number']:>5}  {item['operation']:<16} by {item['by']}, approved by "
-        f"{', '.join(map(str, item['approved_by'])) or 'nobody'}; {item['waits_for'] or 'ready to be carried'}"
+        f"{', '.join(map(str, item['approved_by'])) or 'nobody'}; {item['waits_for'] or 'ready to be carried'}; "
+        f"expires {show_time(item['expires_ms'])}"
         for item in found
     ]
     say("\n".join(lines) or "no proposal is open", {"proposals": found}, as_json=as_json)

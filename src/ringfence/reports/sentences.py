@@ -9,7 +9,7 @@ from ringfence.core import changes as c
 from ringfence.core import entry as e
 from ringfence.core import governed_entry as g
 from ringfence.core.coalition.gate import count_people, minimum_of
-from ringfence.core.governance.wording import describe_change, quote, show_line
+from ringfence.core.governance.wording import count_of, describe_change, quote, show_line
 from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import asked_by
@@ -42,13 +42,16 @@ def _explain(item: Explained) -> list[str]:
         lines.append(f"It records that a write by {_who(item.state, entry.principal)} made records less protected.")
         return [*lines, f"Clause `{entry.clause}` permits that: step {entry.counted.ordinal} of its day's count."]
     if isinstance(entry, e.SubjectsNamed):
-        lines.append(f"{_who(item.state, entry.principal)} named {entry.users} users, to ask for access to them alone.")
+        lines.append(
+            f"{_who(item.state, entry.principal)} named {count_of(entry.users, 'user')}, to ask for access to them alone."
+        )
         return [*lines, _about(item)]
     if isinstance(entry, e.Refusals):
         who = _who(item.state, entry.principal) if entry.principal else "Callers whom nobody knows"
         return [
             *lines,
-            f"{who}: {entry.requests} requests were refused, {_name(entry.reason)}, since {show_time(entry.since_ms)}.",
+            f"{who}: {count_of(entry.requests, 'request')} refused, {_name(entry.reason)}, "
+            f"since {show_time(entry.since_ms)}.",
         ]
     if isinstance(entry, e.Outcome):
         which = f"The access at position {entry.position} of batch {entry.n} of its lane"
