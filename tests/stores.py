@@ -235,5 +235,6 @@ class OwnServer:
         """Stop the server, if it runs, and delete its data."""
         with suppress(subprocess.SubprocessError):
             self.stop(mode="immediate")
+        self._server.cleanup_mode = None  # or it would be stopped a second time, and that it fails would be told
         self._server.cleanup()
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -43,7 +43,8 @@ def _explain(item: Explained) -> list[str]:
         return [*lines, f"Clause `{entry.clause}` permits that: step {entry.counted.ordinal} of its day's count."]
     if isinstance(entry, e.SubjectsNamed):
         lines.append(
-            f"{_who(item.state, entry.principal)} named {count_of(entry.users, 'user')}, to ask for access to them alone."
+            f"{_who(item.state, entry.principal)} named {count_of(entry.users, 'user')}, "
+            "to ask for access to them alone."
         )
         return [*lines, _about(item)]
     if isinstance(entry, e.Refusals):
