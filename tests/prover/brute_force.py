@@ -414,17 +414,13 @@ def _gives(place: Place) -> bool:
 
 
 def _builds(place: Place) -> bool:
-    return _has_power(place, "deploy")
+    return _has_power(place, "deploy") or _has_power(place, "gateway-root")
 
 
 def _opens(place: Place) -> bool:
     standing = place.state.governed
     shares = len(place.own.intersection(standing.holders))
-    return (
-        _has_power(place, "gateway-root")
-        or (_has_power(place, "host-root") and 0 < standing.threshold <= shares)
-        or _builds(place)
-    )
+    return (_has_power(place, "host-root") and 0 < standing.threshold <= shares) or _builds(place)
 
 
 def _destroys(place: Place) -> bool:

@@ -119,18 +119,23 @@ def counts(counting: str, vector: dict[str, Any]) -> Iterator[tuple[str, str, li
 
 
 def refusals(counting: str, vector: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Give whether each change between neighbours among the variants, or from the first, is refused; with one group."""
-    people = vector["groups"][vector["group"]]
-    states = {variant: state_of(charter, people) for variant, charter in charters_of(vector).items()}
-    names = list(states)
+    """Give whether each change between neighbours among the variants, or from the first, is refused; with one group.
+
+    Some others are with groups of their own.
+    """
+    charters, names = charters_of(vector), list(vector["variants"])
     pairs = [*pairwise(names), *pairwise(reversed(names)), *((names[0], name) for name in names[2:])]
-    for before, after in pairs:
+    changes = [(vector["group"], before, after) for before, after in pairs]
+    for group, before, after in [*changes, *vector["others"]]:
+        people = vector["groups"][group]
+        states = [state_of(charters[variant], people) for variant in (before, after)]
+        name = f"{before} to {after}" if group == vector["group"] else f"{before} to {after}, {group}"
         try:
-            COUNTINGS[counting].count(states[before], states[after], CHANGE, at_ms=AT_MS)
+            COUNTINGS[counting].count(*states, CHANGE, at_ms=AT_MS)
         except ProofInvalidError:
-            yield f"{before} to {after}", True
+            yield name, True
         else:
-            yield f"{before} to {after}", False
+            yield name, False
 
 
 def write(counting: str, vector: dict[str, Any]) -> None:

@@ -123,7 +123,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         # a gateway has the authority's key: it tells the register, records credentials, and says who called
         *(Rule(gained, (OUTSIDE,)) for gained in (FEEDS, LOGIN, SERVICE_BUILD)),
         # what it wants; keys that are not shared out lie on the gateways: who reaches into one has them
-        Rule(BUILD, (power("deploy"),)),  # which build runs is what the build itself says
+        *(Rule(BUILD, (way,)) for way in (power("deploy"), gateway)),  # which build runs is what the build itself says
         Rule(OUTSIDE, (gateway,)),
         Rule(OUTSIDE, (BUILD,)),
         Rule(OUTSIDE, (host, SHARES)),
@@ -135,7 +135,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
             Rule(REWRITE, (power("sign-log"), way, OVERSEER)) for way in (host, OUTSIDE)
         ),  # a gateway writes the store too
         # what it can hinder
-        *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, RULES)),
+        *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, LOST_SHARES, RULES)),
         *(Rule(DESTROY, (way,)) for way in (host, OUTSIDE, LOST_SHARES, RULES)),
     ]
     for flow in world.charter.flows:

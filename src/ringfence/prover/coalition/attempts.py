@@ -23,16 +23,10 @@ from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension
 from ringfence.core.state import State
 from ringfence.core.view import OTHER
+from ringfence.prover.coalition.hindrance import Hindrance
 from ringfence.prover.coalition.run import Deed, Run
 
 _DIGEST: Final = hashlib.sha256(b"a build of the coalition's own").digest()
-_HINDERING: Final = {
-    "dismiss": "those who could have data erased are dismissed",
-    "end-appointment": "the duty is taken from those who could have data erased",
-    "withdraw-service": "the services that erase are shut out",
-    "withdraw-issuer": "the logins of those who erase are taken no more",
-    "withdraw-build": "the builds of the services that erase are stopped",
-}
 HOLDERS_TRIED_MAX: Final = 4
 """Most people for whom one kind of grant is tried."""
 
@@ -100,7 +94,10 @@ class _Attempt:
         return any(self._give(kind, flow) for kind in (c.ACCESS, c.LEGAL_DEMAND) for flow in self._flows_of(kind))
 
     def _build(self) -> bool:
-        return self._use("deploy", "a program of their own is put in place of the gateway")
+        return any(
+            self._use(power, "a program of their own is put in place of the gateway")
+            for power in ("deploy", "gateway-root")
+        )
 
     def _lift(self) -> bool:
         run, standing = self._run, self._run.state.governed
@@ -123,20 +120,20 @@ class _Attempt:
         return (
             self._use("host-root", "the store is kept from erasing")
             or self._use("gateway-root", "a gateway refuses to erase")
-            or self._order("suspend", "the flow for erasing is suspended")
-            or any(self._order(name, words) for name, words in _HINDERING.items())
+            or self._refuse_shares()
+            or Hindrance(self._run).hinder()
             or self._run.pursue(c.Suspend(scope=c.EVERYTHING), "everything is suspended")
             or self._rules()
         )
 
     def _destroy(self) -> bool:
-        run, world = self._run, self._run.world
+        run = self._run
         if self._use("host-root", "the store and its backups are destroyed"):
             return True
-        if world.threshold and run.has_shares(world.holders - world.threshold + 1):
+        if run.holds_the_keys_shut():
             run.note("lost-shares", "so many shares are destroyed that the keys never open again", run.own)
             return True
-        erasing = [flow for flow in world.charter.flows if "erase" in flow.verbs]
+        erasing = [flow for flow in run.world.charter.flows if "erase" in flow.verbs]
         return self._outside() or any(self._read(flow, "erase") for flow in erasing) or self._rules()
 
     # -- flows ------------------------------------------------------------------------------------------------------
@@ -294,13 +291,11 @@ class _Attempt:
         self._run.note(f"power:{power}", words + said)
         return True
 
-    def _order(self, name: str, words: str) -> bool:
-        may = self._run.state.governance.orders.get(name, ())
-        for person in sorted(self._run.own):
-            if not self._run.duties_of(person).isdisjoint(may):
-                self._run.note(f"order:{name}", words, [person])
-                return True
-        return False
+    def _refuse_shares(self) -> bool:
+        if not self._run.holds_the_keys_shut():
+            return False
+        self._run.note("lost-shares", "no gateway that starts is given enough shares to open the keys", self._run.own)
+        return True
 
     def _party(self, person: int) -> str:
         register = self._run.state.governed.register

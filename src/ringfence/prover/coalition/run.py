@@ -23,10 +23,11 @@ from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
+from ringfence.core.governance.orders import order
 from ringfence.core.governance.proposals import approve, asked_duties, carry, propose, vetoes, why_not_carried
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import find_effects, fold_people
-from ringfence.core.governed_entry import Approved, Carried, PeopleRecorded, Proposed
+from ringfence.core.governed_entry import Approved, Carried, Ordered, PeopleRecorded, Proposed
 from ringfence.core.register import PersonFacts, record
 from ringfence.core.state import State
 
@@ -67,7 +68,7 @@ class Deed:
     waits_ms: int = 0
 
 
-_Kept = tuple[State, int, set[int], dict[int, int], list[Deed]]
+Kept = tuple[State, int, set[int], dict[int, int], list[Deed]]
 
 
 class Run:
@@ -156,18 +157,33 @@ class Run:
                 continue
         return state
 
+    def order(self, change: c.AnyChange) -> int:
+        """Order a change with somebody whom the coalition can sign for; gives who ordered it, 0 when nobody can."""
+        may = self.state.governance.orders.get(c.operation_of(change), ())
+        for by in self._first_own(self._keys):
+            if self.duties_of(by).isdisjoint(may):
+                continue
+            number = next_number(self.state, change)
+            rule = Ordered(by=by, key=self._keys[by], change=change, statement=bytes(32), number=number)
+            try:
+                self.state = _next(order(self.state, rule, None, at_ms=self.at_ms, place=_PLACE))
+            except ProofInvalidError:
+                continue
+            return by
+        return 0
+
     def pursue(self, change: c.AnyChange, words: str, *, charter: Charter | None = None) -> bool:
         """Carry a change; where the coalition's people are not enough, first get it more to sign with, or other rules.
 
         What was done in vain is as if it had not been.
         """
-        before = self._keep()
+        before = self.keep()
         if self._grow_and_carry(change, words, charter):
             return True
-        self._restore(before)
+        self.restore(before)
         if charter is None and self._take_over() and self._grow_and_carry(change, words, None):
             return True
-        self._restore(before)
+        self.restore(before)
         return False
 
     def _grow_and_carry(self, change: c.AnyChange, words: str, charter: Charter | None) -> bool:
@@ -197,10 +213,12 @@ class Run:
         )
         return self.pursue(change, words, charter=charter)
 
-    def _keep(self) -> _Kept:
+    def keep(self) -> Kept:
+        """Give where the run stands."""
         return self.state, self.at_ms, set(self.own), dict(self._keys), list(self.deeds)
 
-    def _restore(self, before: _Kept) -> None:
+    def restore(self, before: Kept) -> None:
+        """Go back to where the run stood: what was done since is as if it had not been."""
         self.state, self.at_ms, self.own, self._keys, self.deeds = before
 
     def _grow(self, operation: Operation) -> Iterator[None]:
@@ -334,11 +352,11 @@ class Run:
             return True
         told = self.state.governance.powers[name]
         duties = dict.fromkeys(duty for way in told.alternatives for group in way for duty in group.duties)
-        before = self._keep()
+        before = self.keep()
         growing = chain(self._appoint(duties, self.own), self._enter(duties))
         if any(self.has_power(name) for _ in growing):
             return True
-        self._restore(before)
+        self.restore(before)
         return False
 
     def _has_party(self, party: str) -> bool:
@@ -360,6 +378,11 @@ class Run:
     def has_shares(self, count: int) -> bool:
         """Tell whether so many of the coalition's people hold shares of the custodian's keys."""
         return len(self.own.intersection(self.state.governed.holders)) >= count
+
+    def holds_the_keys_shut(self) -> bool:
+        """Tell whether those who hold shares beside the coalition's people are too few to open the custodian's keys."""
+        world = self.world
+        return bool(world.threshold) and self.has_shares(world.holders - world.threshold + 1)
 
     def note(self, what: str, words: str, by: Collection[int] = ()) -> None:
         """Note a step that the program takes no part in."""
