@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 import msgspec
@@ -11,7 +12,9 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.coalition import countings, gate
+from ringfence.core.coalition.closure import Model
 from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING, Counting
+from ringfence.core.coalition.floor import Nearest, find_nearest
 from ringfence.core.coalition.gate import Counted, assess
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, complete, fold
@@ -199,6 +202,27 @@ def test_of_two_changes_that_are_safe_alone_the_second_is_refused(order: tuple[i
     ground.fold(carried(ground, rules[order[0]]))
     with pytest.raises(ProofInvalidError, match="2 people who joined"):
         carried(ground, rules[order[1]])
+
+
+def test_where_there_were_too_many_choices_to_tell_nobody_who_is_found_now_is_taken_to_have_been_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else no change is refused in a world that is too large to be looked through, whatever it opens."""
+
+    def look(model: Model, goals: Collection[str], *, most: int) -> Nearest | None:
+        return find_nearest(model, goals, most=most) or Nearest(most, "", {})
+
+    monkeypatch.setattr(gate, "find_nearest", look)
+    ground = Ground.founded(COUNTED)
+    below = ground.hire("gil", manager=NUMBERS["ada"])
+    alone = ground.hire("lou")
+    for name in ("gil", "lou"):
+        ground.admit(name)
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed.*there join 1, bringing 1 more"):
+        carried(ground, ready(ground, c.Appoint(person=below, duty="engineer")))
+    rule = carried(ground, ready(ground, c.Appoint(person=alone, duty="engineer")))
+    assert rule.coalition == 2, "which may be enough, as before"
+    ground.fold(rule)
 
 
 def test_one_world_is_counted_once_and_another_anew() -> None:

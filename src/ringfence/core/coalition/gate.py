@@ -3,7 +3,8 @@
 Rules of this file:
 1. A charter with a `coalition.min` asks of each change that gives: how few people must join the excluded parties to
    reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
-   goals, and fewer than the minimum, is refused. A new charter is held to what the old one asks as well, and what it
+   goals, and fewer than the minimum, is refused; so is one after which fewer are found to be enough, where there were
+   too many choices before it to tell. A new charter is held to what the old one asks as well, and what it
    leaves is counted with the parties that either excludes, with whom only the new one names a party of, and with every
    tie that either still counts: to be called something else makes nobody independent.
 2. What was counted is written with the change: the number, a digest of the world that it was counted in, and by which
@@ -160,7 +161,9 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
         return ""  # one world, counted once
     for goal in FLOORED:
         left = _count(after.model, after.proof, [goal], minimum)
-        if left.people < minimum and left.people < _count(found.model, found.proof, [goal], minimum).people:
+        had = _count(found.model, found.proof, [goal], minimum)
+        is_found_now = left.weakest is not None and had.weakest is None  # before, nobody was known to be enough
+        if left.people < minimum and (left.people < had.people or is_found_now):
             return describe_nearest(left, minimum=minimum)
     return ""
 
