@@ -55,6 +55,15 @@ def test_picture_of_every_goal_runs_nothing_and_fetches_nothing() -> None:
     assert_inert(draw(asked, *(asked.answer(goal) for goal in asked.goals)))
 
 
+@pytest.mark.parametrize(("minimum", "said"), [(3, "3 people must join."), (4, "3 people must join: FEWER THAN")])
+def test_picture_says_as_the_words_do_that_fewer_are_needed_than_the_charter_asks(minimum: int, said: str) -> None:
+    asked = coalition()
+
+    page = draw_coalitions(asked, [answer(asked, "give-grant")], source="here", minimum=minimum)
+
+    assert f"<p>{said}" in page
+
+
 @pytest.mark.parametrize(("people", "steps"), [(1, 1), (3, 4), (8, 12)])
 def test_each_person_has_a_row_each_step_a_number_and_each_part_a_mark(people: int, steps: int) -> None:
     asked = coalition()

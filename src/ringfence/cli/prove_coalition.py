@@ -163,8 +163,7 @@ def _tell(subject: Subject, put: Supposed, asked: Coalition, answers: list[Answe
     for item in answers:
         click.echo("")
         click.echo(f"{item.goal.name}: to {item.goal.words}")
-        short = ": FEWER THAN THE CHARTER ASKS" if item.is_short(put.minimum) else ""
-        click.echo(f"  {describe_number(item)}{short}")
+        click.echo(f"  {describe_number(item, minimum=put.minimum)}")
         if fewer := describe_open(item, asked.lent):
             click.echo(f"  {fewer}")
         if who := describe_who(item, named):

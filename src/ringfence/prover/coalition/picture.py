@@ -73,7 +73,7 @@ def draw_coalitions(asked: Coalition, answers: Sequence[Answer], *, source: str,
         *_tell_legend(),
     ]
     for at, answer in enumerate(answers):
-        parts += _tell_goal(asked, answer, named, at)
+        parts += _tell_goal(asked, answer, named, at, minimum=minimum)
     return render_page(title, parts, style=_STYLE)
 
 
@@ -90,9 +90,9 @@ def _tell_legend() -> Iterator[str]:
     yield "</p>"
 
 
-def _tell_goal(asked: Coalition, answer: Answer, named: Names, at: int) -> Iterator[str]:
+def _tell_goal(asked: Coalition, answer: Answer, named: Names, at: int, *, minimum: int) -> Iterator[str]:
     yield f"<section><h2>{escape(answer.goal.name)}: to {escape(answer.goal.words)}</h2>"
-    yield f"<p>{escape(describe_number(answer))}.</p>"
+    yield f"<p>{escape(describe_number(answer, minimum=minimum))}.</p>"
     if fewer := describe_open(answer, asked.lent):
         yield f"<p>{escape(fewer[:1].upper() + fewer[1:])}.</p>"
     if who := describe_who(answer, named):

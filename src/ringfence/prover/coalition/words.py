@@ -16,8 +16,12 @@ from ringfence.prover.coalition.run import Deed
 _NAMED_MAX: Final = 12
 
 
-def describe_number(answer: Answer) -> str:
-    """Say how many must join."""
+def describe_number(answer: Answer, *, minimum: int = 0) -> str:
+    """Say how many must join, and whether these are known to be fewer than a charter asks."""
+    return _number(answer) + (": FEWER THAN THE CHARTER ASKS" if answer.is_short(minimum) else "")
+
+
+def _number(answer: Answer) -> str:
     if answer.at_least is None:
         return f"never: not if everybody joins ({len(answer.closed)} facts are closed under every rule)"
     if answer.goal.lawful and not answer.at_least:
