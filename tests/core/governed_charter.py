@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.charter_governance import Governance
+from ringfence.core.charter.governance import Governance
 from tests.core.small_charter import SMALL
 
 _FLOWS: Final = """\

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.core.charter import ANY, Charter, FieldReference, parse_charter, parse_draft
-from ringfence.core.charter_document import DEPTH_MAX, NODES_MAX, TEXT_SIZE_BYTES_MAX
-from ringfence.core.charter_words import explain_charter
+from ringfence.core.charter.document import DEPTH_MAX, NODES_MAX, TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.words import explain_charter
 from ringfence.core.errors import CharterInvalidError
 from tests.core.small_charter import SMALL, changed, problems_of, small_charter
 

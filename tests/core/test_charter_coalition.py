@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_governance import POWERS, Group
+from ringfence.core.charter.governance import POWERS, Group
 from ringfence.core.errors import CharterInvalidError
 from tests.core.governed_charter import GOVERNED, governance_of
 from tests.governed import CHARTER

@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.core import changes
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_governance import (
+from ringfence.core.charter.governance import (
     ALTERNATIVES_MAX,
     GRANT_KINDS,
     OPERATIONS,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_governance import OPERATIONS, ORDERS, POWERS
-from ringfence.core.charter_words import explain_charter
+from ringfence.core.charter.governance import OPERATIONS, ORDERS, POWERS
+from ringfence.core.charter.words import explain_charter
 from tests.core.governed_charter import GOVERNED, governance_of, governed_charter
 from tests.core.small_charter import small_charter
 from tests.prover.powers import COUNTED, written

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from ringfence.core.charter_shape import charter_schema
+from ringfence.core.charter.shape import charter_schema
 from tests.core.governed_charter import GOVERNED
 from tests.core.small_charter import SMALL
 

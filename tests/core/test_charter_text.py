@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_words import explain_charter
+from ringfence.core.charter.words import explain_charter
 from tests.core.small_charter import SMALL, changed, problems_of
 
 HIDDEN = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.charter_governance import PROPOSE_ONLY, THROUGH, Governance
-from ringfence.core.charter_words import explain_charter
+from ringfence.core.charter.governance import PROPOSE_ONLY, THROUGH, Governance
+from ringfence.core.charter.words import explain_charter
 from ringfence.core.engines import NEWEST_ENGINE, decide
 from ringfence.core.view import APPROVED, NONE, View
 from tests.core.governed_charter import governance_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from ringfence.core.charter import ANY, Bulk, Charter, FieldReference, Flow, Invariant
-from ringfence.core.charter_governance import GRANT_KINDS
+from ringfence.core.charter.governance import GRANT_KINDS
 from ringfence.core.view import OTHER, VERBS, View
 from ringfence.prover.matrix.domain import Box
 from tests.core.governed_charter import governance_of, governed_charter

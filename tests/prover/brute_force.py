@@ -13,7 +13,7 @@ from itertools import combinations
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter, Flow
-from ringfence.core.charter_governance import Duty, Group, Operation
+from ringfence.core.charter.governance import Duty, Group, Operation
 from ringfence.core.credentials import fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number

@@ -11,7 +11,7 @@ from immutables import Map
 
 from ringfence.core.changes import GRANT_KINDS, Grant
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.charter_governance import (
+from ringfence.core.charter.governance import (
     OPERATIONS,
     ORDERS,
     POWERS,

@@ -8,7 +8,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.charter import parse_charter
-from ringfence.core.charter_governance import Group
+from ringfence.core.charter.governance import Group
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.state import Principal
 from ringfence.prover.coalition.run import loosen

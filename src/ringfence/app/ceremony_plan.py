@@ -28,7 +28,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ringfence.app.yaml_text import parse_yaml
-from ringfence.core.charter_document import show
+from ringfence.core.charter.document import show
 from ringfence.core.entry import Identity
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.founding import (

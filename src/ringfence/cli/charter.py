@@ -17,9 +17,9 @@ import click
 
 from ringfence.cli.deployment import enact
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.charter_shape import charter_schema
-from ringfence.core.charter_words import explain_charter
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.shape import charter_schema
+from ringfence.core.charter.words import explain_charter
 from ringfence.core.errors import CharterInvalidError, Problem
 from ringfence.prover.matrix.cedar import render_cedar, render_cedar_schema
 

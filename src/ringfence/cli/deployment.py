@@ -12,7 +12,7 @@ from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import EXIT_DEVICE, deployment_option, json_option, run, say
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
 
 

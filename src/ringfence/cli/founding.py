@@ -12,7 +12,7 @@ from ringfence.app.deployment import SHARES_VARIABLE, open_deployment
 from ringfence.app.initialise import Ground, initialise
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.proposals import render_understaffed

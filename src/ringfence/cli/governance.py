@@ -19,7 +19,7 @@ from ringfence.cli.files import FILE, read_file
 from ringfence.cli.gateway_options import Gateway, gateway_options
 from ringfence.cli.output import EXIT_REFUSED, json_option, say
 from ringfence.client.governance import GovernanceClient
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.statement import (
     STATEMENT_SIZE_BYTES_MAX,

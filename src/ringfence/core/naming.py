@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringfence.core.changes import LEGAL_DEMAND
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter.governance import Operation
 from ringfence.core.entry import SubjectsNamed
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.state import State

@@ -17,7 +17,7 @@ from immutables import Map
 
 from ringfence.core.changes import AnyChange, Grant
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Duty, Operation
+from ringfence.core.charter.governance import Duty, Operation
 from ringfence.core.register import Register
 
 

@@ -15,7 +15,7 @@ import msgspec
 from immutables import Map
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Governance
+from ringfence.core.charter.governance import Governance
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.standing import Standing, digest_standing
 

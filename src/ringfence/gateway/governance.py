@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ringfence.core.changes import operation_of
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
 from ringfence.core.governance.proposals import declining_duties
 from ringfence.core.governance.statement import STATEMENT_SIZE_BYTES_MAX

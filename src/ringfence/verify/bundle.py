@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ringfence.core.charter_document import TEXT_SIZE_BYTES_MAX
+from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.entry import ENTRY_SIZE_BYTES_MAX, OPENING_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.register import FACTS_SIZE_BYTES_MAX

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Duty, Governance, GrantLimits, IndependenceRule
+from ringfence.core.charter.governance import Duty, Governance, GrantLimits, IndependenceRule
 from ringfence.core.register import PersonFacts, Register, record
 from tests.core.small_charter import small_charter
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.core.charter_governance import RELATIONS, IndependenceRule
+from ringfence.core.charter.governance import RELATIONS, IndependenceRule
 from ringfence.core.governance import independence
 from ringfence.core.governance.independence import Conflict, approver_conflicts, describe_tie, find_conflicts
 from ringfence.core.register import MANAGER, PAY, TEAM, PersonFacts, Register, Tie, record

@@ -13,7 +13,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.charter_governance import IndependenceRule
+from ringfence.core.charter.governance import IndependenceRule
 from ringfence.core.governance.independence import approver_conflicts, find_conflicts
 from ringfence.core.register import PersonFacts, Register, record
 from tests.core.governance.small_register import person, ruled_charter

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.charter_governance import Group, Operation
+from ringfence.core.charter.governance import Group, Operation
 from ringfence.core.governance.quorum import find_seats, is_enough
 
 DUTIES = ("officer", "manager", "monitor")

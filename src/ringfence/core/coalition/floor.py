@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ringfence.core.charter_governance import COALITION_MIN_MAX
+from ringfence.core.charter.governance import COALITION_MIN_MAX
 from ringfence.core.coalition.closure import MODES, OPENED_BY, Count, Model, reach
 from ringfence.core.coalition.rules import PUPPETS
 

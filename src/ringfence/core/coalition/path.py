@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.core.charter_governance import Power
+from ringfence.core.charter.governance import Power
 from ringfence.core.coalition.closure import Joiners, Model, Step, reach
 from ringfence.core.coalition.terms import Demand
 from ringfence.core.coalition.world import SHARE

@@ -19,7 +19,7 @@ from itertools import combinations
 from typing import Final
 
 from ringfence.core import changes as c
-from ringfence.core.charter_governance import POWERS, Group
+from ringfence.core.charter.governance import POWERS, Group
 from ringfence.core.coalition.lending import Lent
 from ringfence.core.coalition.world import SHARE, World, of_party
 

@@ -23,7 +23,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import EXCLUDED, THROUGH, Governance
+from ringfence.core.charter.governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.coalition.lending import ADMITTED, Lent, find_given, find_lent
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.recording import why_not_feed

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow
-from ringfence.core.charter_phrases import join_or
+from ringfence.core.charter.phrases import join_or
 from ringfence.core.view import APPROVED, NONE, OTHER, View
 
 SENTENCES_MAX: Final = 5

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import EXCLUDED, Governance
+from ringfence.core.charter.governance import EXCLUDED, Governance
 from ringfence.core.engines import HEEDING_ENGINES
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import Independence

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import IndependenceRule
+from ringfence.core.charter.governance import IndependenceRule
 from ringfence.core.register import (
     DIRECTION,
     EMPLOYER,

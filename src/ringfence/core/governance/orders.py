@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ringfence.core import changes as c
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter.governance import Operation
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import why_not_grant, why_not_taken
 from ringfence.core.governance.effects import give_grant, take

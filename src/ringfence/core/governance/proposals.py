@@ -25,8 +25,8 @@ from immutables import Map
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Duty, Group, Operation
-from ringfence.core.charter_governance_words import RELATION_WORDS
+from ringfence.core.charter.governance import Duty, Group, Operation
+from ringfence.core.charter.governance_words import RELATION_WORDS
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import check_possible
 from ringfence.core.governance.effects import apply

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from ringfence.core.charter_governance import Group, Operation
+from ringfence.core.charter.governance import Group, Operation
 
 
 def is_enough(operation: Operation, approvals: Mapping[int, AbstractSet[str]]) -> bool:

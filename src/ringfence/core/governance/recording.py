@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import PROPOSE_ONLY
+from ringfence.core.charter.governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.voiding import void_admissions

@@ -18,7 +18,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import PROPOSE_ONLY, Governance, Group, Operation
+from ringfence.core.charter.governance import PROPOSE_ONLY, Governance, Group, Operation
 from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING
 from ringfence.core.coalition.world import World
 from ringfence.core.errors import ProofInvalidError

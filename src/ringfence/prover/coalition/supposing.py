@@ -7,7 +7,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
-from ringfence.core.charter_governance import Operation
+from ringfence.core.charter.governance import Operation
 from ringfence.core.coalition.countings import count_by, newest_for
 from ringfence.core.coalition.gate import colluding, minimum_of
 from ringfence.core.errors import ProofInvalidError

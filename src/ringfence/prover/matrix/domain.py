@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ringfence.core.charter import ANY, Charter, Flow, Invariant
-from ringfence.core.charter_governance import GRANT_KINDS
+from ringfence.core.charter.governance import GRANT_KINDS
 from ringfence.core.engines import HEEDING_ENGINES
 from ringfence.core.view import APPROVED, NONE, OTHER, SHAPES, VERBS, View
 

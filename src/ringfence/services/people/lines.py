@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from ringfence.core.charter_document import show
+from ringfence.core.charter.document import show
 from ringfence.core.register import Register
 from ringfence.services.people.table import Problems, Row
 

@@ -17,8 +17,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ringfence.core.charter_document import show
-from ringfence.core.charter_shape_parsing import suggest
+from ringfence.core.charter.document import show
+from ringfence.core.charter.shape_parsing import suggest
 from ringfence.core.errors import PeopleInvalidError, Problem
 from ringfence.services.people.values import COLUMNS, SPACES, STRANGE, Fault, Parser, parsers_of
 

@@ -16,8 +16,8 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple, TypeAlias
 
-from ringfence.core.charter_document import show
-from ringfence.core.charter_shape_parsing import suggest
+from ringfence.core.charter.document import show
+from ringfence.core.charter.shape_parsing import suggest
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.governance.change_shape import TIME_MS_MAX
 from ringfence.core.register import DIRECTED_BY_MAX, REFERENCE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX

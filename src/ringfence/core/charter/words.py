@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ringfence.core.charter import ANY, PROTECTED, RECORD, Charter, Dataset, FieldReference, Flow, Invariant
-from ringfence.core.charter_governance_words import explain_conditions, explain_governance
-from ringfence.core.charter_phrases import is_or_are, join_and, join_or
+from ringfence.core.charter.governance_words import explain_conditions, explain_governance
+from ringfence.core.charter.model import Charter, Dataset, FieldReference, Flow, Invariant
+from ringfence.core.charter.phrases import is_or_are, join_and, join_or
+from ringfence.core.charter.terms import ANY, PROTECTED, RECORD
 from ringfence.core.view import VERBS
 
 _ROLE_WORDS = {

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ringfence.core.charter_terms import ANY
+from ringfence.core.charter.terms import ANY
 
 
 class Source(NamedTuple):

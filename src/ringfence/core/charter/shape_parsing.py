@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ringfence.core.charter_document import Document, Path, show
-from ringfence.core.charter_kinds import CODE_WORDS, NAME_WORDS, Shape
-from ringfence.core.charter_shape import REQUIRED, SHAPES, CharterShape
+from ringfence.core.charter.document import Document, Path, show
+from ringfence.core.charter.kinds import CODE_WORDS, NAME_WORDS, Shape
+from ringfence.core.charter.shape import REQUIRED, SHAPES, CharterShape
 from ringfence.core.errors import Problem
 
 

@@ -1,7 +1,7 @@
 """The shape of a charter file: which keys there are, what kind of value each takes, and the limits.
 
 Rules of this file:
-1. Names that refer to something elsewhere in the file, and countries, are plain text here; `charter_check` looks them
+1. Names that refer to something elsewhere in the file, and countries, are plain text here; `check` looks them
    up. The vocabularies of the program (roles, verbs, normalizations) are checked here.
 2. Every section has an empty default, so that the rest of a broken charter can still be checked. `REQUIRED` names the
    sections that must be there.
@@ -14,16 +14,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from ringfence.core.charter_document import Path
-from ringfence.core.charter_governance import GRANT_KINDS, GrantKind
-from ringfence.core.charter_governance_shape import (
+from ringfence.core.charter.document import Path
+from ringfence.core.charter.governance import GRANT_KINDS, GrantKind
+from ringfence.core.charter.governance_shape import (
     GOVERNANCE_SHAPES,
     CoalitionShape,
     DutyShape,
     GovernanceShape,
     IndependenceShape,
 )
-from ringfence.core.charter_kinds import (
+from ringfence.core.charter.kinds import (
     GIVEN,
     NAME_WORDS,
     Code,

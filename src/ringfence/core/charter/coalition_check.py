@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ringfence.core.charter_checker import Checker
-from ringfence.core.charter_document import Path
-from ringfence.core.charter_governance import POWERS
-from ringfence.core.charter_governance_check import check_tree
+from ringfence.core.charter.checker import Checker
+from ringfence.core.charter.document import Path
+from ringfence.core.charter.governance import POWERS
+from ringfence.core.charter.governance_check import check_tree
 
 
 def check_coalition(checker: Checker) -> None:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ringfence.core.charter_checker import Checker, FileNames
-from ringfence.core.charter_coalition_check import check_coalition
-from ringfence.core.charter_document import Document, Path, show
-from ringfence.core.charter_governance_check import check_governance
-from ringfence.core.charter_independence_check import check_independence
-from ringfence.core.charter_overlap import Source, find_overlaps
-from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape
-from ringfence.core.charter_terms import ANY, PROTECTED, RECORD, RESERVED, RESERVED_FOR_DUTIES
+from ringfence.core.charter.checker import Checker, FileNames
+from ringfence.core.charter.coalition_check import check_coalition
+from ringfence.core.charter.document import Document, Path, show
+from ringfence.core.charter.governance_check import check_governance
+from ringfence.core.charter.independence_check import check_independence
+from ringfence.core.charter.overlap import Source, find_overlaps
+from ringfence.core.charter.shape import CharterShape, DatasetShape, FlowShape
+from ringfence.core.charter.terms import ANY, PROTECTED, RECORD, RESERVED, RESERVED_FOR_DUTIES
 from ringfence.core.errors import Problem
 
 

@@ -1,6 +1,6 @@
 """Who must agree, as a charter writes it (a tree of AND and OR), written out as alternatives of groups.
 
-An alternative needs all of its groups; one alternative is enough. Nothing here checks: `charter_governance_check` does,
+An alternative needs all of its groups; one alternative is enough. Nothing here checks: `governance_check` does,
 and counts before anything is written out, so that a small file cannot ask for a large result.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ringfence.core.charter_governance import Group
-from ringfence.core.charter_governance_shape import TreeShape
+from ringfence.core.charter.governance import Group
+from ringfence.core.charter.governance_shape import TreeShape
 
 
 def count_alternatives(tree: TreeShape) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ringfence.core.charter_checker import Checker
-from ringfence.core.charter_document import Path, show
-from ringfence.core.charter_governance_build import duties_of_rule
-from ringfence.core.charter_governance_shape import IndependenceShape
+from ringfence.core.charter.checker import Checker
+from ringfence.core.charter.document import Path, show
+from ringfence.core.charter.governance_build import duties_of_rule
+from ringfence.core.charter.governance_shape import IndependenceShape
 
 
 def check_independence(checker: Checker) -> None:

@@ -13,35 +13,15 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from ringfence.core.charter_check import check_invariants, check_references
-from ringfence.core.charter_checker import names_in_file
-from ringfence.core.charter_document import parse_document, sorted_problems
-from ringfence.core.charter_governance import Governance
-from ringfence.core.charter_governance_build import build_governance
-from ringfence.core.charter_shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape
-from ringfence.core.charter_shape_parsing import parse_shape
-from ringfence.core.charter_terms import ANY, PROTECTED, RECORD
+from ringfence.core.charter.check import check_invariants, check_references
+from ringfence.core.charter.checker import names_in_file
+from ringfence.core.charter.document import parse_document, sorted_problems
+from ringfence.core.charter.governance import Governance
+from ringfence.core.charter.governance_build import build_governance
+from ringfence.core.charter.shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape
+from ringfence.core.charter.shape_parsing import parse_shape
+from ringfence.core.charter.terms import ANY
 from ringfence.core.errors import CharterInvalidError, Problem
-
-__all__ = [
-    "ANY",
-    "PROTECTED",
-    "RECORD",
-    "Bulk",
-    "Charter",
-    "Dataset",
-    "Field",
-    "FieldReference",
-    "Flow",
-    "Invariant",
-    "JurisdictionRules",
-    "Party",
-    "RecordClass",
-    "Region",
-    "Searchable",
-    "parse_charter",
-    "parse_draft",
-]
 
 
 class FieldReference(NamedTuple):

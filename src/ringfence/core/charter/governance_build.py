@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ringfence.core.charter_approval_tree import write_out
-from ringfence.core.charter_governance import (
+from ringfence.core.charter.approval_tree import write_out
+from ringfence.core.charter.governance import (
     OPERATIONS,
     ORDERS,
     POWERS,
@@ -14,7 +14,7 @@ from ringfence.core.charter_governance import (
     Operation,
     Power,
 )
-from ringfence.core.charter_governance_shape import (
+from ringfence.core.charter.governance_shape import (
     CoalitionShape,
     DutyShape,
     GovernanceShape,
@@ -23,8 +23,8 @@ from ringfence.core.charter_governance_shape import (
     OperationShape,
     PowerShape,
 )
-from ringfence.core.charter_shape import CharterShape
-from ringfence.core.charter_terms import ANY
+from ringfence.core.charter.shape import CharterShape
+from ringfence.core.charter.terms import ANY
 from ringfence.core.times import DAY_MS, HOUR_MS
 
 

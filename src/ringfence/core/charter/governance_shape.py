@@ -1,4 +1,4 @@
-"""The shape of what a charter file says of people: duties, governance, independence. See `charter_shape`."""
+"""The shape of what a charter file says of people: duties, governance, independence. See `shape`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from ringfence.core.charter_document import Path
-from ringfence.core.charter_governance import (
+from ringfence.core.charter.document import Path
+from ringfence.core.charter.governance import (
     COALITION_MIN_MAX,
     OPERATIONS,
     ORDERS,
@@ -20,7 +20,7 @@ from ringfence.core.charter_governance import (
     Relation,
     Through,
 )
-from ringfence.core.charter_kinds import GIVEN, NAME_WORDS, Name, Reference, References, Role, Shape, Words
+from ringfence.core.charter.kinds import GIVEN, NAME_WORDS, Name, Reference, References, Role, Shape, Words
 
 PEOPLE_MAX: Final = 64  # people that one group, and all groups of one way to agree, may ask for
 HOURS_MAX: Final = 30 * 24  # longest life of a request or a grant, whatever a charter says

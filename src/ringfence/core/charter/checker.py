@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.core.charter_document import Document, Path, show
-from ringfence.core.charter_shape import CharterShape, FieldReferenceShape
-from ringfence.core.charter_shape_parsing import suggest
-from ringfence.core.charter_terms import ANY, PROTECTED
+from ringfence.core.charter.document import Document, Path, show
+from ringfence.core.charter.shape import CharterShape, FieldReferenceShape
+from ringfence.core.charter.shape_parsing import suggest
+from ringfence.core.charter.terms import ANY, PROTECTED
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.errors import Problem
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ringfence.core.charter_approval_tree import count_alternatives, count_people_max
-from ringfence.core.charter_checker import Checker
-from ringfence.core.charter_document import Path, show
-from ringfence.core.charter_governance import ALTERNATIVES_MAX, BREAK_GLASS, OPERATIONS, ORDERS, PROPOSE_ONLY
-from ringfence.core.charter_governance_shape import PEOPLE_MAX, GovernanceShape, TreeShape
-from ringfence.core.charter_shape import FlowShape
-from ringfence.core.charter_terms import ANY, PROTECTED
+from ringfence.core.charter.approval_tree import count_alternatives, count_people_max
+from ringfence.core.charter.checker import Checker
+from ringfence.core.charter.document import Path, show
+from ringfence.core.charter.governance import ALTERNATIVES_MAX, BREAK_GLASS, OPERATIONS, ORDERS, PROPOSE_ONLY
+from ringfence.core.charter.governance_shape import PEOPLE_MAX, GovernanceShape, TreeShape
+from ringfence.core.charter.shape import FlowShape
+from ringfence.core.charter.terms import ANY, PROTECTED
 
 _SECTIONS: Final = ("duties", "independence", "separations", "coalition")
 _FORMS: Final = "one of `from` with `count`, `all` and `any`"

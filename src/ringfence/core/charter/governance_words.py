@@ -1,12 +1,11 @@
-"""What a charter says of people, in plain sentences; see `charter_words`."""
+"""What a charter says of people, in plain sentences; see `words`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from ringfence.core.charter import Charter, Flow
-from ringfence.core.charter_governance import (
+from ringfence.core.charter.governance import (
     BREAK_GLASS,
     EXCLUDED,
     POWERS,
@@ -19,7 +18,8 @@ from ringfence.core.charter_governance import (
     Operation,
     Power,
 )
-from ringfence.core.charter_phrases import as_sentence, join_and, join_or
+from ringfence.core.charter.model import Charter, Flow
+from ringfence.core.charter.phrases import as_sentence, join_and, join_or
 from ringfence.core.times import DAY_MS, HOUR_MS
 
 _OPERATION_WORDS: Final = {
