@@ -33,6 +33,9 @@ from tests.governed import CHARTER
 T = TypeVar("T")
 AT_MS: Final = 1_700_000_000_000
 HOUR_MS: Final = 3_600_000
+SPARSE: Final = 0.6
+"""How often an operation or a power of a sparse world asks for more people than there are."""
+
 DUTIES: Final = {"a": "trust", "b": "trust", "c": "trust", "m": "board"}
 _PARSED: Final = parse_charter(CHARTER.encode(), file="small.yaml")
 
@@ -73,6 +76,26 @@ def small_world(random: Random) -> State:
         principal_last=max(len(people), *principals) if principals else len(people),
         standing=standing,
     )
+
+
+def sparse_world(random: Random) -> State:
+    """Give a small world in which most operations and powers ask for more people than there are: what is left is tried
+    to the end, and what follows from little is not hidden by what follows from much."""
+    state = small_world(random)
+    charter, governance = state.rules, state.governance
+    nine = ((Group(("a",), 9),),)
+    governance = replace(
+        governance,
+        operations={
+            name: replace(known, alternatives=nine) if random.random() < SPARSE else known
+            for name, known in governance.operations.items()
+        },
+        powers={
+            name: Power(name, "", nine) if random.random() < SPARSE else known
+            for name, known in governance.powers.items()
+        },
+    )
+    return replace(state, charter=replace(charter, governance=governance, memo={}))
 
 
 def _some(random: Random, items: Sequence[T], least: int, most: int) -> tuple[T, ...]:

@@ -15,7 +15,7 @@ from ringfence.core.state import State
 from ringfence.prover.coalition.answers import Coalition
 from tests.prover.brute_force import search_all
 from tests.prover.open_requests import world_with_request
-from tests.prover.small_worlds import AT_MS, small_world
+from tests.prover.small_worlds import AT_MS, small_world, sparse_world
 
 GOALS = {
     "change-rules": "enact-charter",
@@ -61,6 +61,16 @@ def test_no_small_world_tells_otherwise(first: int) -> None:
         check(small_world(Random(seed)), seed, told)
     exact = sum(count for words, count in told.items() if words.startswith("exact"))
     print(f"worlds {first} on: {sum(told.values())} goals held, {exact} of them exact")
+    assert told
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + WORLDS, PER_TEST))
+def test_no_small_world_in_which_little_is_open_tells_otherwise(first: int) -> None:
+    told: Counter[str] = Counter()
+    for seed in range(first, min(first + PER_TEST, FIRST + WORLDS)):
+        check(sparse_world(Random(f"sparse {seed}")), seed, told)
+    whole = sum(count for words, count in told.items() if not words.endswith("so far"))
+    print(f"worlds {first} on, with little open: {sum(told.values())} goals held, {whole} of them to the end")
     assert told
 
 
