@@ -32,7 +32,7 @@ from ringfence.core.detail import render_detail
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.core.lane import authenticate_header, build_batch
-from ringfence.core.ports import Transaction
+from ringfence.core.ports import RecordRead, Transaction
 from ringfence.gateway.application import RECEIPT
 from ringfence.gateway.authentication import TokenChecker, read_issuer
 from ringfence.gateway.direct import STATE_KEY, Exchange
@@ -178,8 +178,9 @@ async def measure_batch(world: World, entry: tuple[bytes, bytes], part: PartName
     def build() -> Transaction:
         batch = build_batch(writer.head, epoch=world.runtime.keeper.state.epoch, at_ms=1, entries=[leaf] * size)
         detail = custody.seal_detail(lane=batch.head.lane, n=batch.head.n, plaintext=render_detail([opening] * size))
+        read = RecordRead(part.dataset, part.subject_ref, part.record_key, [part.data_class])
         return Transaction(
-            batch=batch, code=authenticate_header(secret, batch.header), detail=detail, reads=[part] * size
+            batch=batch, code=authenticate_header(secret, batch.header), detail=detail, reads=[read] * size
         )
 
     report(f"3 batch of {size}: header, hashes, detail", time_stage(STORE_BATCHES * 10, build) / size, baseline)

@@ -8,7 +8,17 @@ from typing import Any
 from ringfence.core.entry import Access, Snapshot, render_entry
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName, WrappedKey
 from ringfence.core.lane import LaneHead, build_batch
-from ringfence.core.ports import KeyRow, NewKey, NewSubject, PartsWrite, Rows, Store, Transaction, write_part
+from ringfence.core.ports import (
+    KeyRow,
+    NewKey,
+    NewSubject,
+    PartsWrite,
+    RecordRead,
+    Rows,
+    Store,
+    Transaction,
+    write_part,
+)
 
 LANE = 1
 START_MS = 1_760_000_000_000
@@ -53,12 +63,13 @@ class Writer:
     def build(
         self, *, entries: int = 1, rule: bool = False, alone: bool = False, at_ms: int = 0, **rows: Any
     ) -> Transaction:
-        """Give the next batch, each a millisecond after the one before unless `at_ms` is given.
+        """Give the next batch, each a millisecond after the one before unless `at_ms` is given. Parts may be read too.
 
         The head stays until `commit` took it.
         """
         if not alone:
             rows["subjects"] = self._with_subjects(**rows)
+        rows["reads"] = [read if isinstance(read, RecordRead) else read_of(read) for read in rows.get("reads", ())]
         leaves = [rule_entry()] if rule else [access_entry(number) for number in range(entries)]
         batch = build_batch(self.head, epoch=self.epoch, at_ms=at_ms or START_MS + self.head.n, entries=leaves)
         if rule:
@@ -85,6 +96,17 @@ class Writer:
             if subject_ref not in known and len(subject_ref) == REFERENCE_SIZE_BYTES:
                 subjects.append(NewSubject(0, subject_ref, index_of(subject_ref)))
         return subjects
+
+
+def read_of(name: PartName) -> RecordRead:
+    """Ask for one part."""
+    return RecordRead(name.dataset, name.subject_ref, name.record_key, [name.data_class])
+
+
+def parts_of(rows: Rows) -> list[tuple[int, bytes] | None]:
+    """Give what was read where each read was of one part."""
+    assert all(len(record) <= 1 for record in rows.records)
+    return [next(iter(record.values()), None) for record in rows.records]
 
 
 def index_of(subject_ref: bytes) -> bytes:

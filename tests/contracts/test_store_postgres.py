@@ -26,7 +26,7 @@ from ringfence.core.ports import (
 from ringfence.vault import postgres_device
 from ringfence.vault.postgres import PostgresStore
 from ringfence.vault.postgres_statements import build_statement
-from tests.contracts.batches import ALICE, BOB, LANE, Writer, new_subject, part_name, write
+from tests.contracts.batches import ALICE, BOB, LANE, Writer, new_subject, part_name, parts_of, write
 from tests.contracts.proxy import Proxy
 from tests.stores import OwnServer, PostgresDatabase, make_postgres_database, make_postgres_store_database, run_on
 
@@ -222,7 +222,7 @@ async def test_failure_at_the_commit_itself_gives_no_rows(
             await writer.commit(postgres_store, **rows)
         assert await postgres_store.count_parts() == 1
         await run_on(postgres.dsn, "DROP TRIGGER at_commit ON ringfence.batches")
-    assert (await writer.commit(postgres_store, **rows)).parts == [(1, *write().sealed)]
+    assert parts_of(await writer.commit(postgres_store, **rows)) == [(1, *write().sealed)]
 
 
 async def test_commit_whose_answer_was_lost_is_found(wired: PostgresStore, proxy: Proxy, session: Any) -> None:
@@ -493,5 +493,5 @@ async def test_store_goes_on_by_itself_when_the_database_is_back(own_server: Own
             return False
 
     await until(is_back)
-    assert (await writer.commit(store, reads=[part_name()])).parts == [(1, *write().sealed)]
+    assert parts_of(await writer.commit(store, reads=[part_name()])) == [(1, *write().sealed)]
     await store.close()

@@ -20,6 +20,7 @@ from ringfence.core.ports import (
     NewSubject,
     PartDrop,
     PartsWrite,
+    RecordRead,
     RequestMark,
     SearchWrite,
     Store,
@@ -41,6 +42,7 @@ from tests.contracts.batches import (
     key_row,
     new_subject,
     part_name,
+    parts_of,
     sealed_bytes,
     write,
 )
@@ -76,10 +78,10 @@ async def test_reads_are_answered_in_order_and_see_the_writes_of_their_own_batch
     reads = [part_name(BOB), part_name(CAROL), part_name(), part_name()]
     rows = await writer.commit(store, reads=reads)
     alice, bob = (1, sealed_bytes(part_name(), 1)), (1, sealed_bytes(part_name(BOB), 1))
-    assert rows.parts == [bob, None, alice, alice]
+    assert parts_of(rows) == [bob, None, alice, alice]
     rows = await writer.commit(store, reads=reads, writes=[write(part_name(CAROL)), write(version=2)])
     changed = (2, sealed_bytes(part_name(), 2))
-    assert rows.parts == [bob, (1, sealed_bytes(part_name(CAROL), 1)), changed, changed]
+    assert parts_of(rows) == [bob, (1, sealed_bytes(part_name(CAROL), 1)), changed, changed]
     assert (rows.lists, rows.found) == ([], [])
 
 
@@ -94,7 +96,32 @@ async def test_part_is_named_by_all_four(store: Store) -> None:
     ]
     await writer.commit(store, writes=[write(name) for name in names])
     rows = await writer.commit(store, reads=names)
-    assert rows.parts == [(1, sealed_bytes(name, 1)) for name in names]
+    assert parts_of(rows) == [(1, sealed_bytes(name, 1)) for name in names]
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 60])
+async def test_record_is_read_in_the_classes_that_were_asked_for_and_no_others(store: Store, count: int) -> None:
+    writer = Writer()
+    keys = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(count)]
+    for data_class, there in (("protected", keys), ("public", keys[::2]), ("interoperability", keys[::3])):
+        names = [part_name(record_key=key, data_class=data_class) for key in there]
+        await writer.commit(store, writes=[write(name) for name in names])
+    asked = [["public", "protected"], ["public"], ["interoperability"], ["unheard-of"], []]
+
+    reads = [RecordRead("profile", ALICE, key, asked[place % len(asked)]) for place, key in enumerate(keys)]
+    rows = await writer.commit(store, reads=[*reads, RecordRead("profile", BOB, keys[0], ["protected"])])
+
+    every = {"protected": 1, "public": 2, "interoperability": 3}
+    expected = [
+        {
+            data_class: (1, sealed_bytes(part_name(record_key=read.record_key, data_class=data_class), 1))
+            for data_class in read.classes
+            if data_class in every and place % every[data_class] == 0
+        }
+        for place, read in enumerate(reads)
+    ]
+    assert rows.records == [*expected, {}]
+    assert expected[0].keys() == {"public", "protected"}
 
 
 @pytest.mark.parametrize("size", [0, 1, 200, 5_000, 1_000_000])
@@ -102,7 +129,7 @@ async def test_any_bytes_come_back_as_they_are(store: Store, size: int) -> None:
     writer = Writer()
     sealed = bytes(range(256)) * (size // 256) + b"\x00" * (size % 256)
     rows = await writer.commit(store, writes=[write(sealed=sealed)], reads=[part_name()])
-    assert rows.parts == [(1, sealed)]
+    assert parts_of(rows) == [(1, sealed)]
 
 
 async def test_version_must_follow_the_stored_one(store: Store) -> None:
@@ -152,7 +179,7 @@ async def test_drop_needs_the_stored_version(store: Store) -> None:
         store, writer, [1], "version", drops=[PartDrop(0, part_name(), 1), PartDrop(1, part_name(BOB), 2)]
     )
     rows = await writer.commit(store, drops=[PartDrop(0, part_name(), 1)], reads=[part_name(), part_name(BOB)])
-    assert [part is None for part in rows.parts] == [True, False]
+    assert [part is None for part in parts_of(rows)] == [True, False]
     await writer.commit(store, writes=[write()])
 
 
@@ -168,7 +195,7 @@ async def test_large_set_of_new_parts_goes_in_and_is_readable(store: Store) -> N
     writer = Writer()
     names = [part_name(record_key=b"%016d" % number) for number in range(MANY)]
     rows = await writer.commit(store, writes=[write(name) for name in names], reads=[names[-1]])
-    assert rows.parts == [(1, sealed_bytes(names[-1], 1))]
+    assert parts_of(rows) == [(1, sealed_bytes(names[-1], 1))]
     assert await store.count_parts() == MANY
 
 
@@ -286,7 +313,7 @@ async def test_find_gives_key_and_identity_of_each_subject_with_the_token(store:
     wanted = [find(b"same"), find(b"nobody's"), find(b"same", subjects_max=1), find(b"same", field="profile.phone")]
     rows = await writer.commit(store, finds=wanted, reads=[alice.identity.name])
     assert rows.found == [[alice, bob], [], [alice], []]
-    assert rows.parts == [alice.identity[1:]]
+    assert parts_of(rows) == [alice.identity[1:]]
 
 
 async def test_token_of_a_record_is_replaced_and_removed(store: Store) -> None:
@@ -374,7 +401,7 @@ async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(database
     assert await store.resolve([index_of(ALICE)]) == [None]
     assert await store.subject_records(ALICE) == []
     rows = await writer.commit(store, reads=[part_name(), part_name(BOB)], finds=[find(b"alice"), find(b"bob")])
-    assert rows.parts == [None, (1, sealed_bytes(part_name(BOB), 1))]
+    assert parts_of(rows) == [None, (1, sealed_bytes(part_name(BOB), 1))]
     assert rows.found == [[], [bob]]
     await add_findable(store, writer, ALICE, b"alice")  # the same reference would be a new subject
 
@@ -422,7 +449,7 @@ async def test_row_that_cannot_be_stored_is_named(store: Store, rows: dict[str, 
 async def test_read_that_cannot_be_asked_is_a_conflict_without_items(store: Store) -> None:
     writer = Writer()
     await expect_conflict(store, writer, [], "data", reads=[part_name(), part_name(dataset="\ud800")])
-    assert (await writer.commit(store, reads=[part_name()])).parts == [None]
+    assert parts_of(await writer.commit(store, reads=[part_name()])) == [None]
 
 
 async def test_scans_give_every_row_once_in_order(store: Store) -> None:
@@ -462,9 +489,9 @@ async def test_many_parts_are_written_in_columns_with_as_many_names_as_parts(sto
     await writer.commit(store, writes=[parts])
 
     names = [PartName("posts", ALICE, key, "public") for key in keys]
-    assert (await writer.commit(store, reads=names)).parts == [(1, part) for part in sealed]
+    assert parts_of(await writer.commit(store, reads=names)) == [(1, part) for part in sealed]
     again = parts._replace(version=2, record_keys=keys[-2:], sealed=[b"new", b"newer"])
     await writer.commit(store, writes=[again])
-    assert (await writer.commit(store, reads=names[-2:])).parts == [(2, b"new"), (2, b"newer")]
+    assert parts_of(await writer.commit(store, reads=names[-2:])) == [(2, b"new"), (2, b"newer")]
     with pytest.raises(ItemConflictError):
         await store.transact(writer.build(writes=[parts._replace(item=3)]))

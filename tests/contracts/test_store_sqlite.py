@@ -18,7 +18,7 @@ import pytest_asyncio
 from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityError, UnavailableError
 from ringfence.core.ports import CommitUnknownError, EpochMovedError, NewSubject, SubjectErasure
 from ringfence.vault.sqlite import SqliteStore
-from tests.contracts.batches import LANE, Writer, part_name, write
+from tests.contracts.batches import LANE, Writer, part_name, parts_of, write
 from tests.stores import SqliteDatabase
 
 pytestmark = pytest.mark.asyncio
@@ -129,7 +129,7 @@ async def test_full_database_refuses_and_goes_on_when_there_is_room(sqlite_store
     with pytest.raises(UnavailableError, match="full"):
         await writer.commit(sqlite_store, **large)
     assert await sqlite_store.lane_head(LANE) == writer.head
-    assert (await writer.commit(sqlite_store, reads=[part_name()])).parts == [(1, *write().sealed)]
+    assert parts_of(await writer.commit(sqlite_store, reads=[part_name()])) == [(1, *write().sealed)]
     connection.execute("PRAGMA max_page_count = 100000").fetchall()
     await writer.commit(sqlite_store, **large)
     assert sqlite_store._database() is connection  # a full disk costs no connection
@@ -164,7 +164,7 @@ async def test_disk_that_still_fails_serves_nothing(sqlite: SqliteDatabase, sqli
                 await sqlite_store.find_batch(LANE, 1)
             with pytest.raises(UnavailableError):
                 await writer.commit(sqlite_store)
-    assert (await writer.commit(sqlite_store, reads=[part_name()])).parts == [(1, bytes(50_000))]
+    assert parts_of(await writer.commit(sqlite_store, reads=[part_name()])) == [(1, bytes(50_000))]
 
 
 async def test_after_an_error_a_reading_process_holds_verification_up(

@@ -15,10 +15,10 @@ Row ids do not order commits; nothing here follows `id > last`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName, WrappedKey
@@ -71,6 +71,19 @@ class ItemConflictError(DeviceError):
         super().__init__(f"items {list(items)} of a batch conflict: {reason}")
         self.items = tuple(items)
         self.reason = reason
+
+
+class RecordRead(NamedTuple):
+    """The parts of one record that are of these classes."""
+
+    dataset: str
+    subject_ref: bytes
+    record_key: bytes
+    classes: Sequence[str]
+
+
+StoredParts: TypeAlias = Mapping[str, tuple[int, bytes]]
+"""The (version, sealed) of each part of one record that is there, by class."""
 
 
 class ListRead(NamedTuple):
@@ -259,7 +272,7 @@ class Transaction:
     rule: bool = False
     seal: bytes = b""
     blob: bytes = b""
-    reads: Sequence[PartName] = ()
+    reads: Sequence[RecordRead] = ()
     lists: Sequence[ListRead] = ()
     finds: Sequence[Find] = ()
     subjects: Sequence[NewSubject] = ()
@@ -281,9 +294,9 @@ class Found(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What a transaction read: (version, sealed) or None for each of `reads`, and a list for each list and find."""
+    """What a transaction read: of each of `reads` the parts that are there, and a list for each list and find."""
 
-    parts: list[tuple[int, bytes] | None]
+    records: Sequence[StoredParts]
     lists: list[list[StoredPart]]
     found: list[list[Found]]
 

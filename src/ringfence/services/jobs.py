@@ -8,7 +8,6 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from ringfence.core.envelope import PartName
 from ringfence.core.lane import BuiltBatch
 from ringfence.core.ports import (
     CountWrite,
@@ -19,10 +18,12 @@ from ringfence.core.ports import (
     NewSubject,
     PartDrop,
     PartsWrite,
+    RecordRead,
     RequestMark,
     Rows,
     SearchWrite,
     StoredPart,
+    StoredParts,
     SubjectErasure,
 )
 from ringfence.core.receipt import Receipt, render_receipt
@@ -40,7 +41,7 @@ class Prepared:
 
     entries: Sequence[bytes]
     openings: Sequence[bytes | None]
-    reads: Sequence[PartName] = ()
+    reads: Sequence[RecordRead] = ()
     lists: Sequence[ListRead] = ()
     finds: Sequence[Find] = ()
     subjects: Sequence[NewSubject] = ()
@@ -61,7 +62,7 @@ class Committed(msgspec.Struct, frozen=True):
 
     receipt: Receipt
     at_ms: int
-    parts: Sequence[tuple[int, bytes] | None]
+    records: Sequence[StoredParts]
     lists: Sequence[list[StoredPart]]
     found: Sequence[list[Found]]
 
@@ -156,7 +157,7 @@ def release(jobs: Sequence[Job], batch: BuiltBatch, rows: Rows) -> None:
         committed = Committed(
             receipt,
             batch.head.at_ms,
-            rows.parts[reads : reads + len(prepared.reads)],
+            rows.records[reads : reads + len(prepared.reads)],
             rows.lists[lists : lists + len(prepared.lists)],
             rows.found[finds : finds + len(prepared.finds)],
         )

@@ -22,7 +22,6 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core.detail import render_detail
-from ringfence.core.envelope import PartName
 from ringfence.core.errors import (
     ConflictError,
     DeviceError,
@@ -47,6 +46,7 @@ from ringfence.core.ports import (
     ItemConflictError,
     LaneMemory,
     LaneMovedError,
+    RecordRead,
     Rows,
     Store,
     StoredBatch,
@@ -330,7 +330,7 @@ class LaneWriter:
     def _assemble(self, jobs: Sequence[Job], epoch: int, at_ms: int) -> tuple[Transaction, BuiltBatch]:
         entries: list[bytes] = []
         openings: list[bytes | None] = []
-        reads: list[PartName] = []
+        reads: list[RecordRead] = []
         rows = RowsToWrite()
         rule, blob = False, b""
         n = self.head.n + 1

@@ -31,9 +31,11 @@ from ringfence.core.ports import (
     ItemConflictError,
     KeyRow,
     ListRead,
+    RecordRead,
     Rows,
     StoredMark,
     StoredPart,
+    StoredParts,
     StoredSearch,
     Subject,
     Transaction,
@@ -155,7 +157,7 @@ class PostgresStore(PostgresLedger):
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise _failure(link, statement, transaction, error, committing=True) from error  # 4
-        return Rows(_parts_of(rows, len(reads)), [], [])
+        return Rows(_records_of(rows, reads) if reads else [], [], [])
 
     async def _transact_in_steps(self, link: LaneLink, statement: Statement, transaction: Transaction) -> Rows:
         connection = link.connection
@@ -292,20 +294,22 @@ def _failure(
 
 async def _read_rows(link: LaneLink, transaction: Transaction) -> Rows:
     t = transaction
-    parts: list[tuple[int, bytes] | None] = []
+    records: list[StoredParts] = []
     if t.reads:
-        parts = _parts_of(await (await link.prepare(READ_PARTS)).fetch(*columns_of(t.reads)), len(t.reads))
+        records = _records_of(await (await link.prepare(READ_PARTS)).fetch(*columns_of(t.reads)), t.reads)
     lists = await _list_parts(link, t.lists) if t.lists else []
     found = await _find(link, t.finds) if t.finds else []
-    return Rows(parts, lists, found)
+    return Rows(records, lists, found)
 
 
-def _parts_of(rows: Sequence[Any], count: int) -> list[tuple[int, bytes] | None]:
-    parts: list[tuple[int, bytes] | None] = [None] * count
-    if count:
-        for place, version, sealed in rows:
-            parts[place - 1] = (version, sealed)
-    return parts
+def _records_of(rows: Sequence[Any], reads: Sequence[RecordRead]) -> list[StoredParts]:
+    """Put what `read_parts` gave, which counts parts, to the records that were asked for."""
+    records: list[dict[str, tuple[int, bytes]]] = [{} for _ in reads]
+    places = [(record, data_class) for record, read in zip(records, reads, strict=True) for data_class in read.classes]
+    for place, version, sealed in rows:
+        record, data_class = places[place - 1]
+        record[data_class] = (version, sealed)
+    return [*records]
 
 
 async def _list_parts(link: LaneLink, wanted: Sequence[ListRead]) -> list[list[StoredPart]]:

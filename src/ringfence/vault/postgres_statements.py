@@ -20,6 +20,7 @@ from ringfence.core.ports import (
     ItemConflictError,
     LaneMovedError,
     PartsWrite,
+    RecordRead,
     TimePassedError,
     Transaction,
 )
@@ -86,7 +87,7 @@ class Statement:
             self.add(function, *map(list, zip(*[values for _, values in rows], strict=True)))
             self.refusals[state] = (reason, [(item,) for item, _ in rows])
 
-    def sql(self, reads: Sequence[PartName]) -> str:
+    def sql(self, reads: Sequence[RecordRead]) -> str:
         """Give the statement; with `reads` it gives their rows too, and the caller adds `columns_of(reads)`."""
         if not reads:
             return f"SELECT {self.call}"
@@ -177,13 +178,13 @@ def _key_of(name: PartName) -> _Key:
     return name.subject_ref, name.dataset, name.record_key, name.data_class
 
 
-def columns_of(reads: Sequence[PartName]) -> tuple[list[bytes], list[str], list[bytes], list[str]]:
-    """Give the arguments of `read_parts`."""
+def columns_of(reads: Sequence[RecordRead]) -> tuple[list[bytes], list[str], list[bytes], list[str]]:
+    """Give the arguments of `read_parts`: each class of each record."""
     return (
-        [name.subject_ref for name in reads],
-        [name.dataset for name in reads],
-        [name.record_key for name in reads],
-        [name.data_class for name in reads],
+        [read.subject_ref for read in reads for _ in read.classes],
+        [read.dataset for read in reads for _ in read.classes],
+        [read.record_key for read in reads for _ in read.classes],
+        [data_class for read in reads for data_class in read.classes],
     )
 
 

@@ -30,9 +30,11 @@ from ringfence.core.ports import (
     KeyRow,
     LaneMovedError,
     ListRead,
+    RecordRead,
     Rows,
     StoredMark,
     StoredPart,
+    StoredParts,
     StoredSearch,
     Subject,
     Transaction,
@@ -48,6 +50,11 @@ _READ_PART: Final = (
 _READ_RECORD: Final = (
     "SELECT data_class, version, sealed FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"
 )
+RECORDS_PER_STATEMENT: Final = 20
+_READ_RECORDS: Final = """
+WITH wanted (place, dataset, subject_ref, record_key) AS (VALUES {})
+SELECT place, data_class, version, sealed FROM wanted CROSS JOIN parts USING (dataset, subject_ref, record_key)
+""".format(", ".join(f"({place}, ?, ?, ?)" for place in range(RECORDS_PER_STATEMENT)))
 _LIST_PARTS: Final = (
     "SELECT record_key, version, sealed FROM parts"
     " WHERE dataset = ? AND subject_ref = ? AND data_class = ? AND record_key > ? ORDER BY record_key LIMIT ?"
@@ -229,35 +236,29 @@ def _insert_batch(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
 
 def _read_rows(cursor: sqlite3.Cursor, transaction: Transaction) -> Rows:
     return Rows(
-        _read_parts(cursor, transaction.reads),
+        _read_records(cursor, transaction.reads),
         [_list_parts(cursor, wanted) for wanted in transaction.lists],
         [_find(cursor, wanted) for wanted in transaction.finds],
     )
 
 
-def _read_parts(cursor: sqlite3.Cursor, names: Sequence[PartName]) -> list[tuple[int, bytes] | None]:
-    """Give the parts in the order of their names; classes of one record that are named in a row cost one look-up."""
-    found: list[tuple[int, bytes] | None] = []
+def _read_records(cursor: sqlite3.Cursor, reads: Sequence[RecordRead]) -> list[StoredParts]:
+    """Give the parts of each record; many records are found by one statement for `RECORDS_PER_STATEMENT` of them."""
     execute = cursor.execute
-    place, size = 0, len(names)
-    while place < size:
-        name = names[place]
-        following = place + 1
-        while following < size and _is_of_record(names[following], name):
-            following += 1
-        if following == place + 1:
-            found.append(execute(_READ_PART, name).fetchone())
-        else:
-            parts = {data_class: (version, sealed) for data_class, version, sealed in execute(_READ_RECORD, name[:3])}
-            found += [parts.get(names[index].data_class) for index in range(place, following)]
-        place = following
-    return found
-
-
-def _is_of_record(name: PartName, other: PartName) -> bool:
-    return (
-        name.record_key == other.record_key and name.subject_ref == other.subject_ref and name.dataset == other.dataset
-    )
+    found: list[dict[str, tuple[int, bytes]]] = [{} for _ in reads]
+    whole = len(reads) - len(reads) % RECORDS_PER_STATEMENT
+    for start in range(0, whole, RECORDS_PER_STATEMENT):
+        some = reads[start : start + RECORDS_PER_STATEMENT]
+        names = [part for read in some for part in read[:3]]
+        for place, data_class, version, sealed in execute(_READ_RECORDS, names):
+            if data_class in some[place].classes:
+                found[start + place][data_class] = (version, sealed)
+    for place in range(whole, len(reads)):
+        read = reads[place]
+        for data_class, version, sealed in execute(_READ_RECORD, read[:3]):
+            if data_class in read.classes:
+                found[place][data_class] = (version, sealed)
+    return [*found]
 
 
 def _list_parts(cursor: sqlite3.Cursor, wanted: ListRead) -> list[StoredPart]:

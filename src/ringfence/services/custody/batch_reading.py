@@ -12,15 +12,15 @@ from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
-from ringfence.core.envelope import PartName
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, LimitExceededError, RingfenceError
-from ringfence.core.ports import CountWrite, ItemConflictError
+from ringfence.core.ports import CountWrite, ItemConflictError, RecordRead
 from ringfence.core.state import State
 from ringfence.core.view import Decision
 from ringfence.services.custody.counting import bulk_counter, group_by_clause, limit_is_used_up
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import keep_to_users, load_grant
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
+from ringfence.services.custody.record_keys import blind_named
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
@@ -83,7 +83,7 @@ class _BatchReading:
         self._permitted: dict[str, Mapping[str, Decision]] = {}
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
-        self._reads: list[PartName] = []
+        self._reads: list[RecordRead] = []
         self._limit = gate.limit_refusal(caller)
 
     async def run(self) -> BatchAnswer:
@@ -99,16 +99,15 @@ class _BatchReading:
                     await gate.bulk.counters.load(bulk_counter(decision.clause))
         find = gate.subjects
         self._subjects = [find.cached(name.user) or await find.find(name.user) for name in self._names]
-        self._keys = [
-            gate.record_key(name.dataset, subject.subject_ref, name.record) if subject else b""
-            for name, subject in zip(self._names, self._subjects, strict=True)
-        ]
+        known = [(n, subject) for n, subject in zip(self._names, self._subjects, strict=True) if subject]
+        keys = iter(blind_named(gate.keys, [(n.dataset, subject.subject_ref, n.record) for n, subject in known]))
+        self._keys = [next(keys) if subject else b"" for subject in self._subjects]
         committed = await gate.bulk.submit(self._prepare)
         receipt = committed.receipt_text
         self._limit.raise_with(receipt)
         try:
             gate.check_time(committed)
-            gate.check_size(part for part in committed.parts)
+            gate.check_size(part for parts in committed.records for part in parts.values())
             return BatchAnswer(await self._open(committed), receipt)
         except RingfenceError as error:
             await gate.record_failure(committed, error, gate.bulk)
@@ -148,7 +147,7 @@ class _BatchReading:
             record = Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
             return self._limit.prepare(error, reason="denied", at_ms=at_ms, entry=record)
         self._gate.bulk.counters.take(counts)
-        self._reads = self._part_names()
+        self._reads = self._record_reads()
         return Prepared(
             entries=[leaf for leaf, _ in given],
             openings=[opening for _, opening in given],
@@ -162,37 +161,27 @@ class _BatchReading:
             if subject and self._gate.is_erased(subject.subject_ref):
                 self._subjects[position] = None
 
-    def _part_names(self) -> list[PartName]:
+    def _record_reads(self) -> list[RecordRead]:
+        classes = {dataset: [*permitted] for dataset, permitted in self._permitted.items()}
         return [
-            PartName(name.dataset, subject.subject_ref, key, data_class)
+            RecordRead(name.dataset, subject.subject_ref, key, classes[name.dataset])
             for name, subject, key in zip(self._names, self._subjects, self._keys, strict=True)
             if subject
-            for data_class in self._permitted[name.dataset]
         ]
 
     async def _open(self, committed: Committed) -> list[ReadRecord | None]:
-        keys, parts, part_names = self._gate.keys, committed.parts, self._reads
+        keys, permitted = self._gate.keys, self._permitted
+        found = zip(self._reads, committed.records, strict=True)
         records: list[ReadRecord | None] = []
-        start = 0
         for name, subject in zip(self._names, self._subjects, strict=True):
             if subject is None:
                 records.append(None)
                 continue
-            permitted = self._permitted[name.dataset]
-            end = start + len(permitted)
-            if not permitted.keys() <= subject.keys.keys():
-                subject = await self._with_keys(name.user, subject, part_names[start:end], parts[start:end])
-            records.append(open_record(subject, part_names[start:end], parts[start:end], permitted, keys=keys))
-            start = end
+            read, parts = next(found)
+            if not parts.keys() <= subject.keys.keys():  # a part has a key that is newer than what is known
+                subject = await self._gate.subjects.find(name.user, fresh=True) or subject
+            records.append(open_record(subject, read, parts, permitted[name.dataset], keys=keys))
         return records
-
-    async def _with_keys(
-        self, user: str, subject: KnownSubject, names: Sequence[PartName], parts: Sequence[tuple[int, bytes] | None]
-    ) -> KnownSubject:
-        """Look a subject up again if a part is there whose key is newer than what is known of the subject."""
-        if all(part is None or name.data_class in subject.keys for name, part in zip(names, parts, strict=True)):
-            return subject
-        return await self._gate.subjects.find(user, fresh=True) or subject
 
     def _about(self, dataset: str) -> e.About:
         positions = self._positions[dataset]

@@ -309,13 +309,13 @@ class Gate:
         """Give what refuses a request once it stands in its batch."""
         return LimitRefusal(self.refusals, caller.principal)
 
-    def check_size(self, parts: Iterable[tuple[int, bytes] | None]) -> None:
+    def check_size(self, parts: Iterable[tuple[int, bytes]]) -> None:
         """Refuse to open more than fits into one answer.
 
         Raises:
             LimitExceededError: the parts are larger than `ANSWER_SIZE_BYTES_MAX` together.
         """
-        if sum(len(part[1]) for part in parts if part) > ANSWER_SIZE_BYTES_MAX:
+        if sum(len(sealed) for _, sealed in parts) > ANSWER_SIZE_BYTES_MAX:
             raise LimitExceededError(
                 "the records are too large for one answer",
                 limit="answer_size_bytes_max",

@@ -8,9 +8,8 @@ from typing import Final
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
-from ringfence.core.envelope import PartName
 from ringfence.core.errors import DeniedError, LimitExceededError, RingfenceError
-from ringfence.core.ports import ListRead
+from ringfence.core.ports import ListRead, RecordRead
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.core.view import Decision
@@ -139,26 +138,31 @@ class _Listing:
         gate.check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
         if any(rows and rows[0].name.data_class not in subject.keys for rows in committed.lists):
             subject = await gate.subjects.find(self._user, fresh=True) or subject
-        records, following = _open_page(gate, subject, committed, permitted, self._request.records)
+        records, following = _open_page(gate, subject, self._dataset.name, committed, permitted, self._request.records)
         return Page(records, following, committed.receipt_text, frozenset(permitted))
 
 
 def _open_page(
-    gate: Gate, subject: KnownSubject, committed: Committed, permitted: Mapping[str, Decision], records_max: int
+    gate: Gate,
+    subject: KnownSubject,
+    dataset: str,
+    committed: Committed,
+    permitted: Mapping[str, Decision],
+    records_max: int,
 ) -> tuple[list[ReadRecord], bytes]:
     """Merge the classes' rows by record. A class that filled its page bounds the page for all of them."""
-    by_record: dict[bytes, list[tuple[PartName, tuple[int, bytes]]]] = {}
+    by_record: dict[bytes, dict[str, tuple[int, bytes]]] = {}
     for rows in committed.lists:
         for row in rows:
-            by_record.setdefault(row.name.record_key, []).append((row.name, (row.version, row.sealed)))
+            by_record.setdefault(row.name.record_key, {})[row.name.data_class] = (row.version, row.sealed)
     bounds = [rows[-1].name.record_key for rows in committed.lists if len(rows) == records_max]
     keys = sorted(key for key in by_record if not bounds or key <= min(bounds))
     more = bool(bounds) or len(keys) > records_max
     keys = keys[:records_max]
     records: list[ReadRecord] = []
     for key in keys:
-        names = [name for name, _ in by_record[key]]
-        record = open_record(subject, names, [part for _, part in by_record[key]], permitted, keys=gate.keys)
+        read = RecordRead(dataset, subject.subject_ref, key, [*by_record[key]])
+        record = open_record(subject, read, by_record[key], permitted, keys=gate.keys)
         if record is not None:
             records.append(record)
     return records, keys[-1] if more else b""

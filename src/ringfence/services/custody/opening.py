@@ -6,13 +6,14 @@ is kept inside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ports import RecordRead, StoredParts
 from ringfence.core.record import parse_stored_record
 from ringfence.core.view import Decision
 from ringfence.services.subjects import KnownSubject
@@ -59,8 +60,8 @@ def decode_name(plaintext: bytes) -> str:
 
 def open_record(
     subject: KnownSubject,
-    names: Sequence[PartName],
-    parts: Sequence[tuple[int, bytes] | None],
+    read: RecordRead,
+    parts: StoredParts,
     permitted: Mapping[str, Decision],
     *,
     keys: KeyCustody,
@@ -69,9 +70,9 @@ def open_record(
 
     Args:
         subject: whose record it is; has a key for every class that is there.
-        names: the parts that were asked for.
-        parts: (version, sealed) or None for each of `names`.
-        permitted: the decision for each class of `names`.
+        read: what was asked for.
+        parts: those that are there.
+        permitted: the decision for each class that was asked for.
         keys: unwraps the subject's keys.
 
     Raises:
@@ -80,13 +81,15 @@ def open_record(
     record = ""
     classes: list[str] = []
     opened: list[msgspec.Raw] = []
-    for name, part in zip(names, parts, strict=True):
+    for data_class in read.classes if parts else ():
+        part = parts.get(data_class)
         if part is None:
             continue
-        plaintext = open_part(subject.cipher(name.data_class, keys), name, version=part[0], sealed=part[1])
+        name = PartName(read.dataset, read.subject_ref, read.record_key, data_class)
+        plaintext = open_part(subject.cipher(data_class, keys), name, version=part[0], sealed=part[1])
         stored = parse_stored_record(plaintext)
         record = stored.record
-        classes.append(name.data_class)
+        classes.append(data_class)
         opened.append(stored.fields)
     if not opened:
         return None

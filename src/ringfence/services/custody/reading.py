@@ -15,8 +15,8 @@ import msgspec
 
 from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
-from ringfence.core.envelope import PartName
 from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
+from ringfence.core.ports import RecordRead
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
@@ -87,7 +87,7 @@ def _may(gate: Gate, request: Request, dataset: Dataset) -> bool:
 class Reading:
     """One read on its way through a batch: `prepare` is for the lane, `answer` for after the commit."""
 
-    __slots__ = ("_about", "_dataset", "_gate", "_key", "_limit", "_name", "_names", "_request", "_ruling", "_subject")
+    __slots__ = ("_about", "_dataset", "_gate", "_key", "_limit", "_name", "_read", "_request", "_ruling", "_subject")
 
     def __init__(
         self, gate: Gate, request: Request, dataset: Dataset, name: RecordName, subject: KnownSubject | None
@@ -97,7 +97,7 @@ class Reading:
         self._dataset = dataset
         self._name = name
         self._subject = subject
-        self._names: list[PartName] = []
+        self._read = RecordRead(dataset.name, b"", b"", ())
         self._ruling: Ruling | None = None
         self._limit: LimitRefusal | None = None
         self._key = gate.record_key(dataset.name, subject.subject_ref, name.record) if subject else b""
@@ -113,12 +113,10 @@ class Reading:
             self._about = e.About(unknown=[self._gate.subjects.index(self._name.user)])
         ruling = self._gate.rule(state, self._request, self._dataset, at_ms=at_ms)
         prepared = self._record(ruling) if ruling.grant is None else self._record_under_grant(ruling)
-        name, subject, key = self._dataset.name, self._subject, self._key
-        permitted = self._ruling.permitted if self._ruling else ()
-        self._names = (
-            [PartName(name, subject.subject_ref, key, data_class) for data_class in permitted] if subject else []
-        )
-        prepared.reads = self._names
+        subject, permitted = self._subject, self._ruling.permitted if self._ruling else ()
+        if subject and permitted:
+            self._read = RecordRead(self._dataset.name, subject.subject_ref, self._key, [*permitted])
+            prepared.reads = (self._read,)
         return prepared
 
     def _record(self, ruling: Ruling) -> Prepared:
@@ -154,7 +152,7 @@ class Reading:
         record = None
         if subject is not None:
             gate.check_time(committed)
-            record = open_record(subject, self._names, committed.parts, ruling.permitted, keys=gate.keys)
+            record = open_record(subject, self._read, committed.records[0], ruling.permitted, keys=gate.keys)
         if record is None:
             raise NotFoundError(
                 f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
@@ -170,10 +168,9 @@ class Reading:
         """
         gate = self._gate
         try:
-            if self._subject is not None:
-                for name, part in zip(self._names, committed.parts, strict=True):
-                    if part is not None and name.data_class not in self._subject.keys:
-                        self._subject = await gate.subjects.find(self._name.user, fresh=True) or self._subject
+            subject, found = self._subject, committed.records
+            if subject and found and not found[0].keys() <= subject.keys.keys():
+                self._subject = await gate.subjects.find(self._name.user, fresh=True) or subject
             return self.answer_at_once(committed)
         except (DeniedError, NotFoundError):
             raise
