@@ -31,7 +31,6 @@ from ringfence.core.ports import (
     ItemConflictError,
     KeyRow,
     ListRead,
-    RecordRead,
     Rows,
     StoredMark,
     StoredPart,
@@ -47,7 +46,7 @@ from ringfence.vault.postgres_statements import (
     FIND,
     LIST_PARTS,
     PART_COLUMNS,
-    READ_PARTS,
+    READ_RECORDS,
     Statement,
     build_statement,
     columns_of,
@@ -157,7 +156,7 @@ class PostgresStore(PostgresLedger):
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise _failure(link, statement, transaction, error, committing=True) from error  # 4
-        return Rows(_records_of(rows, reads) if reads else [], [], [])
+        return Rows(_records_of(rows, len(reads)), [], [])
 
     async def _transact_in_steps(self, link: LaneLink, statement: Statement, transaction: Transaction) -> Rows:
         connection = link.connection
@@ -296,19 +295,16 @@ async def _read_rows(link: LaneLink, transaction: Transaction) -> Rows:
     t = transaction
     records: list[StoredParts] = []
     if t.reads:
-        records = _records_of(await (await link.prepare(READ_PARTS)).fetch(*columns_of(t.reads)), t.reads)
+        records = _records_of(await (await link.prepare(READ_RECORDS)).fetch(*columns_of(t.reads)), len(t.reads))
     lists = await _list_parts(link, t.lists) if t.lists else []
     found = await _find(link, t.finds) if t.finds else []
     return Rows(records, lists, found)
 
 
-def _records_of(rows: Sequence[Any], reads: Sequence[RecordRead]) -> list[StoredParts]:
-    """Put what `read_parts` gave, which counts parts, to the records that were asked for."""
-    records: list[dict[str, tuple[int, bytes]]] = [{} for _ in reads]
-    places = [(record, data_class) for record, read in zip(records, reads, strict=True) for data_class in read.classes]
-    for place, version, sealed in rows:
-        record, data_class = places[place - 1]
-        record[data_class] = (version, sealed)
+def _records_of(rows: Sequence[Any], count: int) -> list[StoredParts]:
+    records: list[dict[str, tuple[int, bytes]]] = [{} for _ in range(count)]
+    for place, data_class, version, sealed in rows if count else ():
+        records[place - 1][data_class] = (version, sealed)
     return [*records]
 
 

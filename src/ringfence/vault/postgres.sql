@@ -412,15 +412,16 @@ BEGIN
 END $$;
 
 -- The lateral LIMIT holds the planner to one index search a row, whatever it believes of the table's size.
-CREATE FUNCTION ringfence.read_parts(
+CREATE FUNCTION ringfence.read_records(
     p_after boolean, p_subjects bytea[], p_datasets text[], p_records bytea[], p_classes text[]
-) RETURNS TABLE (place bigint, version bigint, sealed bytea) LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS TABLE (place bigint, data_class text, version bigint, sealed bytea) LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     RETURN QUERY
-    SELECT g.place, found.version, found.sealed
+    SELECT g.place, found.data_class, found.version, found.sealed
     FROM unnest(p_subjects, p_datasets, p_records, p_classes) WITH ORDINALITY AS g (s, d, r, c, place)
     CROSS JOIN LATERAL (
-        SELECT t.version, t.sealed FROM ringfence.parts t
-        WHERE t.subject_ref = g.s AND t.dataset = g.d AND t.record_key = g.r AND t.data_class = g.c LIMIT 1
+        SELECT t.data_class, t.version, t.sealed FROM ringfence.parts t
+        WHERE t.subject_ref = g.s AND t.dataset = g.d AND t.record_key = g.r
+            AND t.data_class = ANY (string_to_array(g.c, ' ')) LIMIT 1000
     ) AS found;
 END $$;

@@ -39,7 +39,7 @@ PART_COLUMNS: Final = ("dataset", "subject_ref", "record_key", "data_class", "ve
 
 _COMMIT: Final = "ringfence.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 _COMMIT_ARGUMENTS: Final = 14
-READ_PARTS: Final = "SELECT place, version, sealed FROM ringfence.read_parts(true, $1, $2, $3, $4)"
+READ_RECORDS: Final = "SELECT place, data_class, version, sealed FROM ringfence.read_records(true, $1, $2, $3, $4)"
 
 LIST_PARTS: Final = """
 SELECT g.place, t.record_key, t.version, t.sealed
@@ -93,8 +93,8 @@ class Statement:
             return f"SELECT {self.call}"
         first = len(self.arguments) + 1
         return (
-            f"SELECT place, version, sealed FROM ringfence.read_parts({self.call},"  # noqa: S608 - names and places only
-            f" ${first}, ${first + 1}, ${first + 2}, ${first + 3})"
+            "SELECT place, data_class, version, sealed"  # noqa: S608 - names and places only
+            f" FROM ringfence.read_records({self.call}, ${first}, ${first + 1}, ${first + 2}, ${first + 3})"
         )
 
 
@@ -179,12 +179,12 @@ def _key_of(name: PartName) -> _Key:
 
 
 def columns_of(reads: Sequence[RecordRead]) -> tuple[list[bytes], list[str], list[bytes], list[str]]:
-    """Give the arguments of `read_parts`: each class of each record."""
+    """Give the arguments of `read_records`; a class's name has no space."""
     return (
-        [read.subject_ref for read in reads for _ in read.classes],
-        [read.dataset for read in reads for _ in read.classes],
-        [read.record_key for read in reads for _ in read.classes],
-        [data_class for read in reads for data_class in read.classes],
+        [read.subject_ref for read in reads],
+        [read.dataset for read in reads],
+        [read.record_key for read in reads],
+        [" ".join(read.classes) for read in reads],
     )
 
 
