@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.coalition.closure import Model
+from ringfence.core.coalition.floor import Nearest
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.reports import movement as movement_module
 from ringfence.reports.history import open_evidence
-from ringfence.reports.movement import TIME, Movement, follow_coalitions, open_kept
+from ringfence.reports.movement import TIME, Movement, Number, follow_coalitions, open_kept
 from tests.governed import HOUR_MS, NUMBERS, facts
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.journeys.programs import Done, complained, run_inside
@@ -30,9 +33,19 @@ def movement(ledger: GovernedLedger, note: bytes, directory: Path, *parties: str
     return follow_coalitions(evidence, open_kept(evidence, note), parties=parties or None)
 
 
-def short(moved: Movement) -> list[tuple[str, int | None, int | None]]:
+def short(moved: Movement) -> list[tuple[str, int, int]]:
     """Give what moved, and from which number to which."""
-    return [(goal, *numbers) for move in moved.moves for goal, numbers in move.goals.items()]
+    return [(goal, before.people, after.people) for move in moved.moves for goal, (before, after) in move.goals.items()]
+
+
+def each(people: int) -> dict[str, Number]:
+    """Give so many for every goal, found to be enough."""
+    return dict.fromkeys(FLOORED, Number(people, is_found=True))
+
+
+def each_from(before: int, after: int) -> dict[str, tuple[Number, Number]]:
+    """Give a move of every goal, from so many to so many."""
+    return {goal: (each(before)[goal], each(after)[goal]) for goal in FLOORED}
 
 
 def test_a_reporting_line_that_moves_it_is_named_with_what_it_changed(tmp_path: Path) -> None:
@@ -43,13 +56,13 @@ def test_a_reporting_line_that_moves_it_is_named_with_what_it_changed(tmp_path: 
     moved = movement(ledger, note, tmp_path / "bundle")
 
     assert moved.first.minimum == 3
-    assert moved.first.fewest == dict.fromkeys(FLOORED, 3)
+    assert moved.first.fewest == each(3)
     assert len(moved.moves) == 1
     first = moved.moves[0]
-    assert first.goals == dict.fromkeys(FLOORED, (3, 2))
+    assert first.goals == each_from(3, 2)
     assert first.words == 'Person 2 ("hr-ben", "ben") has other facts: manager from none to 1.'
     assert (first.epoch, first.leaf) == (moved.last.epoch, len(ledger.leaves) - 2)
-    assert moved.last.fewest == dict.fromkeys(FLOORED, 2)
+    assert moved.last.fewest == each(2)
 
 
 def test_a_change_that_is_carried_is_named_and_what_moves_nothing_is_not(tmp_path: Path) -> None:
@@ -85,7 +98,7 @@ def test_what_took_authority_away_is_named_as_an_order(tmp_path: Path) -> None:
 
     moved = movement(ledger, note, tmp_path / "bundle")
 
-    assert [move.goals for move in moved.moves] == [dict.fromkeys(FLOORED, (2, 3))]
+    assert [move.goals for move in moved.moves] == [each_from(2, 3)]
     assert moved.moves[0].words.startswith(f"By order: Take everything from person {NUMBERS['ben']}")
 
 
@@ -100,10 +113,8 @@ def test_a_tie_that_stops_counting_is_told_as_time_and_not_as_the_rule_that_came
 
     moved = movement(ledger, note, tmp_path / "bundle")
 
-    assert moved.first.fewest == dict.fromkeys(FLOORED, 2), "the tie that ended still counts"
-    assert [(move.goals, move.words, move.leaf) for move in moved.moves] == [
-        (dict.fromkeys(FLOORED, (2, 3)), TIME, None)
-    ]
+    assert moved.first.fewest == each(2), "the tie that ended still counts"
+    assert [(move.goals, move.words, move.leaf) for move in moved.moves] == [(each_from(2, 3), TIME, None)]
 
 
 def test_of_a_checkpoint_of_now_nothing_moved(tmp_path: Path) -> None:
@@ -115,7 +126,7 @@ def test_of_a_checkpoint_of_now_nothing_moved(tmp_path: Path) -> None:
 
     assert not moved.moves
     assert moved.first == moved.last
-    assert moved.last.fewest == dict.fromkeys(FLOORED, 2)
+    assert moved.last.fewest == each(2)
 
 
 def test_other_parties_that_collude_are_counted_when_they_are_named(tmp_path: Path) -> None:
@@ -123,7 +134,7 @@ def test_other_parties_that_collude_are_counted_when_they_are_named(tmp_path: Pa
 
     moved = movement(ledger, ledger.sign(), tmp_path / "bundle", "parent", "trust")
 
-    assert moved.last.fewest["give-grant"] == 0
+    assert moved.last.fewest["give-grant"] == Number(0, is_found=True)
 
 
 def command(ledger: GovernedLedger, note: bytes, folder: Path, *arguments: str, detail: bool = True) -> Done:
@@ -159,7 +170,57 @@ def test_command_ends_with_0_when_nothing_moved_and_has_all_of_it_as_json(tmp_pa
     assert done.returncode == 0
     assert told["moves"] == []
     assert told["then"]["at_least"] == told["now"]["at_least"] == dict.fromkeys(FLOORED, 3)
+    assert told["then"]["found"] == told["now"]["found"] == dict.fromkeys(FLOORED, True)
     assert told["now"]["min"] == 3
+
+
+def too_many_choices(model: Model, goals: Collection[str], *, most: int) -> Nearest | None:
+    """Find nobody who is enough, and end where it is counted up to 2 people."""
+    return Nearest(2, "", {})
+
+
+def beyond(model: Model, goals: Collection[str], *, most: int) -> Nearest | None:
+    """Find that no so many are enough."""
+    return None
+
+
+@pytest.mark.parametrize(("look", "said", "people"), [(too_many_choices, "at least 2", 2), (beyond, "at least 5", 5)])
+def test_number_that_was_not_found_is_told_as_a_bound_and_calls_nothing_short(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look: Callable[..., Nearest | None],
+    said: str,
+    people: int,
+) -> None:
+    ledger = governed(charter=COUNTED)
+    note = ledger.sign()
+    ledger.ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    (tmp_path / "found").mkdir()
+    assert command(ledger, note, tmp_path / "found").returncode == 1, "found, it is short"
+
+    monkeypatch.setattr(movement_module, "find_nearest", look)
+
+    (tmp_path / "told").mkdir()
+    (tmp_path / "json").mkdir()
+    told, as_json = command(ledger, note, tmp_path / "told"), command(ledger, note, tmp_path / "json", "--json")
+    assert (told.returncode, as_json.returncode) == (0, 0)
+    assert told.stdout.splitlines()[-1].endswith(f"corrupt-build {said}; the charter asks for 3")
+    now = json.loads(as_json.stdout)["now"]
+    assert (now["at_least"]["give-grant"], now["found"]["give-grant"]) == (people, False)
+
+
+def test_number_that_is_known_only_after_a_rule_is_a_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That 3 were needed was a bound before, and is found after it: the line tells the one from the other."""
+    ledger = governed(charter=COUNTED)
+    note = ledger.sign()
+    ledger.ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    numbers = iter([*[Nearest(2, "", {})] * len(FLOORED), *[Nearest(2, "give-grant", {})] * len(FLOORED)])
+    monkeypatch.setattr(movement_module, "find_nearest", lambda model, goals, *, most: next(numbers))
+
+    done = command(ledger, note, tmp_path)
+
+    assert "give-grant at least 2 -> 2" in done.stdout.splitlines()[2]
+    assert done.returncode == 1
 
 
 def other_key(ledger: GovernedLedger) -> bytes:

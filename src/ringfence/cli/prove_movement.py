@@ -16,7 +16,7 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
 from ringfence.core.times import show_time
 from ringfence.reports.history import open_evidence
-from ringfence.reports.movement import Move, Movement, Point, follow_coalitions, open_kept
+from ringfence.reports.movement import Move, Movement, Number, Point, follow_coalitions, open_kept
 
 
 def tell_movement(
@@ -44,7 +44,7 @@ def tell_movement(
     title = f"the bundle {show_path(source)}, since the checkpoint {show_path(since)} ({NOT_VERIFIED})"
     say("\n".join(_lines(title, movement, goals)), _facts(title, movement, goals), as_json=as_json)
     minimum = movement.last.minimum
-    return EXIT_REFUSED if any(_is_short(movement.last.fewest[goal], minimum) for goal in goals) else 0
+    return EXIT_REFUSED if any(movement.last.fewest[goal].is_short(minimum) for goal in goals) else 0
 
 
 def _lines(title: str, movement: Movement, goals: Sequence[str]) -> list[str]:
@@ -75,23 +75,32 @@ def _point(point: Point, goals: Sequence[str]) -> str:
     return f"epoch {point.epoch}, {show_time(point.at_ms)}: {numbers}; {asks}"
 
 
-def _number(people: int | None) -> str:
-    return f"more than {COUNTED_MAX}" if people is None else str(people)
-
-
-def _is_short(people: int | None, minimum: int) -> bool:
-    return people is not None and people < minimum
+def _number(number: Number) -> str:
+    return str(number.people) if number.is_found else f"at least {number.people}"
 
 
 def _facts(title: str, movement: Movement, goals: Sequence[str]) -> dict[str, Any]:
     def told(point: Point) -> dict[str, Any]:
-        numbers = {goal: point.fewest[goal] for goal in goals}
-        return {"epoch": point.epoch, "at_ms": point.at_ms, "min": point.minimum, "at_least": numbers}
+        fewest = {goal: point.fewest[goal] for goal in goals}
+        return {
+            "epoch": point.epoch,
+            "at_ms": point.at_ms,
+            "min": point.minimum,
+            "at_least": {goal: number.people for goal, number in fewest.items()},
+            "found": {goal: number.is_found for goal, number in fewest.items()},
+        }
+
+    def moved(move: Move) -> dict[str, Any]:
+        return {
+            **move._asdict(),
+            "goals": {goal: [number.people for number in numbers] for goal, numbers in move.goals.items()},
+            "found": {goal: [number.is_found for number in numbers] for goal, numbers in move.goals.items()},
+        }
 
     return {
         "source": title,
         "counted_max": COUNTED_MAX,
         "then": told(movement.first),
-        "moves": [move._asdict() for move in _moves(movement, goals)],
+        "moves": [moved(move) for move in _moves(movement, goals)],
         "now": told(movement.last),
     }

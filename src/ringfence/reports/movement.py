@@ -2,7 +2,8 @@
 
 Rules of this file:
 1. A number is how few people must join for a goal that a charter's `coalition.min` is about, counted one by one. It is
-   a bound from below: whoever wants to know what so many would do asks the prover.
+   a bound from below: whoever wants to know what so many would do asks the prover. Where so many were not found, for
+   the counting ended there or there were too many choices, it is told as "at least", and calls nothing short.
 2. Before a rule and after it is counted at the rule's own time. What differs from the last count already before it was
    moved by nothing but time: an authority, or a tie that still counted, came to its end.
 3. Worlds with one digest have one count, so that a rule that changes nobody's power costs nothing.
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ringfence.core.coalition.closure import build_model
-from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
+from ringfence.core.coalition.floor import COUNTED_MAX, Nearest, find_nearest
 from ringfence.core.coalition.gate import digest_world
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.coalition.world import is_seen_alike, see_world, seen_in
@@ -30,8 +31,25 @@ from ringfence.verify.rules import fold_rules
 from ringfence.verify.tree import check_roots
 from ringfence.verify.verdict import Findings
 
-Fewest = Mapping[str, int | None]
-"""How few must join, by goal; None for more than `COUNTED_MAX`."""
+
+class Number(NamedTuple):
+    """How few must join for a goal.
+
+    Attributes:
+        people: no fewer are enough; at most `COUNTED_MAX` and one, beyond which is not counted.
+        is_found: whether so many are enough, by the rules that only add; else more may be needed.
+    """
+
+    people: int
+    is_found: bool
+
+    def is_short(self, minimum: int) -> bool:
+        """Tell whether fewer are known to be enough than a charter asks for."""
+        return self.is_found and self.people < minimum
+
+
+Fewest = Mapping[str, Number]
+"""How few must join, by goal."""
 
 TIME: Final = "No rule did: with time an authority came to its end, or a tie that still counted."
 
@@ -58,7 +76,7 @@ class Move(NamedTuple):
     leaf: int | None
     at_ms: int
     words: str
-    goals: Mapping[str, tuple[int | None, int | None]]
+    goals: Mapping[str, tuple[Number, Number]]
 
 
 class Point(NamedTuple):
@@ -169,6 +187,9 @@ class _Counting:
         digest = digest_world(world)
         if digest not in self._known:
             model = build_model(world)
-            nearest = {goal: find_nearest(model, [goal], most=COUNTED_MAX) for goal in FLOORED}
-            self._known[digest] = {goal: None if found is None else found.people for goal, found in nearest.items()}
+            self._known[digest] = {goal: _number(find_nearest(model, [goal], most=COUNTED_MAX)) for goal in FLOORED}
         return self._known[digest]
+
+
+def _number(found: Nearest | None) -> Number:
+    return Number(COUNTED_MAX + 1, is_found=False) if found is None else Number(found.people, bool(found.goal))
