@@ -6,16 +6,18 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.coalition import countings, gate
+from ringfence.core.coalition import countings, gate, world
 from ringfence.core.coalition.closure import Model
 from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING, Counting
 from ringfence.core.coalition.floor import Nearest, find_nearest
 from ringfence.core.coalition.gate import Counted, assess
+from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governed_entry import Carried
@@ -234,8 +236,50 @@ def test_one_world_is_counted_once_and_another_anew() -> None:
     assert assess(ground.state, at_ms=ground.now_ms, minimum=3).people == 2
 
 
+def test_who_is_above_whom_is_followed_once_until_a_tie_that_ended_stops_counting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    followed: list[int] = []
+    whole = world._Sight._follow
+
+    def follow(sight: world._Sight, *told: Any) -> Any:
+        followed.append(sight._at_ms)
+        return whole(sight, *told)
+
+    monkeypatch.setattr(world._Sight, "_follow", follow)
+    ground = Ground.founded(COUNTED)
+    ground.record(facts(NUMBERS["ben"], "ben", manager=NUMBERS["ada"]))
+    ground.record(facts(NUMBERS["ben"], "ben"))
+    ended_ms, cooling_ms = ground.now_ms, ground.state.governance.cooling_ms
+
+    counted = [
+        assess(ground.state, at_ms=ended_ms + later_ms, minimum=3).people for later_ms in (0, 1, 999, cooling_ms - 1)
+    ]
+
+    assert (counted, followed) == ([2, 2, 2, 2], [ended_ms])
+    assert assess(ground.state, at_ms=ended_ms + cooling_ms, minimum=3).people == 3
+    assert followed == [ended_ms, ended_ms + cooling_ms]
+
+
+def test_goals_are_counted_one_by_one_once_in_a_world_that_falls_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def look(model: Model, goals: Collection[str], *, most: int) -> Nearest | None:
+        asked.append(tuple(goals))
+        return find_nearest(model, goals, most=most)
+
+    monkeypatch.setattr(gate, "find_nearest", look)
+    ground = Ground.founded(WEAK)
+    rule = ready(ground, c.Appoint(person=NUMBERS["fay"], duty="inspector"))
+    ground.state.rules.memo.clear()
+
+    ground.fold(carried(ground, rule))
+
+    assert len(asked) == 2 + 2 * len(FLOORED), "each before and after, and whoever folds it counts nothing again"
+
+
 def test_counts_that_are_kept_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "MEMO_WORLDS_MAX", 2)
+    monkeypatch.setattr(gate, "MEMO_COUNTS_MAX", 2)
     ground = Ground.founded(COUNTED)
     for minimum in (1, 2, 3, 4):
         assess(ground.state, at_ms=ground.now_ms, minimum=minimum)

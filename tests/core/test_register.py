@@ -82,6 +82,24 @@ def test_facts_that_end_nothing_keep_what_ended_before() -> None:
     assert former_of(again, 7) == {p.Tie(p.MANAGER, person=4, ended_ms=NOW_MS)}
 
 
+@pytest.mark.parametrize("at_ms", [0, NOW_MS - 1, NOW_MS, NOW_MS + 1, LATER_MS - 1, LATER_MS, LATER_MS + 1, -5])
+def test_times_that_are_alike_give_the_same_ties_and_the_next_one_others(at_ms: int) -> None:
+    register = p.record(register_of(person(7, manager=4), person(8, manager=4)), [person(7, manager=5)], at_ms=NOW_MS)
+    register = p.record(register, [person(8, manager=5)], at_ms=LATER_MS)
+
+    def ties(ended_after_ms: int) -> list[list[p.Tie]]:
+        return [list(register.ties(number, ended_after_ms=ended_after_ms)) for number in (7, 8)]
+
+    alike = register.alike(ended_after_ms=at_ms)
+
+    assert at_ms in alike
+    assert all(ties(other) == ties(at_ms) for other in (alike[0], alike[-1]))
+    if alike[-1] < LATER_MS:
+        assert ties(alike[-1] + 1) != ties(at_ms)
+    if alike[0] >= NOW_MS:
+        assert ties(alike[0] - 1) != ties(at_ms)
+
+
 def test_ties_that_hold_come_first_then_those_that_ended_later_than_asked() -> None:
     register = register_of(person(7, manager=4, team=""))
     register = p.record(register, [person(7, manager=5, team="")], at_ms=NOW_MS)

@@ -169,7 +169,7 @@ async def publish_and_hide(world: World) -> list[tuple[Any, ...]]:
     """Publish a post on one lane and hide it on the other, in one millisecond; gives its public part."""
     now = clock_ms() + 5
     for writer in (world.gate.singles, world.gate.bulk):
-        writer._clock_ms = lambda: now
+        writer.clock_ms = lambda: now
     await put(world, "ada", "posts", "p1", WhoCanView="Everyone", Title="secret")
     database = sqlite3.connect(world.directory / "vault.db")
     public = database.execute("SELECT * FROM parts WHERE data_class = 'public'").fetchall()

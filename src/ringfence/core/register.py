@@ -33,6 +33,8 @@ TEXT_CHARACTERS_MAX: Final = 200
 DIRECTED_BY_MAX: Final = 16
 """Most people who are told to direct one person's work at the same time."""
 
+_NEVER_MS: Final = 1 << 62
+
 MANAGER, DIRECTION, TEAM, EMPLOYER, PAY = "manager", "direction", "team", "employer", "pay"
 
 
@@ -111,6 +113,12 @@ class Register:
         for tie in self.former.get(number, ()):
             if tie.ended_ms > ended_after_ms:
                 yield tie
+
+    def alike(self, *, ended_after_ms: int) -> range:
+        """Give the times for which `ties` gives the same of everybody as for this one, which is among them."""
+        ends = [tie.ended_ms for ties in self.former.values() for tie in ties]
+        first = max((end for end in ends if end <= ended_after_ms), default=min(ended_after_ms, 0))
+        return range(first, min((end for end in ends if end > ended_after_ms), default=_NEVER_MS))
 
 
 EMPTY_REGISTER: Final = Register()

@@ -32,10 +32,11 @@ from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.bodies import Body
 from ringfence.gateway.http import Receive
+from ringfence.gateway.trying import Trials
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.naming import name_subjects
 from ringfence.services.custody.request import Caller
-from ringfence.services.governance.signed import Done, SignedGovernance, describe_wait, require_open, statement_of
+from ringfence.services.governance.signed import Done, SignedGovernance, require_open, statement_of
 
 SIGNATURE_SIZE_BYTES_MAX: Final = 4096
 BODY_SIZE_BYTES_MAX: Final = 2 * (STATEMENT_SIZE_BYTES_MAX + SIGNATURE_SIZE_BYTES_MAX + TEXT_SIZE_BYTES_MAX)
@@ -77,6 +78,7 @@ class GovernanceCalls:
     def __init__(self, gate: Gate, open_governance: OpenGovernance) -> None:
         self._gate = gate
         self._open = open_governance
+        self._trials = Trials()
 
     async def answer(self, method: str, parts: list[str], caller: Caller, receive: Receive) -> Reply | None:
         """Answer one call: (status, body, content type); None when it is none of governance's.
@@ -91,7 +93,7 @@ class GovernanceCalls:
             case ["governance"] if method == "GET":
                 return _json(200, _ground(self._governed(), caller))
             case ["proposals"] if method == "GET":
-                return _json(200, {"proposals": self._proposals()})
+                return _json(200, {"proposals": await self._proposals()})
             case ["proposals"] if method == "POST":
                 signed = await _body(receive, Signed)
                 async with self._open() as governance:
@@ -136,10 +138,14 @@ class GovernanceCalls:
             )
         return state
 
-    def _proposals(self) -> list[dict[str, Any]]:
-        state, now = self._governed(), self._gate.clock_ms()
+    async def _proposals(self) -> list[dict[str, Any]]:
+        state, now_ms = self._governed(), self._gate.clock_ms()
         proposals = sorted(state.governed.proposals.items())
-        return [_proposal(state, proposal, now) for _, proposal in proposals if now < proposal.expires_ms]
+        return [
+            _proposal(proposal, await self._trials.describe_wait(state, proposal, at_ms=now_ms))
+            for _, proposal in proposals
+            if now_ms < proposal.expires_ms
+        ]
 
     def _statement(self, number: int, caller: Caller) -> bytes:
         """Give a statement to its author and to those who may approve or decline it."""
@@ -173,7 +179,7 @@ def _ground(state: State, caller: Caller) -> dict[str, Any]:
     return {**ground, "caller": caller.principal}
 
 
-def _proposal(state: State, proposal: Proposal, now_ms: int) -> dict[str, Any]:
+def _proposal(proposal: Proposal, waits_for: str) -> dict[str, Any]:
     return {
         "number": proposal.number,
         "operation": operation_of(proposal.change),
@@ -182,7 +188,7 @@ def _proposal(state: State, proposal: Proposal, now_ms: int) -> dict[str, Any]:
         "at_ms": proposal.at_ms,
         "expires_ms": proposal.expires_ms,
         "approved_by": [approval.person for approval in proposal.approvals],
-        "waits_for": describe_wait(state, proposal, at_ms=now_ms),
+        "waits_for": waits_for,
     }
 
 

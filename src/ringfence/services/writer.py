@@ -106,7 +106,7 @@ class LaneWriter:
         self._custody = custody
         self._key = key
         self._secret = lane_secret(key)
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
         self._waiting: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._loop = asyncio.get_event_loop()  # asked once: each asking is a system call
@@ -210,7 +210,7 @@ class LaneWriter:
         newest = self.head
         if self._waiting[0].rule:
             newest = max(await self._store.lanes(), key=attrgetter("at_ms"), default=newest)
-        clock_ms = self._clock_ms()
+        clock_ms = self.clock_ms()
         ahead_ms = newest.at_ms - clock_ms
         own_ms = max(clock_ms, self.head.at_ms, self._keeper.state.ruled_ms)
         if newest.at_ms > own_ms and ahead_ms > LANES_AHEAD_MS_MAX:
@@ -468,7 +468,7 @@ class LaneWriter:
             except CommitUnknownError as error:  # the same seal is put again
                 raise UnavailableError("the seal of the lane could not be stored", hint="try again") from error
             self._remember(head)
-            self.sealed_at_ms = self._clock_ms()
+            self.sealed_at_ms = self.clock_ms()
 
     def _remember(self, head: LaneHead) -> None:
         """Note what is sealed in the store. A crash before this leaves an older memory, which the store is ahead of."""

@@ -15,9 +15,8 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -42,7 +41,7 @@ GATED: Final = (
 )
 """Changes that could bring a goal nearer; grants, reviews, lifted suspensions and new keys of storage cannot."""
 
-MEMO_WORLDS_MAX: Final = 64
+MEMO_COUNTS_MAX: Final = 256
 _MEMO: Final = "coalition"
 _NEWEST: Final = "newest"
 
@@ -118,7 +117,7 @@ def assess(
     Raises:
         ProofInvalidError: the register is withheld.
     """
-    memo = state.rules.memo.setdefault(_MEMO, {})
+    memo: dict[object, Any] = state.rules.memo.setdefault(_MEMO, {})
     theirs = excluded_parties(state.rules) if parties is None else parties
     before = state.rules if before is None else before
     seen, asked = (*seen_in(state), before), (at_ms, minimum, theirs)
@@ -127,22 +126,23 @@ def assess(
         return newest[2]  # the state before a change is asked of by its writer, and again by whoever folds it
     world = see_world(state, at_ms=at_ms, parties=theirs, before=before)
     digest = digest_world(world)
-    if (digest, minimum) not in memo:
-        if len(memo) >= MEMO_WORLDS_MAX:
-            memo.clear()
-        memo[digest, minimum] = _count(build_model(world), digest, FLOORED, minimum)
-    known: Assessment = memo[digest, minimum]
+    known = memo.get((digest, minimum, FLOORED)) or _count(memo, build_model(world), digest, FLOORED, minimum)
     memo[_NEWEST] = (seen, asked, known)
     return known
 
 
-def _count(model: Model, digest: bytes, wanted: Collection[str], minimum: int) -> Assessment:
-    nearest = find_nearest(model, wanted, most=minimum - 1)
-    if nearest is None:
-        return Assessment(minimum, digest, model, None)
-    goals = {goal.name: goal for goal in find_goals(model.world)}
-    weakest = (goals[nearest.goal], dict(nearest.joined)) if nearest.goal else None
-    return Assessment(nearest.people, digest, model, weakest)
+def _count(memo: dict[object, Any], model: Model, digest: bytes, wanted: tuple[str, ...], minimum: int) -> Assessment:
+    """Count in a world how few are enough for some goals; what is in the memo was counted before."""
+    found: Assessment | None = memo.get((digest, minimum, wanted))
+    if found is None:
+        nearest = find_nearest(model, wanted, most=minimum - 1)
+        goal = next((goal for goal in find_goals(model.world) if nearest and goal.name == nearest.goal), None)
+        weakest = (goal, dict(nearest.joined)) if nearest and goal else None
+        found = Assessment(nearest.people if nearest else minimum, digest, model, weakest)
+        if len(memo) >= MEMO_COUNTS_MAX:
+            memo.clear()
+        memo[digest, minimum, wanted] = found
+    return found
 
 
 def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: int) -> str:
@@ -159,9 +159,10 @@ def why_below_minimum(before: State, after: Assessment, *, at_ms: int, minimum: 
     found = assess(before, at_ms=at_ms, minimum=minimum)
     if found is after:
         return ""  # one world, counted once
+    memo = before.rules.memo.setdefault(_MEMO, {})
     for goal in FLOORED:
-        left = _count(after.model, after.proof, [goal], minimum)
-        had = _count(found.model, found.proof, [goal], minimum)
+        left = _count(memo, after.model, after.proof, (goal,), minimum)
+        had = _count(memo, found.model, found.proof, (goal,), minimum)
         is_found_now = left.weakest is not None and had.weakest is None  # before, nobody was known to be enough
         if left.people < minimum and (left.people < had.people or is_found_now):
             return describe_nearest(left, minimum=minimum)

@@ -322,12 +322,13 @@ class _Sight:
     def _lines(self, given: tuple[tuple[int, int, str], ...]) -> _Lines:
         """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""
         members = frozenset(self._standing.members)
-        key = (self._parties, self._named, members, self._since_ms if self._register.former else 0, given)
+        register, key = self._register, (self._parties, self._named, members, given)
         memo = self._charter.memo.setdefault(_MEMO, {})
-        known: tuple[Register, Hashable, _Lines] | None = memo.get(_NEWEST)
-        if known is None or known[0] is not self._register or known[1] != key:
-            known = memo[_NEWEST] = (self._register, key, self._follow(members, given))
-        return known[2]
+        known: tuple[Register, Hashable, range, _Lines] | None = memo.get(_NEWEST)
+        if known is None or known[0] is not register or known[1] != key or self._since_ms not in known[2]:
+            alike = register.alike(ended_after_ms=self._since_ms)
+            known = memo[_NEWEST] = (register, key, alike, self._follow(members, given))
+        return known[3]
 
     def _follow(self, members: frozenset[int], requests: tuple[tuple[int, int, str], ...]) -> _Lines:
         everybody = sorted({*members, *self._register.people})

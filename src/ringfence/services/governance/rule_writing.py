@@ -36,6 +36,10 @@ class RuleWriter:
         self.keeper = keeper
         self._authority = authority
 
+    def now_ms(self) -> int:
+        """Give the time by the writer's clock, in milliseconds since 1970 UTC."""
+        return self._authority.clock_ms()
+
     async def write(self, make: Callable[[State, int], WrittenRule]) -> State:
         """Write one rule, made on the newest state, and give the state that has it.
 

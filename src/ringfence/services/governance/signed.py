@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 
@@ -139,6 +140,7 @@ class SignedGovernance:
             NotFoundError: it is not open.
             ConflictError: it still lacks something; says what.
         """
+        await self._count_apart(proposal)
         numbers: list[int] = []
 
         def make(state: State, at_ms: int) -> WrittenRule:
@@ -172,6 +174,16 @@ class SignedGovernance:
         state = await self._rules.write(make)
         return Done(state.epoch, number=numbers[0], is_carried=True)
 
+    async def _count_apart(self, proposal: int) -> None:
+        """Count what a proposal leaves of a coalition in a thread, so that nobody waits for whoever carries it.
+
+        The writer and whoever folds the rule count by themselves, and find the same world counted; where another rule
+        came between they count anew.
+        """
+        state = await self._rules.keeper.refresh()
+        if (found := state.governed.proposals.get(proposal)) is not None:
+            await asyncio.to_thread(describe_wait, state, found, at_ms=self._rules.now_ms())
+
     def _waits_for(self, state: State, number: int) -> str:
         """Say what a proposal still lacked at the newest rule's time."""
         proposal = state.governed.proposals.get(number)
@@ -180,8 +192,14 @@ class SignedGovernance:
 
 def describe_wait(state: State, proposal: Proposal, *, at_ms: int) -> str:
     """Say what an open proposal still lacks, or why the rules refuse what has all of it; "" when it can be carried."""
-    if reason := why_not_carried(state, proposal, at_ms=at_ms):
-        return reason
+    return why_not_carried(state, proposal, at_ms=at_ms) or why_refused(state, proposal, at_ms=at_ms)
+
+
+def why_refused(state: State, proposal: Proposal, *, at_ms: int) -> str:
+    """Say why the rules refuse an open proposal that has all its approvals; "" when they do not.
+
+    It may take seconds where a charter asks for a coalition's size.
+    """
     rule = Carried(proposal=proposal.number, number=next_number(state, proposal.change))
     try:
         complete(state, rule, RuleSource(lane=AUTHORITY_LANE, at_ms=at_ms))
