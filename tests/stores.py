@@ -133,7 +133,7 @@ async def make_postgres_store_database(server: str) -> PostgresDatabase:
 
 _emptied: dict[str, PostgresDatabase] = {}
 _EMPTY = """
-DELETE FROM {tables}; UPDATE ringfence.rule_head SET epoch = 0; UPDATE ringfence.schema_version SET version = 2;
+DELETE FROM {tables}; UPDATE ringfence.rule_head SET epoch = 0; UPDATE ringfence.schema_version SET version = 3;
 UPDATE ringfence.tree_head SET size = 0, root = sha256(''), frontier = decode('0000000000000000', 'hex'), term = 0,
     epoch = 0, sequenced = '{{}}'
 """

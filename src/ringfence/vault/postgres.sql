@@ -30,7 +30,7 @@
 CREATE SCHEMA ringfence;
 
 CREATE TABLE ringfence.schema_version (only_row boolean PRIMARY KEY CHECK (only_row), version integer NOT NULL);
-INSERT INTO ringfence.schema_version VALUES (true, 2);
+INSERT INTO ringfence.schema_version VALUES (true, 3);
 
 CREATE TABLE ringfence.subjects (
     subject_ref bytea PRIMARY KEY CHECK (length(subject_ref) = 16),

@@ -26,7 +26,7 @@ from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityErro
 from ringfence.core.ports import CommitUnknownError, ItemConflictError, LaneMovedError
 
 SERVER_VERSION_MIN: Final = 150_000
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 LANE_LOCK_CLASS: Final = 1_380_338_766
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 CLOCKS_APART_SECONDS_MAX: Final = 1.0
