@@ -398,3 +398,45 @@ def test_whoever_was_of_the_coalition_is_so_by_a_charter_that_says_otherwise(par
 def test_who_was_never_of_the_coalition_is_the_third() -> None:
     ground = Ground.founded(COUNTED)
     ground.fold(carried(ground, enacting(ground, deployed_with(COUNTED, "board"))))
+
+
+ROLES = ["operator", "overseer", "host"]
+TWO = "deploy: {words: D., by: {from: [engineer], count: 2}, of: daughter}"
+
+
+def naming(role: str) -> str:
+    """Give a charter's text with a party of which nothing shows whose it is, and whom no register knows."""
+    assert COUNTED.count(PARENT) == 1
+    return COUNTED.replace(PARENT, f"{PARENT}\n  daughter: {{name: A new name, role: {role}}}")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_charter_gives_to_a_party_that_the_one_before_did_not_name_is_the_coalitions(role: str) -> None:
+    """By a third name the parent would else be the third who must join. What comes after the name is in the open."""
+    ground = Ground.founded(COUNTED)
+    ground.appoint("gus", "engineer")
+    named = naming(role)
+    text = named.replace(DEPLOY, TWO)
+    assert text != named
+    with pytest.raises(ProofInvalidError, match=r"2 people who joined .* 3 are needed"):
+        carried(ground, enacting(ground, text))
+    ground.fold(carried(ground, enacting(ground, named)))
+    ground.fold(carried(ground, enacting(ground, text)))
+    assert ground.state.rules.version == 3
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    ("power", "opened"),
+    [
+        ("sign-log: {words: Managers., by: {from: [manager], count: 1}}", "sign-log: {words: S., of: daughter}"),
+        (DEPLOY, f"{DEPLOY[:-1]}, of: daughter}}"),
+    ],
+)
+def test_a_party_that_is_new_may_be_given_what_leaves_as_many(power: str, opened: str, role: str) -> None:
+    text = naming(role).replace(power, opened)
+    assert text != naming(role)
+    ground = Ground.founded(COUNTED)
+    rule = carried(ground, enacting(ground, text))
+    assert rule.coalition == 3
+    ground.fold(rule)

@@ -5,8 +5,9 @@ Rules of this file:
    reach any goal of `FLOORED`, counted up to that minimum. A change that leaves fewer than it found for one of the
    goals, and fewer than the minimum, is refused; so is one after which fewer are found to be enough, where there were
    too many choices before it to tell. A new charter is held to what the old one asks as well, and what it
-   leaves is counted with the parties that either excludes, with whom only the new one names a party of, and with every
-   tie that either still counts: to be called something else makes nobody independent.
+   leaves is counted with the parties that either excludes, with those that only the new one names, and with every tie
+   that either still counts: to be called something else makes nobody independent, and nothing shows whose a party is
+   that nobody knew.
 2. What was counted is written with the change: the number, a digest of the world that it was counted in, and by which
    of the `countings` it was. Whoever knows the register counts again by that one and must find the same.
 3. Facts about people are recorded whatever they do to the number; so is what only takes authority away.
@@ -77,9 +78,10 @@ def minimum_of(before: State, after: State) -> int:
 
 
 def colluding(before: State, after: State) -> tuple[str, ...]:
-    """Give the parties with which a change is counted: those that a charter before it or after it excludes (rule 1)."""
+    """Give the parties with which a change is counted: those that a charter before it or after it excludes, and those
+    that the one before it did not name (rule 1)."""
     excluded = {*excluded_parties(before.rules), *excluded_parties(after.rules)}
-    return tuple(name for name in after.rules.parties if name in excluded)
+    return tuple(name for name in after.rules.parties if name in excluded or name not in before.rules.parties)
 
 
 def count_carried(before: State, after: State, change: c.AnyChange, *, at_ms: int) -> Counted:

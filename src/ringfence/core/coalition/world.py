@@ -10,8 +10,8 @@ Rules of this file:
 5. Somebody who is in no register may always join, of any party: with no duty, and free to be given one.
 6. What people outside asked for or agreed to already in requests that are open is seen where it is asked for (see
    `lending`). A gate does not ask: each of these requests is counted when it is to take effect.
-7. A charter that was in force before may be named: whom that one has in the coalition, as of a party that it does not
-   name or by a tie that it still counts, a new one does not let go.
+7. A charter that was in force before may be named: whom that one has in the coalition by a tie that it still counts, a
+   new one does not let go.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def see_world(
         at_ms: the time that it is asked for.
         parties: those that collude; the excluded ones when it is None.
         sees_open: whether what others asked for or agreed to in open requests is seen (rule 6).
-        before: the charter that was in force before, whose coalition counts as well (rule 7); None for none.
+        before: the charter that was in force before, whose ties count as well (rule 7); None for none.
 
     Raises:
         ProofInvalidError: the ledger is not governed, the register is withheld, or there is no such party.
@@ -279,7 +279,6 @@ class _Sight:
         self._state, self._standing, self._register, self._charter = state, standing, register, charter
         self._governance = state.governance
         self._parties, self._at_ms = parties, at_ms
-        self._named = frozenset(name for name in charter.parties if name in before.parties)
         coolings = [known.governance.cooling_ms for known in (charter, before) if known.governance]
         self._since_ms = at_ms - max(coolings)
         self._duties_of: dict[str, list[str]] = {}
@@ -322,7 +321,7 @@ class _Sight:
     def _lines(self, given: tuple[tuple[int, int, str], ...]) -> _Lines:
         """Give what the register alone tells; what was worked out last is remembered for as long as it is so."""
         members = frozenset(self._standing.members)
-        register, key = self._register, (self._parties, self._named, members, given)
+        register, key = self._register, (self._parties, members, given)
         memo = self._charter.memo.setdefault(_MEMO, {})
         known: tuple[Register, Hashable, range, _Lines] | None = memo.get(_NEWEST)
         if known is None or known[0] is not register or known[1] != key or self._since_ms not in known[2]:
@@ -332,7 +331,7 @@ class _Sight:
 
     def _follow(self, members: frozenset[int], requests: tuple[tuple[int, int, str], ...]) -> _Lines:
         everybody = sorted({*members, *self._register.people})
-        ties = _Ties(self._register, self._named, self._parties, since_ms=self._since_ms)
+        ties = _Ties(self._register, self._charter.parties, self._parties, since_ms=self._since_ms)
         theirs = ties.theirs() | {number for number in everybody if number not in self._register.people}
         given: dict[int, set[str]] = {}
         for by, person, mark in requests:

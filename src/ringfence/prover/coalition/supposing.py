@@ -26,8 +26,8 @@ class Supposed:
     Attributes:
         state: after the change.
         minimum: how many people must be needed, by the charter before it and the one after it.
-        parties: those that a charter before it or after it excludes.
-        before: the charter in force before it, whose coalition counts as well.
+        parties: those with which it is counted (`colluding`).
+        before: the charter in force before it, whose ties count as well.
         refused: why the gate would not let it be carried; "" when it would.
     """
 
