@@ -27,6 +27,7 @@ from ringfence.prover.coalition.attempts import attempt
 from ringfence.prover.coalition.run import Deed, Run
 from ringfence.prover.coalition.search import Search, Smallest
 
+OUTSIDERS_MAX: Final = 8
 CHOICES_MAX: Final = 60
 """Most choices of people that are tried for one number of people."""
 
@@ -102,6 +103,7 @@ class Coalition:
         self.lent = lending.lent
         self._lending = Search(build_model(lending)) if lending.lent else None
         self.state, self._at_ms = state, at_ms
+        self._found_outside: dict[str, tuple[int, ...]] = {}
         self._everybody = {position: item.most for position, item in enumerate(self.model.joiners)}
 
     def answer(self, goal: Goal, *, seconds: float = 60.0) -> Answer:
@@ -192,8 +194,14 @@ class Coalition:
 
     def _outsiders(self, party: str) -> tuple[int, ...]:
         """Give a few people of a party who are no members, and not the coalition's from the start."""
-        register, members = self.state.governed.register, self.state.governed.members
-        if register is None:
-            return ()
-        free = (number for number, facts in register.people.items() if facts.party == party and number not in members)
-        return tuple(islice(free, 8))
+        found = self._found_outside.get(party)
+        if found is None:
+            standing, base = self.state.governed, set(self.world.base_people)
+            people = standing.register.people if standing.register else {}
+            free = (
+                number
+                for number, facts in people.items()
+                if facts.party == party and number not in standing.members and number not in base
+            )
+            found = self._found_outside[party] = tuple(islice(free, OUTSIDERS_MAX))
+        return found
