@@ -55,6 +55,38 @@ def classes_of(dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+class Kept(NamedTuple):
+    """What the charters of a ledger have said of a dataset, of which records may be stored since any of them.
+
+    Attributes:
+        dataset: the dataset as it was named last.
+        moved: names of fields whose class was another one before; what is stored of these may be in a part of a class
+            that is theirs no more.
+    """
+
+    dataset: Dataset
+    moved: frozenset[str] = frozenset()
+
+    def then(self, dataset: Dataset) -> Kept:
+        """Give it once a newer charter names the dataset."""
+        names = {*self.dataset.field_classes, *dataset.field_classes}
+        return Kept(
+            dataset, self.moved.union(name for name in names if _rule(self.dataset, name) != _rule(dataset, name))
+        )
+
+
+def keep_datasets(kept: Mapping[str, Kept], charter: Charter) -> Mapping[str, Kept]:
+    """Give what is known of all datasets once a charter is in force."""
+    now = {name: kept[name].then(item) if name in kept else Kept(item) for name, item in charter.datasets.items()}
+    return {**kept, **now}
+
+
+def _rule(dataset: Dataset, name: str) -> object:
+    """Give what decides on a field's class."""
+    data_class = dataset.field_classes.get(name, PROTECTED)
+    return (data_class, dataset.record_class) if data_class == RECORD else data_class
+
+
 class SourceMatch(NamedTuple):
     """Where a value of an export belongs.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ringfence.core.catalog import keep_datasets
 from ringfence.core.charter import Charter
 from ringfence.core.engines import ENGINES, HEEDING_ENGINES
 from ringfence.core.entry import CharterEnacted
@@ -34,4 +35,5 @@ def enact(state: State, rule: CharterEnacted, charter: Charter, *, place: str) -
         raise ProofInvalidError("a charter's version must grow", place=place, found=str(charter.version))
     if state.charter is not None and charter.jurisdiction.country != state.charter.jurisdiction.country:
         raise ProofInvalidError("a charter may not move to another jurisdiction", place=place)
-    return replace(state, charter=charter, charter_digest=rule.digest, engine=rule.engine)
+    datasets = keep_datasets(state.datasets, charter)
+    return replace(state, charter=charter, charter_digest=rule.digest, engine=rule.engine, datasets=datasets)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from immutables import Map
 
+from ringfence.core.catalog import Kept
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import Governance
 from ringfence.core.errors import ProofInvalidError
@@ -50,6 +51,7 @@ class State:
     `principal_last` is the largest number that any principal ever had: a number is never given to a second one.
     `identities` maps (issuer, subject) to a principal's number, for those whose opening is known.
     `erased` counts erased subjects; `erased_digest` chains their commitments.
+    `datasets` is what all charters so far have said of each dataset: stored records keep the classes that they had.
     `genesis` is the leaf hash (32 bytes) of the first entry. `standing` is what governance has come to; None where the
     ledger was founded without founders, so that one operator makes the rules. `ruled_ms` is the latest time of a rule:
     nothing that follows is of an earlier one.
@@ -63,6 +65,7 @@ class State:
     log_key: str = ""
     charter: Charter | None = None
     charter_digest: bytes = b""
+    datasets: Mapping[str, Kept] = field(default_factory=dict)
     lanes: Mapping[int, Lane] = field(default_factory=dict)
     principals: Map[int, Principal] = field(default_factory=Map)
     principal_last: int = 0

@@ -170,7 +170,7 @@ class _BatchReading:
         ]
 
     async def _open(self, committed: Committed) -> list[ReadRecord | None]:
-        keys, permitted = self._gate.keys, self._permitted
+        keys, permitted, kept = self._gate.keys, self._permitted, self._gate.keeper.state.datasets
         found = zip(self._reads, committed.records, strict=True)
         records: list[ReadRecord | None] = []
         for name, subject in zip(self._names, self._subjects, strict=True):
@@ -180,7 +180,7 @@ class _BatchReading:
             read, parts = next(found)
             if not parts.keys() <= subject.keys.keys():  # a part has a key that is newer than what is known
                 subject = await self._gate.subjects.find(name.user, fresh=True) or subject
-            records.append(open_record(subject, read, parts, permitted[name.dataset], keys=keys))
+            records.append(open_record(subject, read, parts, permitted[name.dataset], kept[name.dataset], keys=keys))
         return records
 
     def _about(self, dataset: str) -> e.About:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from ringfence.core import entry as e
-from ringfence.core.catalog import classes_of
+from ringfence.core.catalog import Kept, classes_of
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import (
     ConflictError,
@@ -101,6 +101,10 @@ class Gate:
                 f"there is no dataset {name!r:.80}", place="dataset", hint=f"the charter names {', '.join(datasets)}"
             )
         return found
+
+    def kept(self, dataset: str) -> Kept:
+        """Give what all charters so far have said of a dataset that one of them names."""
+        return self.keeper.state.datasets[dataset]
 
     def check_purpose(self, purpose: str) -> None:
         """Refuse a request that names no purpose of the charter's vocabulary.

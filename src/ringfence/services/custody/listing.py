@@ -162,7 +162,7 @@ def _open_page(
     records: list[ReadRecord] = []
     for key in keys:
         read = RecordRead(dataset, subject.subject_ref, key, [*by_record[key]])
-        record = open_record(subject, read, by_record[key], permitted, keys=gate.keys)
+        record = open_record(subject, read, by_record[key], permitted, gate.kept(dataset), keys=gate.keys)
         if record is not None:
             records.append(record)
     return records, keys[-1] if more else b""

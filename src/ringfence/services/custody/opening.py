@@ -6,11 +6,13 @@ is kept inside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from ringfence.core.catalog import Kept, class_of_record
+from ringfence.core.charter import PROTECTED, RECORD
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.key_custody import KeyCustody
 from ringfence.core.ports import RecordRead, StoredParts
@@ -63,6 +65,7 @@ def open_record(
     read: RecordRead,
     parts: StoredParts,
     permitted: Mapping[str, Decision],
+    kept: Kept,
     *,
     keys: KeyCustody,
 ) -> ReadRecord | None:
@@ -73,6 +76,7 @@ def open_record(
         read: what was asked for.
         parts: those that are there.
         permitted: the decision for each class that was asked for.
+        kept: of the dataset: a field that has another class by now is given where that one is permitted.
         keys: unwraps the subject's keys.
 
     Raises:
@@ -93,10 +97,24 @@ def open_record(
         opened.append(stored.fields)
     if not opened:
         return None
-    if len(opened) == 1 and not permitted[classes[0]].withheld:
+    if len(opened) == 1 and not permitted[classes[0]].withheld and not kept.moved:
         return ReadRecord(record, classes, opened[0])
+    parts_fields = [_decode_fields(raw) for raw in opened]
+    own_class = _class_now(kept, parts_fields)
     fields: dict[str, msgspec.Raw] = {}
-    for data_class, raw in zip(classes, opened, strict=True):
-        withheld = permitted[data_class].withheld
-        fields.update((name, value) for name, value in _decode_fields(raw).items() if name not in withheld)
+    for data_class, found in zip(classes, parts_fields, strict=True):
+        for field, value in found.items():
+            known = kept.dataset.field_classes.get(field, PROTECTED) if field in kept.moved else data_class
+            decision = permitted.get(own_class if known == RECORD else known)
+            if decision is not None and field not in decision.withheld:
+                fields[field] = value
     return ReadRecord(record, classes, fields)
+
+
+def _class_now(kept: Kept, parts: Sequence[Mapping[str, msgspec.Raw]]) -> str:
+    """Give the class that the fields of a record have which are of its own: protected where nothing opened says it."""
+    rule = kept.dataset.record_class
+    told = next((fields[rule.field] for fields in parts if rule.field in fields), None) if rule and kept.moved else None
+    return class_of_record(
+        kept.dataset, {} if rule is None or told is None else {rule.field: msgspec.json.decode(told)}
+    )

@@ -152,7 +152,14 @@ class Reading:
         record = None
         if subject is not None:
             gate.check_time(committed)
-            record = open_record(subject, self._read, committed.records[0], ruling.permitted, keys=gate.keys)
+            record = open_record(
+                subject,
+                self._read,
+                committed.records[0],
+                ruling.permitted,
+                gate.kept(self._dataset.name),
+                keys=gate.keys,
+            )
         if record is None:
             raise NotFoundError(
                 f"nothing that may be read is at {self._dataset.name}/{self._name.record!r:.80} of this user "
