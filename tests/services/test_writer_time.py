@@ -126,7 +126,7 @@ def test_rule_that_a_gateway_overtook_is_decided_again(
 
         monkeypatch.setattr(world.runtime.store, "lanes", lanes_then)
         await world.order("ada", c.RevokeGrant(grant=grant))
-        assert len(looks) == 2
+        assert len(looks) == 3, "decided twice, and taken up"
         assert world.state.ruled_ms >= head.at_ms
 
     in_governed_world(deployment, work)

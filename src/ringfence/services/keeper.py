@@ -2,13 +2,14 @@
 
 A rule that the database's administrator wrote has no seal of a lane that may write it, and stops the process. So does
 one of a governed ledger that lacks what it rests on, a signed statement or facts: the store has every opening, and
-whoever has the authority's key alone signs in nobody's name.
+whoever has the authority's key alone signs in nobody's name. So does one that is dated before what a lane had committed
+by then: what a lane wrote last was decided on the rules of its epoch, and stands before every later rule.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ringfence.core import entry as e
@@ -17,8 +18,8 @@ from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.key_custody import FACTS, KeyCustody
-from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_seal
-from ringfence.core.ports import Store, StoredRule
+from ringfence.core.lane import TIME_OFF_MS_MAX, LaneHead, leaf_hash, parse_stored_batch, verify_seal
+from ringfence.core.ports import Store, StoredBatch, StoredRule
 from ringfence.core.state import EMPTY, State
 
 RULES_PER_FETCH_MAX: Final = 1000
@@ -49,21 +50,34 @@ class RuleKeeper:
         """Fold every rule that was committed since; give the newest state.
 
         Raises:
-            IntegrityError: a stored rule is not one that a lane with that duty sealed.
+            IntegrityError: a stored rule is not one that a lane with that duty sealed, or it is dated back.
         """
         async with self._refreshing:
             while True:
                 rules = await self._store.rules(after_epoch=self.state.epoch, rules_max=RULES_PER_FETCH_MAX)
+                ends = await self._last_batches(rules)
                 for rule in rules:
-                    self._fold(rule)
+                    self._fold(rule, ends)
                 if len(rules) < RULES_PER_FETCH_MAX:
                     return self.state
 
-    def _fold(self, stored: StoredRule) -> None:
+    async def _last_batches(self, rules: Sequence[StoredRule]) -> list[e.Batch]:
+        """Give the last batch of each lane that has written since the time that one of these rules says; mostly none.
+
+        Which rules it stands before, its epoch tells: lanes go on writing after a rule.
+        """
+        times = [header.at_ms for rule in rules if (header := _header_of(rule.batch)) is not None]
+        if not times:
+            return []
+        late = [head for head in await self._store.lanes() if head.at_ms > min(times) + TIME_OFF_MS_MAX]
+        found = [await self._store.find_batch(head.lane, head.n) for head in late]
+        return [header for batch in found if batch is not None and (header := _header_of(batch)) is not None]
+
+    def _fold(self, stored: StoredRule, ends: Sequence[e.Batch]) -> None:
         batch = stored.batch
         place = f"rule {self.state.epoch + 1} (lane {batch.lane}, batch {batch.n})"
         try:
-            self._fold_checked(stored, place)
+            self._fold_checked(stored, ends, place)
         except ProofInvalidError as error:
             raise IntegrityError(
                 f"a stored rule was not written by the custodian: {error.message}",
@@ -71,7 +85,7 @@ class RuleKeeper:
                 hint="the database was changed behind the program: restore it, and keep this copy as evidence",
             ) from error
 
-    def _fold_checked(self, stored: StoredRule, place: str) -> None:
+    def _fold_checked(self, stored: StoredRule, ends: Sequence[e.Batch], place: str) -> None:
         batch = stored.batch
         header, entries = parse_stored_batch(batch.header, batch.entries, place=place)
         rule = entries[0] if len(entries) == 1 else None
@@ -89,6 +103,7 @@ class RuleKeeper:
         if _withheld(following) > _withheld(self.state):
             raise ProofInvalidError("what the rule rests on, signed or told by people, is not with it", place=place)
         self._check_seal(stored, header, following, place)
+        _check_time(header, ends, place)
         self.state = following
         about = e.parse_about(opening, place=place) if opening and isinstance(rule, e.SubjectErased) else None
         for listener in self._listeners:
@@ -118,6 +133,32 @@ class RuleKeeper:
         if header.digest != e.commit(leaf_hash(stored.batch.entries[0])):
             raise ProofInvalidError("a rule's batch does not hold the rule that its header names", place=place)
         verify_seal(seal, origin=following.origin, key=following.lanes[header.lane].key, place=place)
+
+
+def _header_of(batch: StoredBatch) -> e.Batch | None:
+    """Give a stored batch's header; None where it is none, which folding and auditing tell of."""
+    try:
+        return parse_stored_batch(batch.header, ())[0]
+    except ProofInvalidError:
+        return None
+
+
+def _check_time(rule: e.Batch, ends: Sequence[e.Batch], place: str) -> None:
+    """Check that a rule is not dated before what a lane committed before it, as far as a store lets it be.
+
+    Raises:
+        IntegrityError: it is.
+    """
+    for end in ends:
+        if end.epoch <= rule.epoch and end.at_ms > rule.at_ms + TIME_OFF_MS_MAX:
+            back_seconds = (end.at_ms - rule.at_ms) / 1000
+            raise IntegrityError(
+                f"the rule that begins epoch {rule.epoch + 1} is dated {back_seconds:.1f} s before what lane"
+                f" {end.lane} had committed by then (batch {end.n}): whoever has the authority's key dated it back",
+                place=place,
+                hint="the database was changed past the store: keep it as evidence, put it back to before this rule,"
+                " and find out who had that key",
+            )
 
 
 def _withheld(state: State) -> int:
