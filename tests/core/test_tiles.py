@@ -20,11 +20,9 @@ from ringfence.core.merkle import (
 from ringfence.core.tiles import (
     ENTRIES_LEVEL,
     Tile,
-    bundles_for_growth,
     encode_bundle,
     fold_tile,
     frontier_from_tiles,
-    grow_bundles,
     grow_tiles,
     node_reader_from_tiles,
     parse_bundle,
@@ -32,8 +30,8 @@ from ringfence.core.tiles import (
     parse_tile_path,
     prove_consistency_from_tiles,
     prove_inclusion_from_tiles,
-    tiles_for_growth,
 )
+from tests.core.standard_tiles import tiles_of
 
 SIZES = [1, 2, 3, 5, 128, 254, 255, 256, 257, 300, 511, 512, 513, 1000, 65535, 65536, 65537, 70000]
 LEAVES = [hash_leaf(number.to_bytes(4, "big")) for number in range(max(SIZES))]
@@ -129,7 +127,7 @@ def test_any_text_is_a_tile_path_or_refused(path: str) -> None:
 
 
 def test_tree_of_70000_has_the_tiles_that_the_standard_names() -> None:
-    tiles = tiles_for_growth(0, 70000)
+    tiles = tiles_of(70000)
 
     assert tiles == [
         *(Tile(0, index) for index in range(273)),
@@ -138,23 +136,7 @@ def test_tree_of_70000_has_the_tiles_that_the_standard_names() -> None:
         Tile(1, 1, 17),
         Tile(2, 0, 1),
     ]
-    assert tiles_for_growth(0, 256) == [Tile(0, 0), Tile(1, 0, 1)]
-    assert tiles_for_growth(0, 0) == []
-
-
-def test_growth_names_exactly_the_tiles_that_are_new_or_wider() -> None:
-    for old_size in range(0, 1100, 7):
-        for new_size in range(old_size, 1100, 13):
-            old, new = set(tiles_for_growth(0, old_size)), set(tiles_for_growth(0, new_size))
-            assert set(tiles_for_growth(old_size, new_size)) == new - old
-    assert tiles_for_growth(256, 257) == [Tile(0, 1, 1)]
-    assert bundles_for_growth(255, 513) == [Tile(-1, 0), Tile(-1, 1), Tile(-1, 2, 1)]
-
-
-def test_growth_backwards_is_refused() -> None:
-    for grow in (tiles_for_growth, bundles_for_growth):
-        with pytest.raises(InvalidInputError):
-            grow(2, 1)
+    assert tiles_of(256) == [Tile(0, 0), Tile(1, 0, 1)]
 
 
 def test_tiles_hold_the_nodes_of_the_plain_tree(store: TileStore) -> None:
@@ -164,10 +146,11 @@ def test_tiles_hold_the_nodes_of_the_plain_tree(store: TileStore) -> None:
             assert item == read_plain(8 * tile.level, 256 * tile.index + number)
 
 
-def test_growing_writes_what_growth_names() -> None:
+def test_growing_writes_exactly_the_tiles_that_are_new_or_wider() -> None:
     store = TileStore()
     for old_size, new_size in zip([0, *SIZES[:-5]], SIZES, strict=False):
-        assert store.grow_to(new_size) == tiles_for_growth(old_size, new_size)
+        old = {*tiles_of(old_size)}
+        assert store.grow_to(new_size) == [tile for tile in tiles_of(new_size) if tile not in old]
         assert store.frontier.root() == root_of(LEAVES[:new_size])
 
 
@@ -254,18 +237,3 @@ def test_short_or_long_bundle_is_refused_at_its_offset() -> None:
         with pytest.raises(ProofInvalidError) as caught:
             parse_bundle(wrong, width=width, place="tile/entries/000.p/2")
         assert caught.value.place == f"tile/entries/000.p/2 offset {offset}"
-
-
-def test_bundles_grow_as_if_written_at_once() -> None:
-    entries = [str(number).encode() for number in range(1100)]
-    for old_size in (0, 1, 255, 256, 257, 600):
-        width = old_size % 256
-        partial = encode_bundle(entries[old_size - width : old_size]) if width else b""
-        for new_size in (600, 768, 769, 1100):
-            grown = grow_bundles(partial, old_size=old_size, entries=entries[old_size:new_size])
-
-            assert [tile for tile, _ in grown] == bundles_for_growth(old_size, new_size)
-            for tile, data in grown:
-                assert data == encode_bundle(entries[256 * tile.index :][: tile.width])
-    with pytest.raises(ProofInvalidError):
-        grow_bundles(b"", old_size=3, entries=[b"new"])

@@ -10,10 +10,10 @@ from ringfence.core import entry as e
 from ringfence.core.checkpoint import open_checkpoint
 from ringfence.core.merkle import hash_leaf, root_of
 from ringfence.core.ports import Store
-from ringfence.core.tiles import bundles_for_growth, tiles_for_growth
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.sequencer import Progress, Sequencer, SequencerLimits
 from ringfence.ledger.tree_reader import TreeReader
+from tests.core.standard_tiles import bundles_of, tiles_of
 from tests.ledger.writer import LOG_KEY, ORIGIN, START_MS, VERIFIER
 
 NOW_MS = START_MS + 3_600_000
@@ -65,8 +65,7 @@ def read_files(directory: Path) -> dict[str, bytes]:
     tree = TreeReader.in_directory(directory)
     note = tree.read_checkpoint()
     size = open_checkpoint(note, log_key=VERIFIER).checkpoint.size if note else 0
-    tiles = [*tiles_for_growth(0, size), *bundles_for_growth(0, size)]
-    return {tile.path: (directory / tile.path).read_bytes() for tile in tiles}
+    return {tile.path: (directory / tile.path).read_bytes() for tile in [*tiles_of(size), *bundles_of(size)]}
 
 
 def check_order(leaves: list[bytes]) -> list[tuple[int, int]]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.checkpoint import Checkpoint, render_vkey, sign_checkpoint, verifier_key_of
+from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.merkle import Frontier, hash_leaf
-from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, grow_bundles, grow_tiles
+from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.ledger.growth import Growth
 from tests.vectors.go import run_go_verifier
 
 ORIGIN = "ledger.example.com/custody"
@@ -33,25 +34,18 @@ class WrittenLog:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.frontier = Frontier()
+        self.growth = Growth()
         (directory / "checkpoints").mkdir(parents=True)
         (directory / "vkey").write_text(render_vkey(verifier_key_of(SECRET, name=ORIGIN)) + "\n")
 
-    def read(self, level: int, index: int, width: int) -> bytes:
-        return (self.directory / Tile(level, index, width).path).read_bytes()
-
     def grow_to(self, size: int) -> None:
         """Write what a sequencer writes: bundles, tiles, then the checkpoint."""
-        old_size = self.frontier.size
-        entries = [entry_of(index) for index in range(old_size, size)]
-        first, width = divmod(old_size, TILE_WIDTH)
-        partial = self.read(ENTRIES_LEVEL, first, width) if width else b""
-        tiles, self.frontier = grow_tiles(self.read, old_size=old_size, leaf_hashes=[*map(hash_leaf, entries)])
-        for tile, data in [*grow_bundles(partial, old_size=old_size, entries=entries), *tiles]:
+        entries = [entry_of(index) for index in range(self.growth.frontier.size, size)]
+        for tile, data in [*self.growth.append(entries, [*map(hash_leaf, entries)]), *self.growth.partials()]:
             path = self.directory / tile.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        self.publish(Checkpoint(ORIGIN, size, self.frontier.root()))
+        self.publish(Checkpoint(ORIGIN, size, self.growth.frontier.root()))
 
     def publish(self, checkpoint: Checkpoint) -> None:
         data = sign_checkpoint(checkpoint, name=ORIGIN, key=SECRET, time_seconds=1_700_000_000 + checkpoint.size)

@@ -16,7 +16,7 @@ Source: c2sp.org/tlog-tiles.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,30 +92,6 @@ def parse_tile_path(path: str) -> Tile:
     )
 
 
-def tiles_for_growth(old_size: int, new_size: int) -> list[Tile]:
-    """Give the tiles that are new or wider when a tree grows, from level 0 up, each level from the left.
-
-    With `old_size` 0 these are all tiles of the tree.
-
-    Raises:
-        InvalidInputError: the sizes are out of order.
-    """
-    _require_growth(old_size, new_size)
-    tiles: list[Tile] = []
-    level = 0
-    while new_size >> TILE_HEIGHT * level:
-        shift = TILE_HEIGHT * level
-        tiles += _level_growth(level, old_size >> shift, new_size >> shift)
-        level += 1
-    return tiles
-
-
-def bundles_for_growth(old_size: int, new_size: int) -> list[Tile]:
-    """Give the entry bundles that are new or wider when a tree grows, from the left."""
-    _require_growth(old_size, new_size)
-    return list(_level_growth(ENTRIES_LEVEL, old_size, new_size))
-
-
 def grow_tiles(
     read_tile: ReadTile, *, old_size: int, leaf_hashes: Sequence[bytes]
 ) -> tuple[list[tuple[Tile, bytes]], Frontier]:
@@ -127,7 +103,7 @@ def grow_tiles(
         leaf_hashes: 32 bytes each, of the entries to append, in order.
 
     Returns:
-        Tiles in the order of `tiles_for_growth`, and the frontier of the grown tree.
+        Tiles from level 0 up, each level from the left, and the frontier of the grown tree.
     """
     new_size = old_size + len(leaf_hashes)
     _require_growth(old_size, new_size)
@@ -228,29 +204,6 @@ def parse_bundle(data: bytes, *, width: int, place: str = "entry bundle") -> lis
     return entries
 
 
-def grow_bundles(partial: bytes, *, old_size: int, entries: Sequence[bytes]) -> list[tuple[Tile, bytes]]:
-    """Give every entry bundle that is new or wider once these entries are appended, with its bytes.
-
-    Args:
-        partial: bytes of the present partial bundle; empty when `old_size` is a multiple of 256.
-        old_size: entries in the present log.
-        entries: what to append, in order, each up to 65,535 bytes.
-
-    Raises:
-        ProofInvalidError: `partial` is not the bundle that a log of this size has.
-        InvalidInputError: an entry is too large.
-    """
-    first, width = divmod(old_size, TILE_WIDTH)
-    kept = parse_bundle(partial, width=width, place=Tile(ENTRIES_LEVEL, first, width).path if width else "no bundle")
-    if not entries:
-        return []
-    kept += entries
-    chunks = [kept[at : at + TILE_WIDTH] for at in range(0, len(kept), TILE_WIDTH)]
-    return [
-        (Tile(ENTRIES_LEVEL, first + number, len(chunk)), encode_bundle(chunk)) for number, chunk in enumerate(chunks)
-    ]
-
-
 def node_reader_from_tiles(read_tile: ReadTile, *, size: int) -> NodeReader:
     """Give a reader of complete subtrees over the tiles of a tree of `size` leaves.
 
@@ -296,14 +249,6 @@ def prove_inclusion_from_tiles(read_tile: ReadTile, *, index: int, size: int) ->
 def prove_consistency_from_tiles(read_tile: ReadTile, *, old_size: int, new_size: int) -> tuple[bytes, ...]:
     """Give the consistency proof of two sizes, read from tiles; see `merkle.prove_consistency`."""
     return prove_consistency(node_reader_from_tiles(read_tile, size=new_size), old_size=old_size, new_size=new_size)
-
-
-def _level_growth(level: int, old_count: int, new_count: int) -> Iterator[Tile]:
-    """Give the tiles that are new or wider when a level grows from `old_count` to `new_count` hashes."""
-    if old_count == new_count:
-        return
-    for index in range(old_count // TILE_WIDTH, -(-new_count // TILE_WIDTH)):
-        yield Tile(level, index, min(TILE_WIDTH, new_count - index * TILE_WIDTH))
 
 
 def _read_partials(read_tile: ReadTile, size: int) -> list[list[bytes]]:
