@@ -18,14 +18,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
-from ringfence.core.checkpoint import Checkpoint, add_cosignatures, cosign, parse_note, render_vkey, sign_checkpoint
+from ringfence.core.checkpoint import Checkpoint, add_cosignatures, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, leaf_hash, seal_head
 from ringfence.core.merkle import root_of
 from ringfence.core.ruling import Asked, rule_access, rule_erasure
-from ringfence.core.signed_note import KEY_TYPE_COSIGNATURE, VerifierKey, verifier_key_of
+from ringfence.core.signed_note import (
+    KEY_TYPE_COSIGNATURE,
+    VerifierKey,
+    cosign,
+    parse_note,
+    render_vkey,
+    verifier_key_of,
+)
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle, grow_tiles
 from ringfence.verify import Trust

@@ -207,7 +207,7 @@ async def test_large_set_with_conflicts_names_them_and_leaves_nothing(store: Sto
     await expect_conflict(store, writer, [5, 600], "version", writes=writes)
 
 
-async def test_versions_and_records_of_a_subject(store: Store) -> None:
+async def test_versions_are_given_for_each_record_by_class(store: Store) -> None:
     writer = Writer()
     public = part_name(data_class="public")
     posts = part_name(record_key=OTHER_RECORD, dataset="posts")
@@ -219,12 +219,6 @@ async def test_versions_and_records_of_a_subject(store: Store) -> None:
         [("protected", 2), ("public", 1)],
         [("protected", 1)],
     ]
-    assert await store.subject_records(ALICE) == [
-        ("posts", OTHER_RECORD, "protected", 1),
-        ("profile", RECORD, "protected", 2),
-        ("profile", RECORD, "public", 1),
-    ]
-    assert await store.subject_records(CAROL) == []
 
 
 async def test_list_pages_through_one_subject_dataset_and_class(store: Store) -> None:
@@ -399,7 +393,7 @@ async def test_erasure_removes_every_row_of_the_subject_and_of_no_other(database
     assert [await count_rows(database, table) for table in tables] == [1, 1, 2, 1]
     assert await store.subject(ALICE) is None
     assert await store.resolve([index_of(ALICE)]) == [None]
-    assert await store.subject_records(ALICE) == []
+    assert await store.versions([("profile", ALICE, RECORD), ("profile", ALICE, OTHER_RECORD)]) == [[], []]
     rows = await writer.commit(store, reads=[part_name(), part_name(BOB)], finds=[find(b"alice"), find(b"bob")])
     assert parts_of(rows) == [None, (1, sealed_bytes(part_name(BOB), 1))]
     assert rows.found == [[], [bob]]

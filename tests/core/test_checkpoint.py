@@ -12,21 +12,23 @@ from hypothesis import strategies as st
 
 from ringfence.core.checkpoint import (
     Checkpoint,
-    Note,
-    NoteSignature,
-    VerifierKey,
     add_cosignatures,
-    cosign,
     open_checkpoint,
     parse_checkpoint,
-    parse_note,
     render_checkpoint,
-    render_note,
     sign_checkpoint,
-    verifier_key_of,
 )
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.merkle import EMPTY_ROOT
+from ringfence.core.signed_note import (
+    Note,
+    NoteSignature,
+    VerifierKey,
+    cosign,
+    parse_note,
+    render_note,
+    verifier_key_of,
+)
 from tests.core.mutation import mutated
 from tests.core.notes import (
     CHECKPOINT,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core import entry as e
-from ringfence.core.checkpoint import render_vkey, verifier_key_of
 from ringfence.core.detail import render_detail
 from ringfence.core.lane import (
     AUTHORITY_LANE,
@@ -21,6 +20,7 @@ from ringfence.core.lane import (
     seal_head,
 )
 from ringfence.core.ports import Store, StoredSeal, Transaction
+from ringfence.core.signed_note import render_vkey, verifier_key_of
 
 ORIGIN = "ledger.example.com/custody"
 START_MS = 1_700_000_000_000

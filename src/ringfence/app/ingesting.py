@@ -115,17 +115,17 @@ def verify_geography(charter: Charter, geography: str) -> None:
         )
 
 
-def local_caller(runtime: Runtime, *, tool: str = TOOL) -> Caller:
+def local_caller(runtime: Runtime) -> Caller:
     """Give the local tool as a caller: the custodian's, in the country where the deployment stands.
 
     Raises:
         ConfigurationError: the tool is not registered, or the charter names the deployment's region no more.
     """
     state = runtime.keeper.state
-    number = state.identities.get((LOCAL_ISSUER, tool))
+    number = state.identities.get((LOCAL_ISSUER, TOOL))
     if number is None:
         raise ConfigurationError(
-            f"the tool `{tool}` is not registered", hint=f"ringfence principal register {tool} --issuer {LOCAL_ISSUER}"
+            f"the tool `{TOOL}` is not registered", hint=f"ringfence principal register {TOOL} --issuer {LOCAL_ISSUER}"
         )
     return Caller(number, _country(runtime.deployment, runtime), "deployment")
 

@@ -23,7 +23,6 @@ from ringfence.core.charter.words import explain_charter
 from ringfence.core.errors import CharterInvalidError, Problem
 from ringfence.prover.matrix.cedar import render_cedar, render_cedar_schema
 
-EXIT_VALID: Final = 0
 EXIT_PROBLEMS: Final = 1
 _EXPORTS: Final = {"cedar": render_cedar, "cedar-schema": render_cedar_schema}
 

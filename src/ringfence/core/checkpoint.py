@@ -34,39 +34,11 @@ from ringfence.core.signed_note import (
     is_note_text,
     parse_base64,
     parse_note,
-    parse_vkey,
     render_base64,
     render_note,
     render_vkey,
     sign_text,
-    verifier_key_of,
-    verify_note,
 )
-
-__all__ = [
-    "KEY_TYPE_COSIGNATURE",
-    "KEY_TYPE_ED25519",
-    "Checkpoint",
-    "Note",
-    "NoteSignature",
-    "SignedCheckpoint",
-    "VerifiedSignature",
-    "VerifierKey",
-    "add_cosignatures",
-    "check_signatures",
-    "cosign",
-    "open_checkpoint",
-    "parse_checkpoint",
-    "parse_note",
-    "parse_vkey",
-    "render_checkpoint",
-    "render_note",
-    "render_vkey",
-    "sign_checkpoint",
-    "sign_text",
-    "verifier_key_of",
-    "verify_note",
-]
 
 _SIZE: Final = re.compile("0|[1-9][0-9]{0,18}")
 

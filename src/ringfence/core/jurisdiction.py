@@ -28,7 +28,6 @@ REASONS: Final = (INSIDE, OUTSIDE, CONTRADICTORY, MISSING)
 DECLARED: Final = "declared"
 PHONE: Final = "phone"
 LOGIN_IP: Final = "login_ip"
-EVIDENCE_KINDS: Final = (DECLARED, PHONE, LOGIN_IP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ class Observation:
     """What one value, or several equal ones, of the user's data says of the country.
 
     Attributes:
-        kind: one of `EVIDENCE_KINDS`.
+        kind: `DECLARED`, `PHONE` or `LOGIN_IP`.
         dataset, field: where the value was found, as the charter names it.
         country: ISO 3166 alpha-2 code that was found for it; "" when none could be.
         count: how many values say so.

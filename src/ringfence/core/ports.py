@@ -389,9 +389,6 @@ class Store(Protocol):
     async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
         """For each (dataset, subject_ref, record_key): the stored (class, version) pairs."""
 
-    async def subject_records(self, subject_ref: bytes) -> list[tuple[str, bytes, str, int]]:
-        """Every stored (dataset, record_key, class, version) of a subject."""
-
     async def counter(self, counter: str) -> Count | None:
         """The counter's last step."""
 

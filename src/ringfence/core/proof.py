@@ -11,7 +11,6 @@ Source: c2sp.org/tlog-proof.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,34 +93,21 @@ def open_proof(
     *,
     leaf_hash: bytes,
     log_key: VerifierKey,
-    witness_keys: Iterable[VerifierKey] = (),
-    origin: str | None = None,
     strict: bool = True,
-    place: str = "proof",
 ) -> SignedCheckpoint:
     """Check a proof file and give the checkpoint that vouches for the entry.
 
     Args:
         data: the file, whole.
         leaf_hash: 32 bytes, `merkle.hash_leaf` of the entry that it must be about.
-        log_key: the log's pinned key, type 0x01.
-        witness_keys: see `checkpoint.open_checkpoint`, as for `origin` and `strict`.
-        origin: the origin that the checkpoint must name; None for the name of `log_key`.
+        log_key: the log's pinned key, type 0x01; its name is the origin.
         strict: refuse signature lines by any other key.
-        place: what to call it in an error.
 
     Raises:
         ProofInvalidError: malformed, wrongly signed, or not a proof of this entry.
     """
-    proof = parse_proof(data, place=place)
-    signed = open_checkpoint(
-        proof.checkpoint,
-        log_key=log_key,
-        witness_keys=witness_keys,
-        origin=origin,
-        strict=strict,
-        place=f"{place} checkpoint",
-    )
+    proof = parse_proof(data)
+    signed = open_checkpoint(proof.checkpoint, log_key=log_key, strict=strict, place="proof checkpoint")
     tree = signed.checkpoint
     verify_inclusion(leaf_hash, proof.hashes, index=proof.index, size=tree.size, root=tree.root)
     return signed

@@ -133,22 +133,6 @@ def render_note(note: Note) -> bytes:
     raise InvalidInputError("this cannot be a note: it would be read as another one", place="note")
 
 
-def verify_note(note: Note, keys: Iterable[VerifierKey], *, strict: bool = True, place: str = "note") -> None:
-    """Check that every one of `keys` signed the note, and rule 4.
-
-    Raises:
-        ProofInvalidError: a key did not sign, or signed wrongly or twice, or (strict) an unknown key signed.
-        InvalidInputError: no keys; nothing vouches for such a note.
-    """
-    wanted = tuple(keys)
-    if not wanted:
-        raise InvalidInputError("a note is checked against at least one key", place="keys")
-    signed = {item.key for item in check_signatures(note, wanted, strict=strict, place=place)}
-    for key in wanted:
-        if key not in signed:
-            raise _invalid("lacks a signature", place, expected=f"a signature by {_describe(key)}")
-
-
 def check_signatures(
     note: Note, keys: Iterable[VerifierKey], *, strict: bool = True, place: str = "note"
 ) -> tuple[VerifiedSignature, ...]:

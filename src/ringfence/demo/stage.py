@@ -149,7 +149,6 @@ class Stage:
         path: str,
         *,
         country: str = "US",
-        body: Any = None,
         show: bool = True,
         grant: int = 0,
     ) -> httpx.Response:
@@ -162,7 +161,6 @@ class Stage:
                 "x-forwarded-for": ADDRESSES[country],
                 **({"ringfence-grant": str(grant)} if grant else {}),
             },
-            json=body,
             timeout=30,
         )
         if show:

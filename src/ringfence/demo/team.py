@@ -93,11 +93,11 @@ class Team:
         plan.write_text("\n".join(lines) + "\n", "utf-8")
         return plan
 
-    def sign(self, name: str, file: Path, meaning: str, *, quiet: bool = True) -> Path:
+    def sign(self, name: str, file: Path, meaning: str) -> Path:
         """Let somebody sign a file; gives the signature's file."""
         out = self.folder / name / f"{file.name}.{meaning}.sig"
         key = str(self.folder / name / "key")
-        self.stage.run("sign", str(file), "--as", meaning, "--key", key, "--out", str(out), "--yes", quiet=quiet)
+        self.stage.run("sign", str(file), "--as", meaning, "--key", key, "--out", str(out), "--yes", quiet=True)
         return out
 
     def call(self, name: str, *arguments: str, quiet: bool = False) -> str:

@@ -39,7 +39,6 @@ class RefusalMeter:
     def __init__(self, clock_ms: Callable[[], int]) -> None:
         self._clock_ms = clock_ms
         self._counts: dict[tuple[int, str], int] = {}
-        self._drained: dict[tuple[int, str], int] = {}
         self._since_ms = clock_ms()
         self._second = 0
         self._admitted: dict[int, int] = {}

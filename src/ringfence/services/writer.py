@@ -120,7 +120,6 @@ class LaneWriter:
         self.head = LaneHead(lane=lane)
         self.head_epoch = 0
         self.sealed = LaneHead(lane=lane)
-        self.sealed_at_ms = 0
 
     async def start(self) -> None:
         """Take the lane up where it stands, seal what an earlier process left unsealed, and start writing.
@@ -468,7 +467,6 @@ class LaneWriter:
             except CommitUnknownError as error:  # the same seal is put again
                 raise UnavailableError("the seal of the lane could not be stored", hint="try again") from error
             self._remember(head)
-            self.sealed_at_ms = self.clock_ms()
 
     def _remember(self, head: LaneHead) -> None:
         """Note what is sealed in the store. A crash before this leaves an older memory, which the store is ahead of."""

@@ -210,11 +210,6 @@ class PostgresStore(PostgresLedger):
                 found[place - 1].append((data_class, version))
         return found
 
-    async def subject_records(self, subject_ref: bytes) -> list[tuple[str, bytes, str, int]]:
-        """Give every stored (dataset, record_key, class, version) of a subject."""
-        sql = "SELECT dataset, record_key, data_class, version FROM ringfence.parts WHERE subject_ref = $1"
-        return [tuple(row) for row in await self._fetch(f"{sql} ORDER BY 1, 2, 3", subject_ref)]
-
     async def counter(self, counter: str) -> Count | None:
         """Give a counter's last step."""
         rows = await self._fetch("SELECT * FROM ringfence.counters WHERE counter = $1", counter)

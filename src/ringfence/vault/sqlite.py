@@ -129,13 +129,6 @@ class SqliteStore(SqliteLedger):
         sql = "SELECT data_class, version FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"
         return [self._read(sql, record) for record in records]
 
-    async def subject_records(self, subject_ref: bytes) -> list[tuple[str, bytes, str, int]]:
-        """Give every stored (dataset, record_key, class, version) of a subject."""
-        return self._read(
-            "SELECT dataset, record_key, data_class, version FROM parts WHERE subject_ref = ? ORDER BY 1, 2, 3",
-            (subject_ref,),
-        )
-
     async def counter(self, counter: str) -> Count | None:
         """Give a counter's last step."""
         rows = self._read("SELECT ordinal, amount, total, day FROM counters WHERE counter = ?", (counter,))

@@ -57,7 +57,6 @@ class Field:
 
     name: str
     data_class: str
-    distinct_many: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,9 +326,7 @@ def _build_dataset(name: str, shape: DatasetShape) -> Dataset:
         words=shape.words or "",
         records_many=shape.records == "many",
         sources=tuple(tuple(source) for source in shape.sources),
-        fields=tuple(
-            Field(field_name, item.data_class, item.distinct == "many") for field_name, item in shape.fields.items()
-        ),
+        fields=tuple(Field(field_name, item.data_class) for field_name, item in shape.fields.items()),
         key_field=shape.key_field or "",
         record_class=RecordClass(rule.field, dict(rule.values)) if rule else None,
         catch_all=shape.catch_all,

@@ -36,8 +36,7 @@ from ringfence.services.refusals import RefusalMeter
 from ringfence.services.subjects import SubjectDirectory
 from ringfence.services.writer import LaneWriter
 
-USER_SIZE_BYTES_MAX: Final = 256
-RECORD_NAME_SIZE_BYTES_MAX: Final = 256
+NAME_SIZE_BYTES_MAX: Final = 256  # of a user id, and of a record's name
 ANSWER_MS_MAX: Final = 10_000
 ANSWER_SIZE_BYTES_MAX: Final = 32 * 1024 * 1024
 RULINGS_CACHED_MAX: Final = 10_000
@@ -117,7 +116,7 @@ class Gate:
             found = f"there is no purpose {purpose!r:.80}" if purpose else "the purpose is missing"
             raise InvalidInputError(found, place="purpose", hint=f"the charter names {', '.join(purposes)}")
 
-    def check_name(self, value: str, place: str, *, size_bytes_max: int = USER_SIZE_BYTES_MAX) -> None:
+    def check_name(self, value: str, place: str, *, size_bytes_max: int = NAME_SIZE_BYTES_MAX) -> None:
         """Refuse a user id or record name that is empty, too long or not text.
 
         Raises:

@@ -12,7 +12,7 @@ from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.ports import Store
-from ringfence.core.state import State, digest_state
+from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import LaneKey, find_closing_point
@@ -145,10 +145,6 @@ class Governance(RuleWriter):
         """State that new keys of a class are wrapped under this key epoch."""
         entry = e.KeyEpochOpened(data_class=data_class, key_epoch=key_epoch)
         return await self.write(lambda state, at_ms: WrittenRule(entry))
-
-    async def snapshot(self) -> State:
-        """Commit to the digest of the state as it is."""
-        return await self.write(lambda state, at_ms: WrittenRule(e.Snapshot(digest=digest_state(state))))
 
 
 def _check_alone(state: State, *, hint: str) -> None:

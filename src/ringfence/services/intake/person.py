@@ -17,7 +17,7 @@ from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
-from ringfence.services.custody.gate import USER_SIZE_BYTES_MAX
+from ringfence.services.custody.gate import NAME_SIZE_BYTES_MAX
 from ringfence.services.intake.messages import LEFT, REFUSED, Advanced, Interrupted, ManyRows, Message, Piece, Row, Told
 from ringfence.services.intake.naming import SELF, RecordNamer, RepeatFilter, digest_of_name
 from ringfence.services.intake.rendering import RowRenderer, render_single
@@ -260,9 +260,9 @@ class _Reading:
         where = f"{self._identity.dataset}.{self._identity.field}"
         if not isinstance(user, str):
             raise InvalidInputError(f"found a user id that is no text in {where}; expected one", place=place)
-        if len(user.encode("utf-8")) > USER_SIZE_BYTES_MAX:
+        if len(user.encode("utf-8")) > NAME_SIZE_BYTES_MAX:
             raise InvalidInputError(
-                f"found a user id over {USER_SIZE_BYTES_MAX} bytes in {where}; expected a shorter one", place=place
+                f"found a user id over {NAME_SIZE_BYTES_MAX} bytes in {where}; expected a shorter one", place=place
             )
         if self._user and self._user != user:
             raise InvalidInputError(f"found two user ids in {where}; expected one user an export", place=place)
