@@ -245,6 +245,35 @@ def test_charter_with_too_many_cells_is_refused_by_its_size_and_asked_one_party_
     assert ask_all("v2", small_charter()).cells == whole.cells
 
 
+def test_charter_of_which_too_much_would_be_asked_is_refused_and_one_with_too_many_cells_before_anything_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A cell that many flows permit is asked again with each of them suspended: cells alone bound no time."""
+    asked: list[View] = []
+    whole = prover.decide
+
+    def ask(engine: str, charter: Charter, view: View) -> Decision:
+        asked.append(view)
+        return whole(engine, charter, view)
+
+    monkeypatch.setattr(prover, "decide", ask)
+    cells = ask_all("v2", small_charter()).cells
+    count = len(asked)
+    assert count == len({*asked}), "no question is asked twice"
+
+    monkeypatch.setattr(prover, "ASKED_MAX", count)
+    assert ask_all("v2", small_charter()).cells == cells
+    monkeypatch.setattr(prover, "ASKED_MAX", count - 1)
+    with pytest.raises(LimitExceededError, match=f"more than {count - 1} questions for its engine"):
+        ask_all("v2", small_charter())
+
+    asked.clear()
+    monkeypatch.setattr(prover, "CELLS_MAX", len(cells) - 1)
+    with pytest.raises(LimitExceededError, match="cells that its clauses tell apart"):
+        ask_all("v2", small_charter())
+    assert not asked
+
+
 def test_cells_of_each_party_alone_are_those_of_the_whole() -> None:
     charter = governed_charter()
     whole = ask_all("v2", charter)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 from ringfence.core.charter import Charter
@@ -24,6 +25,9 @@ from ringfence.core.view import Decision, View
 from ringfence.prover.matrix.domain import Box, domain_of, split
 
 CELLS_MAX: Final = 100_000
+ASKED_MAX: Final = 2_000_000
+"""Most questions that the engine is asked, each sample of a cell under each suspension: some minutes."""
+
 GIVING: Final = frozenset({"read", "find", "export"})
 """The verbs by which a caller gets something to know."""
 
@@ -150,7 +154,7 @@ def ask_all(engine: str, charter: Charter, *, parties: Collection[str] = ()) -> 
 
     Raises:
         InvalidInputError: there is no such party, or such a charter is in force under no such engine.
-        LimitExceededError: more than `CELLS_MAX` cells.
+        LimitExceededError: more than `CELLS_MAX` cells, or `ASKED_MAX` questions.
         ProofInvalidError: there is no such engine, or it tells apart what no clause does.
     """
     for name in parties:
@@ -163,19 +167,26 @@ def ask_all(engine: str, charter: Charter, *, parties: Collection[str] = ()) -> 
         )
     domain = domain_of(charter, engine=engine, parties=parties)
     asked = replace(charter, memo={})
+    boxes = [*islice(split(asked, domain), CELLS_MAX + 1)]
+    if len(boxes) > CELLS_MAX:
+        raise _too_many(charter, f"{CELLS_MAX:,} cells that its clauses tell apart", "CELLS_MAX", CELLS_MAX)
     cells: list[Cell] = []
-    for box, invariants in split(asked, domain):
-        if len(cells) == CELLS_MAX:
-            raise _too_many(charter)
-        cells.append(Cell(box, tuple(invariant.name for invariant in invariants), _answer(engine, asked, box)))
+    left = ASKED_MAX
+    for box, invariants in boxes:
+        answers, count = _answer(engine, asked, box)
+        asked.memo.clear()  # no question is asked twice
+        left -= count * len(answers)
+        if left < 0:
+            raise _too_many(charter, f"{ASKED_MAX:,} questions for its engine", "ASKED_MAX", ASKED_MAX)
+        cells.append(Cell(box, tuple(invariant.name for invariant in invariants), answers))
     return Matrix(charter, engine, domain, tuple(cells))
 
 
-def _answer(engine: str, charter: Charter, box: Box) -> tuple[Decision, ...]:
-    """Give the answers to a box, which are those to each of its samples (rule 1)."""
-    samples = box.samples()
-    first = tuple(_answers(engine, charter, next(samples)))
-    for view in samples:
+def _answer(engine: str, charter: Charter, box: Box) -> tuple[tuple[Decision, ...], int]:
+    """Give the answers to a box, which are those to each of its samples (rule 1), and how many these are."""
+    samples = [*box.samples()]
+    first = tuple(_answers(engine, charter, samples[0]))
+    for view in samples[1:]:
         answers = tuple(_answers(engine, charter, view))
         if answers != first:
             raise ProofInvalidError(
@@ -184,7 +195,7 @@ def _answer(engine: str, charter: Charter, box: Box) -> tuple[Decision, ...]:
                 expected=str(first),
                 found=str(answers),
             )
-    return first
+    return first, len(samples)
 
 
 def _answers(engine: str, charter: Charter, view: View) -> Iterator[Decision]:
@@ -199,14 +210,14 @@ def _answers(engine: str, charter: Charter, view: View) -> Iterator[Decision]:
         view = view._replace(stopped=view.stopped | {decision.clause})
 
 
-def _too_many(charter: Charter) -> LimitExceededError:
+def _too_many(charter: Charter, what: str, limit: str, value_max: int) -> LimitExceededError:
     size = (
         f"{len(charter.parties)} parties, {len(charter.flows)} flows, {len(charter.datasets)} datasets, "
         f"{len(charter.purposes)} purposes and {len(charter.invariants)} invariants"
     )
     return LimitExceededError(
-        f"the charter, with {size}, has more than {CELLS_MAX:,} cells that its clauses tell apart",
-        limit="CELLS_MAX",
-        value_max=CELLS_MAX,
+        f"the charter, with {size}, has more than {what}",
+        limit=limit,
+        value_max=value_max,
         hint="ask for one party at a time, with --party",
     )
