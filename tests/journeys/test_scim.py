@@ -21,7 +21,7 @@ from scim2_tester import CheckResult, Status, check_server
 from ringfence.app.deployment import open_deployment
 from ringfence.cli.change_file import read_change
 from ringfence.core import changes as c
-from ringfence.core.governance.wording import describe_change
+from ringfence.core.governance.change_words import describe_change
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from tests.architecture.source_tree import ROOT
 from tests.faults.serving import Server, command

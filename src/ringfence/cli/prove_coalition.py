@@ -17,7 +17,7 @@ from ringfence.cli.prove_subject import Subject, read_subject
 from ringfence.core.charter import parse_charter
 from ringfence.core.coalition.world import excluded_parties
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.governance.wording import describe_change
+from ringfence.core.governance.change_words import describe_change
 from ringfence.prover.coalition.answers import Answer, Coalition
 from ringfence.prover.coalition.picture import draw_coalitions
 from ringfence.prover.coalition.search import SECONDS_MAX

@@ -6,7 +6,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.wording import describe_change
+from ringfence.core.governance.change_words import describe_change
 from ringfence.core.standing import digest_standing
 from tests.builds import BUILT, OTHER_BUILT, approve
 from tests.core.attestor_keys import attestor_key

@@ -1,7 +1,8 @@
 """Governance: what people may ask for, who must agree, and what follows. Pure.
 
-`statement` (`change_shape`, `wording`) the bytes that people sign, and what they say in words · `signing` who may sign
-· `founding` how it begins · `recording` what facts about people take away · `independence` who may hold a duty ·
+`statement` (`change_shape`, `change_words`, `wording`) the bytes that people sign, and what they say in words ·
+`signing` who may sign · `founding`, `founding_words` how it begins · `recording`, `voiding` what facts, and what else
+takes something, take away · `independence` who may hold a duty ·
 `quorum` who must agree · `proposals`, `orders` how a change comes about · `conditions`, `effects` what it needs, what
 it does. The values are in `core`: `changes`, `governed_entry`, `register`, `standing`.
 """

@@ -30,7 +30,8 @@ from ringfence.core.governance.change_shape import (
     TITLE_CHARACTERS_MAX,
     check_change,
 )
-from ringfence.core.governance.wording import count_of, describe_change, quote, show_duration
+from ringfence.core.governance.change_words import describe_change
+from ringfence.core.governance.wording import count_of, quote, show_duration
 from ringfence.core.times import DAY_MS, show_time
 
 STATEMENT_SIZE_BYTES_MAX: Final = 48 * 1024
