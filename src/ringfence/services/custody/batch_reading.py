@@ -84,7 +84,7 @@ class _BatchReading:
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
         self._reads: list[RecordRead] = []
-        self._limit = gate.limit_refusal(caller)
+        self._refusal = gate.late_refusal(caller)
 
     async def run(self) -> BatchAnswer:
         """Take the batch through the main path."""
@@ -104,7 +104,7 @@ class _BatchReading:
         self._keys = [next(keys) if subject else b"" for subject in self._subjects]
         committed = await gate.bulk.submit(self._prepare)
         receipt = committed.receipt_text
-        self._limit.raise_with(receipt)
+        self._refusal.raise_with(receipt)
         try:
             gate.check_time(committed)
             gate.check_size(part for parts in committed.records for part in parts.values())
@@ -116,7 +116,7 @@ class _BatchReading:
     def _prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; what is refused is recorded alone, for then nothing is given."""
         self._forget_erased()
-        self._limit.forget()
+        self._refusal.forget()
         last = self._gate.bulk.counters.last_steps()
         self._permitted = {}
         given: list[tuple[bytes, bytes | None]] = []
@@ -132,7 +132,7 @@ class _BatchReading:
             for group in group_by_clause(ruling, request, last=last, at_ms=at_ms):
                 if group.forbidden:
                     used_up = limit_is_used_up(group, request)
-                    return self._limit.prepare(used_up, reason=group.forbidden, at_ms=at_ms)
+                    return self._refusal.prepare(used_up, reason=group.forbidden, at_ms=at_ms)
                 entry = self._gate.access_entry(
                     request,
                     dataset=dataset.name,
@@ -145,7 +145,7 @@ class _BatchReading:
                 counts += group.counts()
         if error is not None:
             record = Prepared(entries=[leaf for leaf, _ in refused], openings=[opening for _, opening in refused])
-            return self._limit.prepare(error, reason="denied", at_ms=at_ms, entry=record)
+            return self._refusal.prepare(error, reason="denied", at_ms=at_ms, entry=record)
         self._gate.bulk.counters.take(counts)
         self._reads = self._record_reads()
         return Prepared(

@@ -15,7 +15,7 @@ from ringfence.core.errors import DeniedError
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.ruling import Ruling, grant_counter, rests_on_grant
 from ringfence.core.times import DAY_MS
-from ringfence.services.custody.limits import ANOTHER_GRANT, TOMORROW
+from ringfence.services.custody.late_refusals import ANOTHER_GRANT, TOMORROW
 from ringfence.services.custody.request import Request
 
 BULK_LIMIT: Final = "bulk-limit"

@@ -26,7 +26,7 @@ from ringfence.core.refusal_words import could_be_asked, why_refused
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.core.view import OTHER
-from ringfence.services.custody.limits import LimitRefusal
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.record_keys import blind_record, blind_records
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.custody.salts import SaltPool
@@ -308,9 +308,9 @@ class Gate:
             return self.denied(request, dataset, ruling, receipt=receipt)
         return DeniedError(RULES_CHANGED, receipt=receipt)
 
-    def limit_refusal(self, caller: Caller) -> LimitRefusal:
+    def late_refusal(self, caller: Caller) -> LateRefusal:
         """Give what refuses a request once it stands in its batch."""
-        return LimitRefusal(self.refusals, caller.principal)
+        return LateRefusal(self.refusals, caller.principal)
 
     def check_size(self, parts: Iterable[tuple[int, bytes]]) -> None:
         """Refuse to open more than fits into one answer.

@@ -28,7 +28,7 @@ from ringfence.core.ruling import (
 from ringfence.core.state import State
 from ringfence.services.custody.counting import GRANT_LIMIT, grant_step
 from ringfence.services.custody.gate import Gate
-from ringfence.services.custody.limits import LimitRefusal
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.writer import LaneWriter
@@ -83,9 +83,9 @@ def hold_to_grant(ruling: Ruling, request: Request, about: e.About, *, last: Map
 
 
 def prepare_held(
-    gate: Gate, lane: LaneWriter, limit: LimitRefusal, request: Request, dataset: Dataset, held: Held, about: e.About
+    gate: Gate, lane: LaneWriter, refusal: LateRefusal, request: Request, dataset: Dataset, held: Held, about: e.About
 ) -> Prepared:
-    """Give what records one request, without what it reads; `limit` says whether the grant refuses it whole (rule 3).
+    """Give what records one request, without what it reads; `refusal` says whether the grant refuses it whole (rule 3).
 
     Raises:
         DeniedError: it is refused, and the caller's refusals are above their rate, so that it was only counted.
@@ -94,10 +94,10 @@ def prepare_held(
         request, dataset=dataset.name, decided=dict(held.ruling.decided), about=about, granted=held.step
     )
     prepared = Prepared(entries=[leaf], openings=[opening], counts=held.counts())
-    limit.forget()
+    refusal.forget()
     if held.code and not held.ruling.permitted:
         error = gate.denied(request, dataset, held.ruling)
-        prepared = limit.prepare(error, reason=held.code, at_ms=gate.clock_ms(), entry=prepared)
+        prepared = refusal.prepare(error, reason=held.code, at_ms=gate.clock_ms(), entry=prepared)
     lane.counters.take(prepared.counts)
     return prepared
 

@@ -98,7 +98,7 @@ class _Listing:
         self._subject = subject
         self._after = after
         self._ruling = Ruling({}, {})
-        self._limit = gate.limit_refusal(request.caller)
+        self._refusal = gate.late_refusal(request.caller)
 
     def prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; give the entry and the lists to read."""
@@ -112,7 +112,7 @@ class _Listing:
         ruling = gate.rule(state, self._request, self._dataset, at_ms=at_ms)
         held = hold_to_grant(ruling, self._request, about, last=lane.counters.last_steps())
         self._ruling = held.ruling
-        prepared = prepare_held(gate, lane, self._limit, self._request, self._dataset, held, about)
+        prepared = prepare_held(gate, lane, self._refusal, self._request, self._dataset, held, about)
         if subject is not None:
             prepared.lists = [
                 ListRead(dataset, subject.subject_ref, data_class, self._after, self._request.records)
@@ -122,7 +122,7 @@ class _Listing:
 
     def raise_if_refused(self, committed: Committed) -> None:
         """Raise when nothing was permitted in the batch: then the entry says so."""
-        self._limit.raise_with(committed.receipt_text)
+        self._refusal.raise_with(committed.receipt_text)
         if not self._ruling.permitted:
             raise self._gate.denied_late(self._request, self._dataset, self._ruling, receipt=committed.receipt_text)
 

@@ -21,7 +21,7 @@ from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
-from ringfence.services.custody.limits import LimitRefusal
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
@@ -87,7 +87,7 @@ def _may(gate: Gate, request: Request, dataset: Dataset) -> bool:
 class Reading:
     """One read on its way through a batch: `prepare` is for the lane, `answer` for after the commit."""
 
-    __slots__ = ("_about", "_dataset", "_gate", "_key", "_limit", "_name", "_read", "_request", "_ruling", "_subject")
+    __slots__ = ("_about", "_dataset", "_gate", "_key", "_name", "_read", "_refusal", "_request", "_ruling", "_subject")
 
     def __init__(
         self, gate: Gate, request: Request, dataset: Dataset, name: RecordName, subject: KnownSubject | None
@@ -99,7 +99,7 @@ class Reading:
         self._subject = subject
         self._read = RecordRead(dataset.name, b"", b"", ())
         self._ruling: Ruling | None = None
-        self._limit: LimitRefusal | None = None
+        self._refusal: LateRefusal | None = None
         self._key = gate.record_key(dataset.name, subject.subject_ref, name.record) if subject else b""
         if subject:
             self._about = e.About(subjects=[subject.subject_ref], records=[self._key])
@@ -121,8 +121,8 @@ class Reading:
 
     def _record(self, ruling: Ruling) -> Prepared:
         self._ruling = ruling
-        if self._limit is not None:
-            self._limit.forget()
+        if self._refusal is not None:
+            self._refusal.forget()
         leaf, opening = self._gate.access_entry(
             self._request, dataset=self._dataset.name, decided=dict(ruling.decided), about=self._about
         )
@@ -130,11 +130,11 @@ class Reading:
 
     def _record_under_grant(self, ruling: Ruling) -> Prepared:
         gate, lane = self._gate, self._gate.singles
-        if self._limit is None:
-            self._limit = gate.limit_refusal(self._request.caller)
+        if self._refusal is None:
+            self._refusal = gate.late_refusal(self._request.caller)
         held = hold_to_grant(ruling, self._request, self._about, last=lane.counters.last_steps())
         self._ruling = held.ruling
-        return prepare_held(gate, lane, self._limit, self._request, self._dataset, held, self._about)
+        return prepare_held(gate, lane, self._refusal, self._request, self._dataset, held, self._about)
 
     def answer_at_once(self, committed: Committed) -> ReadAnswer:
         """Open what was read, without waiting for anything. What fails here goes through `answer` again.
@@ -143,8 +143,8 @@ class Reading:
             DeniedError, NotFoundError, IntegrityError, UnavailableError: as for `read_record`; nothing is recorded.
         """
         gate, subject, ruling, receipt = self._gate, self._subject, self._ruling, committed.receipt_text
-        if self._limit is not None:
-            self._limit.raise_with(receipt)
+        if self._refusal is not None:
+            self._refusal.raise_with(receipt)
         if ruling is None:
             raise DeniedError(RULES_CHANGED, receipt=receipt)
         if not ruling.permitted:

@@ -54,19 +54,19 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     request = Request(caller, purpose, "find", "single", FOUND_MAX)
     about = e.About(searched=[label.encode(), token])
     ruling: list[Ruling] = []
-    limit = gate.limit_refusal(caller)
+    refusal = gate.late_refusal(caller)
 
     def rule(state: State, at_ms: int) -> Ruling:
         return rule_access(state, request.asked(dataset), (data_class,), at_ms=at_ms)
 
     def prepare(state: State, at_ms: int) -> Prepared:
         ruling[:] = [rule(state, at_ms)]
-        limit.forget()
+        refusal.forget()
         if withheld := _withheld(ruling[0], field, label):
-            return limit.prepare(withheld, reason="withheld-field", at_ms=at_ms)
+            return refusal.prepare(withheld, reason="withheld-field", at_ms=at_ms)
         held = hold_to_grant(ruling[0], request, about, last=gate.singles.counters.last_steps())
         ruling[:] = [held.ruling]
-        prepared = prepare_held(gate, gate.singles, limit, request, kind, held, about)
+        prepared = prepare_held(gate, gate.singles, refusal, request, kind, held, about)
         prepared.finds = [Find(label, token, FOUND_MAX)] if held.ruling.permitted else []
         return prepared
 
@@ -74,7 +74,7 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
         raise await gate.refuse_ruling(request, kind, about, rule=rule)
     committed = await submit_held(gate, gate.singles, caller, prepare)
     receipt = committed.receipt_text
-    limit.raise_with(receipt)
+    refusal.raise_with(receipt)
     if not ruling[0].permitted:
         raise gate.denied_late(request, kind, ruling[0], receipt=receipt)
     try:

@@ -31,7 +31,7 @@ from ringfence.services.custody.counting import (
 )
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import GRANT_USER, keep_to_users
-from ringfence.services.custody.limits import TOMORROW
+from ringfence.services.custody.late_refusals import TOMORROW
 from ringfence.services.custody.request import Caller, Request
 
 RECORDS_PER_ENTRY_MAX: Final = 200

@@ -189,7 +189,7 @@ class _Writing:
         self._searches: list[SearchWrite] = []
         self._versions: list[int] = []
         self._lane = gate.bulk if len(items) > 1 else gate.singles
-        self._limit = gate.limit_refusal(caller)
+        self._refusal = gate.late_refusal(caller)
 
     async def run(self) -> WriteAnswer:
         """Take the write through the main path."""
@@ -213,7 +213,7 @@ class _Writing:
             await self._lane.counters.load(counter)
         await load_grant(gate, self._lane, self._asking.caller)
         committed = await self._lane.submit(self._prepare)
-        self._limit.raise_with(committed.receipt_text)
+        self._refusal.raise_with(committed.receipt_text)
         return WriteAnswer(self._versions, committed.receipt_text)
 
     async def _refuse_if_denied(self, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -309,8 +309,8 @@ class _Writing:
             self._gate, state, self._groups.all(), self._asking, last=counters.last_steps(), at_ms=at_ms
         )
         if decided.denied:
-            return self._limit.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
-        self._limit.forget()
+            return self._refusal.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
+        self._refusal.forget()
         counters.take(decided.counts)
         return Prepared(
             entries=decided.entries,

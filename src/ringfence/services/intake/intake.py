@@ -216,7 +216,7 @@ class Intake:
         counters = counters_of(gate.keeper.state, plan.groups, asking, at_ms=gate.clock_ms())
         for counter in counters:
             await gate.bulk.counters.load(counter)
-        limit = gate.limit_refusal(asking.caller)
+        refusal = gate.late_refusal(asking.caller)
 
         def prepare(state: State, at_ms: int) -> Prepared:
             if self._erased.intersection(plan.references.values()):
@@ -226,8 +226,8 @@ class Intake:
                 raise ItemConflictError([0], reason="count")
             decided = decide_groups(gate, state, plan.groups, asking, last=last, at_ms=at_ms)
             if decided.denied:
-                return limit.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
-            limit.forget()
+                return refusal.prepare(decided.denied, reason=decided.code, at_ms=at_ms)
+            refusal.forget()
             gate.bulk.counters.take(decided.counts)
             return Prepared(
                 entries=decided.entries,
@@ -242,7 +242,7 @@ class Intake:
 
         # A crash here leaves the whole chunk committed or nothing of it.
         committed = await gate.bulk.submit(prepare)
-        limit.raise_with(committed.receipt_text)
+        refusal.raise_with(committed.receipt_text)
 
     async def _refuse_if_denied(self, plan: Plan, asking: Asking) -> None:
         gate = self._gate

@@ -23,7 +23,7 @@ ANOTHER_GRANT: Final = ("the same under another grant, which a proposal asks for
 
 
 @dataclass(slots=True)
-class LimitRefusal:
+class LateRefusal:
     """The refusal of one request, which may be prepared several times and is admitted to the ledger once.
 
     Attributes:
