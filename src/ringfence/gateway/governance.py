@@ -32,11 +32,11 @@ from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.bodies import Body
 from ringfence.gateway.http import Receive
-from ringfence.gateway.trying import Trials
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.naming import name_subjects
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.signed import Done, SignedGovernance, require_open, statement_of
+from ringfence.services.governance.trials import Trials
 
 SIGNATURE_SIZE_BYTES_MAX: Final = 4096
 BODY_SIZE_BYTES_MAX: Final = 2 * (STATEMENT_SIZE_BYTES_MAX + SIGNATURE_SIZE_BYTES_MAX + TEXT_SIZE_BYTES_MAX)

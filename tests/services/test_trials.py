@@ -17,8 +17,8 @@ from ringfence.core.coalition.floor import Nearest, find_nearest
 from ringfence.core.governance.statement import APPROVE
 from ringfence.core.standing import Proposal
 from ringfence.core.state import State
-from ringfence.gateway import trying
 from ringfence.gateway.governance import GovernanceCalls
+from ringfence.services.governance import trials
 from ringfence.services.governance.signed import why_refused
 from tests.governed import NUMBERS, facts, sign
 from tests.prover.powers import POWERS
@@ -41,7 +41,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note which proposals are tried out for whoever asks what is open."""
     tried: list[int] = []
 
@@ -49,7 +49,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         tried.append(proposal.number)
         return why_refused(state, proposal, at_ms=at_ms)
 
-    monkeypatch.setattr(trying, "why_refused", why)
+    monkeypatch.setattr(trials, "why_refused", why)
     return tried
 
 
@@ -112,7 +112,7 @@ def test_requests_are_served_while_a_proposal_is_tried_out(tmp_path: Path, monke
     async def work(world: GovernedWorld) -> None:
         below, _ = await hire(world)
         assert not await agree(world, c.Appoint(person=below, duty="engineer"))
-        monkeypatch.setattr(trying, "why_refused", why)
+        monkeypatch.setattr(trials, "why_refused", why)
         calls = GovernanceCalls(world.gate, world.runtime.signed_governance)
         telling = asyncio.create_task(waits(calls, world))
         await asyncio.to_thread(begun.wait, 20)
@@ -123,7 +123,7 @@ def test_requests_are_served_while_a_proposal_is_tried_out(tmp_path: Path, monke
     in_governed_world(found_deployment(tmp_path / "deployment", charter=COUNTED), work)
 
 
-def test_what_was_found_is_told_again_until_a_rule_or_a_minute_passes(tmp_path: Path, trials: list[int]) -> None:
+def test_what_was_found_is_told_again_until_a_rule_or_a_minute_passes(tmp_path: Path, noted: list[int]) -> None:
     async def work(world: GovernedWorld) -> None:
         below, alone = await hire(world)
         assert not await agree(world, c.Appoint(person=below, duty="engineer"))
@@ -132,19 +132,19 @@ def test_what_was_found_is_told_again_until_a_rule_or_a_minute_passes(tmp_path: 
 
         both = await asyncio.gather(waits(calls, world), waits(calls, world))
         assert both[0] == both[1]
-        assert len(trials) == 1, "once for all who ask, and not the one that lacks approvals"
+        assert len(noted) == 1, "once for all who ask, and not the one that lacks approvals"
 
-        number, now_ms = trials[0], world.gate.clock_ms()
+        number, now_ms = noted[0], world.gate.clock_ms()
         proposal = world.state.governed.proposals[number]
-        told = trying.Trials()
-        for later_ms, times in ((0, 2), (trying.TOLD_AGAIN_MS - 1, 2), (trying.TOLD_AGAIN_MS, 3)):
+        told = trials.Trials()
+        for later_ms, times in ((0, 2), (trials.TOLD_AGAIN_MS - 1, 2), (trials.TOLD_AGAIN_MS, 3)):
             await told.describe_wait(world.state, proposal, at_ms=now_ms + later_ms)
-            assert len(trials) == times
+            assert len(noted) == times
 
         async with world.runtime.signed_governance() as governance:
             data = world.state.governed.proposals[open_one].statement
             await governance.approve(open_one, sign("ben", data, APPROVE))
         await waits(calls, world)
-        assert trials == [number] * 4, "a rule has it counted anew"
+        assert noted == [number] * 4, "a rule has it counted anew"
 
     in_governed_world(found_deployment(tmp_path / "deployment", charter=COUNTED), work)
