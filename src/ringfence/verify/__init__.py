@@ -1,8 +1,7 @@
 """The verifier: re-runs every recorded decision, offline, for someone who trusts nobody.
 
-Imports `ringfence.core` alone, needs no network and no secret of the custodian, and is short enough to be read in an
-hour. It answers verified, refuted with the place named, or unreadable, and says what it had to take on trust. Start
-with `verifier.py`.
+Imports `ringfence.core` alone, and needs no network and no secret of the custodian. It answers verified, refuted with
+the place named, or unreadable, and says what it had to take on trust. Start with `verifier.py`.
 """
 
 from ringfence.verify.trust import Trust, parse_trust
