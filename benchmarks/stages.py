@@ -35,7 +35,7 @@ from ringfence.core.lane import authenticate_header, build_batch
 from ringfence.core.ports import RecordRead, Transaction
 from ringfence.gateway.application import RECEIPT
 from ringfence.gateway.authentication import TokenChecker, read_issuer
-from ringfence.gateway.direct import STATE_KEY, Exchange
+from ringfence.gateway.direct_reads import STATE_KEY, Exchange
 from ringfence.gateway.protocol import GatheringProtocol
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record

@@ -15,7 +15,7 @@ from ringfence.core import changes as c
 from ringfence.core.errors import UnauthenticatedError
 from ringfence.gateway.scim.calls import Reply, ScimCalls
 from ringfence.services.custody.request import Caller
-from ringfence.services.governance.direct import Governance
+from ringfence.services.governance.authority import Governance
 from tests.gateway.scim_stage import HrStage, open_hr_stage, user_of
 
 LOGIN, KEYS = "https://login.example.org", b"k" * 32

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ringfence.app.checkup import check_deployment
+from ringfence.app.doctor import check_deployment
 from ringfence.core import changes as c
 from ringfence.gateway.scim import calls
 from tests.gateway.governed_gateway import make_gateway

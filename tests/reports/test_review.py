@@ -16,7 +16,7 @@ from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import State
 from ringfence.core.times import DAY_MS
 from ringfence.core.view import SHAPES, VERBS
-from ringfence.reports.authority import ALONE, STANDING, Authority, find_authority
+from ringfence.reports.access import ALONE, STANDING, Authority, find_authority
 from tests.attacks.bundles import judge, require_verified
 from tests.builds import OTHER_BUILT, approve, give_credential
 from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts

@@ -13,7 +13,7 @@ import pytest
 from ringfence.cli.review_cells import tell_rows
 from ringfence.cli.tables import draw_table, render_csv
 from ringfence.core.charter import parse_charter
-from ringfence.reports.authority import STANDING, Authority
+from ringfence.reports.access import STANDING, Authority
 from tests.governed import NUMBERS, facts
 from tests.governed_ledgers import governed
 from tests.ledgers import ALICE, GATEWAY

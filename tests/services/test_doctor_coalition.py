@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from ringfence.app.checkup import Finding, check_deployment
+from ringfence.app.doctor import Finding, check_deployment
 from tests.journeys.desks import found_example
 from tests.journeys.programs import run_inside
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.app.checkup import check_deployment
 from ringfence.app.configuration import Configuration, render_configuration
 from ringfence.app.deployment import Deployment, open_deployment
+from ringfence.app.doctor import check_deployment
 from ringfence.app.initialise import Ground, initialise
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, DeniedError, InvalidInputError

@@ -25,7 +25,7 @@ from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
 from ringfence.keys.shares import check_holders, seal_custody
 from ringfence.keys.software import create_custody, make_custody_files
-from ringfence.services.governance.direct import Governance
+from ringfence.services.governance.authority import Governance
 
 LOCAL_TOOLS: Final = ("ingest", "operator")
 

@@ -25,7 +25,7 @@ from ringfence.ledger.sequencer import Sequencer
 from ringfence.ledger.shown import ShownCheckpoint
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.custody.gate import Gate
-from ringfence.services.governance.direct import Governance
+from ringfence.services.governance.authority import Governance
 from ringfence.services.governance.signed import SignedGovernance
 from ringfence.services.keeper import RuleKeeper
 from ringfence.services.lane_recovery import verify_remembered

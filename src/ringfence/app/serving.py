@@ -26,8 +26,8 @@ from ringfence.core.times import DAY_MS
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker
 from ringfence.gateway.connections import STATE_KEY
-from ringfence.gateway.direct import STATE_KEY as DIRECT_STATE_KEY
-from ringfence.gateway.direct import DirectReads
+from ringfence.gateway.direct_reads import STATE_KEY as DIRECT_STATE_KEY
+from ringfence.gateway.direct_reads import DirectReads
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.http import Receive, Scope, Send
 from ringfence.gateway.openapi import openapi_document

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ringfence.app.checkup import check_deployment
 from ringfence.app.deployment import open_deployment
+from ringfence.app.doctor import check_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.app.tokens import mint_token
 from ringfence.cli.files import FILE, read_file

@@ -21,8 +21,8 @@ from ringfence.cli.tables import draw_table, render_csv
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.wording import count_of, show_line
 from ringfence.core.times import DAY_MS, show_time
+from ringfence.reports.access import Authority, find_authority
 from ringfence.reports.activity import Activity, find_activity
-from ringfence.reports.authority import Authority, find_authority
 from ringfence.reports.history import Evidence, History, Period, open_evidence, read_history
 from ringfence.reports.stale import Finding, find_stale
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX

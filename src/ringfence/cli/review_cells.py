@@ -10,8 +10,8 @@ from ringfence.core.charter import Charter
 from ringfence.core.governance.wording import quote
 from ringfence.core.times import show_time
 from ringfence.core.view import SHAPES, VERBS
+from ringfence.reports.access import Authority
 from ringfence.reports.activity import Activity
-from ringfence.reports.authority import Authority
 from ringfence.reports.history import OPERATED
 from ringfence.reports.stale import Finding
 

@@ -27,9 +27,9 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from ringfence.gateway import direct, http
+from ringfence.gateway import direct_reads, http
 from ringfence.gateway.connections import STATE_KEY, ConnectionGuard
-from ringfence.gateway.direct import DirectReads
+from ringfence.gateway.direct_reads import DirectReads
 from ringfence.gateway.transport import GatheringTransport
 
 _DEFAULT_GUARD: Final = ConnectionGuard()
@@ -108,7 +108,7 @@ class GatheringProtocol(HttpToolsProtocol):
         guard = self.app_state.get(STATE_KEY)
         self._guard = guard if isinstance(guard, ConnectionGuard) else _DEFAULT_GUARD
         self._limits = self._guard.limits
-        self._direct: DirectReads | None = self.app_state.get(direct.STATE_KEY)
+        self._direct: DirectReads | None = self.app_state.get(direct_reads.STATE_KEY)
         self._idle_until = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self._host = ""
@@ -230,7 +230,7 @@ class GatheringProtocol(HttpToolsProtocol):
         """Tell whether the request may be a direct read: rule 6."""
         url, parser = self.url, self.parser
         return (
-            url.startswith(direct.PREFIX)
+            url.startswith(direct_reads.PREFIX)
             and parser.get_method() == b"GET"
             and not _is_unanswered(self.cycle)
             and parser.get_http_version() == "1.1"

@@ -20,8 +20,8 @@ from ringfence.core.ports import Store, TreeHead
 from ringfence.core.signed_note import VerifierKey
 from ringfence.core.tiles import frontier_from_tiles, prove_consistency_from_tiles
 from ringfence.ledger.leaves import read_placed_batches
-from ringfence.ledger.standing import EMPTY, Standing
 from ringfence.ledger.tree_reader import TreeReader
+from ringfence.ledger.tree_standing import EMPTY, TreeStanding
 
 HASHES_PER_STEP_MAX: Final = 4096
 HINT: Final = "Do not serve from it. Find out who put it back, and restore the newest database."
@@ -130,8 +130,8 @@ def check_not_behind(head: TreeHead, shown: Checkpoint) -> None:
 
 
 async def verify_growth(
-    store: Store, frontier: Frontier, *, head: TreeHead, shown: Checkpoint | None, standing: Standing = EMPTY
-) -> Standing:
+    store: Store, frontier: Frontier, *, head: TreeHead, shown: Checkpoint | None, standing: TreeStanding = EMPTY
+) -> TreeStanding:
     """Check that the store's leaves lead from a frontier to the committed head, through what was shown.
 
     Args:

@@ -37,8 +37,8 @@ from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round, 
 from ringfence.ledger.resume import restore_edge
 from ringfence.ledger.rollback import check_not_behind, read_kept, verify_grown_from, verify_growth
 from ringfence.ledger.shown import ShownCheckpoint
-from ringfence.ledger.standing import Standing, render_standing
 from ringfence.ledger.tree_reader import CheckedTree
+from ringfence.ledger.tree_standing import TreeStanding, render_standing
 from ringfence.ledger.tree_writer import TreeWriter
 
 LEAVES_PER_STEP_MAX: Final = 8192
@@ -245,7 +245,7 @@ class Sequencer:
         # A crash before this leaves an older copy, which the tree is a growth of.
         if self._copy:
             await asyncio.to_thread(self._copy.keep, note)
-        standing = Standing(head.size, head.root, head.epoch, head.sequenced)
+        standing = TreeStanding(head.size, head.root, head.epoch, head.sequenced)
         # A crash before this leaves an older standing: `_load` reads the leaves since then once more.
         await asyncio.to_thread(self._writer.put_standing, render_standing(standing, key=self._key))
         # A crash before this leaves the checkpoint shown and not kept: `_load` keeps it.

@@ -26,8 +26,8 @@ from ringfence.core.signed_note import VerifierKey, render_vkey
 from ringfence.core.tiles import Tile, frontier_from_tiles
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.growth import Growth
-from ringfence.ledger.standing import EMPTY, STANDING, Standing, parse_standing
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader
+from ringfence.ledger.tree_standing import EMPTY, STANDING, TreeStanding, parse_standing
 
 WORK_SUFFIX: Final = "-work"
 LOCK: Final = "lock"
@@ -136,7 +136,7 @@ class TreeWriter:
         self._sync_directories()
         self.published = signed
 
-    def read_standing(self) -> tuple[Standing, Frontier]:
+    def read_standing(self) -> tuple[TreeStanding, Frontier]:
         """Give the newest standing that the tree's own files bear out, and its right edge; without one, the empty."""
         path = self._work / STANDING
         data = path.read_bytes() if path.is_file() else b""

@@ -19,7 +19,7 @@ from ringfence.core import entry as e
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.reports.history import ASKED, OPERATED, REFUSED, Evidence, History, Period, clauses_of
-from ringfence.reports.naming import Called
+from ringfence.reports.names import Called
 from ringfence.verify.bundle import entries_tile, place_of_leaf
 
 ROWS_MAX: Final = 200_000

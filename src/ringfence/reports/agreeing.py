@@ -21,7 +21,7 @@ from ringfence.core.governed_entry import Approved, Carried, Proposed
 from ringfence.core.refusal_words import why_inactive
 from ringfence.core.standing import Proposal
 from ringfence.core.state import State
-from ringfence.reports.naming import begin, describe_person
+from ringfence.reports.names import begin, describe_person
 from ringfence.verify.rules import FoldedRule
 
 WITHHELD: Final = "withheld: it needs the bundle's detail"

@@ -22,7 +22,7 @@ from ringfence.core.entry import (
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, PeopleRecorded, Proposed
 from ringfence.core.state import EMPTY, State
-from ringfence.reports.naming import Called, Names
+from ringfence.reports.names import Called, Names
 from ringfence.verify.bundle import Bundle
 from ringfence.verify.checkpoints import open_newest
 from ringfence.verify.rules import FoldedRule, fold_rules

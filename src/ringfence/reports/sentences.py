@@ -18,7 +18,7 @@ from ringfence.core.state import State
 from ringfence.core.times import show_time
 from ringfence.reports.agreeing import WITHHELD, Trail, describe_agreement, describe_reason
 from ringfence.reports.explaining import Explained
-from ringfence.reports.naming import begin, describe_person, name_principals
+from ringfence.reports.names import begin, describe_person, name_principals
 from ringfence.verify.rules import FoldedRule
 
 USERS_NAMED_MAX: Final = 20

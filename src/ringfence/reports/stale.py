@@ -19,8 +19,8 @@ from ringfence.core.issuers import can_call
 from ringfence.core.refusal_words import why_inactive
 from ringfence.core.standing import GivenGrant, Member
 from ringfence.core.state import State
+from ringfence.reports.access import ALONE, FEEDS, Authority
 from ringfence.reports.activity import Activity
-from ringfence.reports.authority import ALONE, FEEDS, Authority
 from ringfence.reports.history import GIVEN, REFUSED, TOLD, History, Period
 
 UNUSED_FLOW: Final = "unused-flow"

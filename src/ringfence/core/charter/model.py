@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
-from ringfence.core.charter.check import check_invariants, check_references
 from ringfence.core.charter.checker import names_in_file
 from ringfence.core.charter.document import parse_document, sorted_problems
 from ringfence.core.charter.governance import Governance
 from ringfence.core.charter.governance_build import build_governance
+from ringfence.core.charter.references_check import check_invariants, check_references
 from ringfence.core.charter.shape import CharterShape, DatasetShape, FlowShape, JurisdictionShape
 from ringfence.core.charter.shape_parsing import parse_shape
 from ringfence.core.charter.terms import ANY

@@ -1,8 +1,8 @@
 """The shape of a charter file: which keys there are, what kind of value each takes, and the limits.
 
 Rules of this file:
-1. Names that refer to something elsewhere in the file, and countries, are plain text here; `check` looks them
-   up. The vocabularies of the program (roles, verbs, normalizations) are checked here.
+1. Names that refer to something elsewhere in the file, and countries, are plain text here; `references_check` looks
+   them up. The vocabularies of the program (roles, verbs, normalizations) are checked here.
 2. Every section has an empty default, so that the rest of a broken charter can still be checked. `REQUIRED` names the
    sections that must be there.
 3. Descriptions are what a person is told was expected, here and in the editor.

@@ -1,6 +1,6 @@
 """Taking user exports in: who belongs to the jurisdiction, and what of them is stored.
 
-`person` reads one export and says what is to be stored of it, as `messages`, so that it can run in another process;
-`naming` and `rendering` make its rows. `intake` stores what comes in `chunk`s: `planning` makes the rows of a
-transaction, `entries` its ledger entries. `summary` counts what became of everything.
+`person` reads one export and says what is to be stored of it · `messages` how it says that, for it can run in another
+process · `record_names`, `rendering`, `sealing` make its rows · `intake` stores what comes in · `chunk` what goes into
+one transaction · `planning` the rows of one · `summary` counts what became of everything.
 """

@@ -19,7 +19,7 @@ from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determ
 from ringfence.core.ports import JURISDICTION_DATASET
 from ringfence.services.custody.gate import NAME_SIZE_BYTES_MAX
 from ringfence.services.intake.messages import LEFT, REFUSED, Advanced, Interrupted, ManyRows, Message, Piece, Row, Told
-from ringfence.services.intake.naming import SELF, RecordNamer, RepeatFilter, digest_of_name
+from ringfence.services.intake.record_names import SELF, RecordNamer, RepeatFilter, digest_of_name
 from ringfence.services.intake.rendering import RowRenderer, render_single
 
 ROWS_PER_PIECE_MAX: Final = 2_000

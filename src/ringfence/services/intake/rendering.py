@@ -19,7 +19,7 @@ from ringfence.core.errors import InvalidInputError
 from ringfence.core.searchable import normalize
 from ringfence.services.custody.opening import render_plaintext
 from ringfence.services.intake.messages import Row
-from ringfence.services.intake.naming import DIGEST_SIZE_BYTES, RecordNamer, digest_content, render_content
+from ringfence.services.intake.record_names import DIGEST_SIZE_BYTES, RecordNamer, digest_content, render_content
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from ringfence.core.errors import UnavailableError
-from ringfence.gateway.direct import DirectReads
+from ringfence.gateway.direct_reads import DirectReads
 from ringfence.services.jobs import Committed
 from tests.faults.serving import Server, command
 from tests.gateway.asgi import Stage, open_stage

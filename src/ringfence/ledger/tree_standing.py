@@ -30,7 +30,7 @@ _CONTEXT: Final = b"ringfence standing v1\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TreeStanding:
     """A tree of `size` leaves with this root holds `epoch` rules, and each lane up to batch `sequenced[lane]`."""
 
     size: int
@@ -38,12 +38,12 @@ class Standing:
     epoch: int
     sequenced: Mapping[int, int]
 
-    def after(self, placed: PlacedBatch) -> Standing:
+    def after(self, placed: PlacedBatch) -> TreeStanding:
         """Give the standing after one more batch; the root is left for whoever knows it."""
         batch = placed.batch
         rules = sum(entry.startswith(RULE_PREFIX) for entry in batch.entries)
         sequenced = {**self.sequenced, batch.lane: batch.n}
-        return Standing(placed.first_leaf + len(placed.leaves), b"", self.epoch + rules, sequenced)
+        return TreeStanding(placed.first_leaf + len(placed.leaves), b"", self.epoch + rules, sequenced)
 
     def check_head(self, head: TreeHead) -> None:
         """Check that the database's head says the same of rules and lanes.
@@ -65,7 +65,7 @@ class Standing:
             )
 
 
-EMPTY: Final = Standing(0, EMPTY_ROOT, 0, {})
+EMPTY: Final = TreeStanding(0, EMPTY_ROOT, 0, {})
 
 
 class _Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,20 +79,20 @@ class _Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 _decoder: msgspec.json.Decoder[_Signed] = msgspec.json.Decoder(_Signed)
 
 
-def render_standing(standing: Standing, *, key: Ed25519PrivateKey) -> bytes:
+def render_standing(standing: TreeStanding, *, key: Ed25519PrivateKey) -> bytes:
     """Give a standing as bytes, signed."""
     unsigned = _Signed(size=standing.size, root=standing.root, epoch=standing.epoch, sequenced=dict(standing.sequenced))
     return msgspec.json.encode(msgspec.structs.replace(unsigned, signature=key.sign(_message(unsigned))))
 
 
-def parse_standing(data: bytes, *, public_key: bytes) -> Standing | None:
+def parse_standing(data: bytes, *, public_key: bytes) -> TreeStanding | None:
     """Read a standing, or give None when it is none that this key (32 bytes) signed: rule 2."""
     try:
         signed = _decoder.decode(data)
         Ed25519PublicKey.from_public_bytes(public_key).verify(signed.signature, _message(signed))
     except (msgspec.DecodeError, ValueError, InvalidSignature):
         return None
-    return Standing(signed.size, signed.root, signed.epoch, signed.sequenced)
+    return TreeStanding(signed.size, signed.root, signed.epoch, signed.sequenced)
 
 
 def _message(signed: _Signed) -> bytes:

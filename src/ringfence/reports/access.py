@@ -31,7 +31,7 @@ from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Build, GivenGrant, Member
 from ringfence.core.state import State
 from ringfence.core.view import OTHER, SHAPES, VERBS
-from ringfence.reports.naming import name_principals
+from ringfence.reports.names import name_principals
 
 STANDING: Final = "standing"
 ALONE: Final = "break-glass, given alone"
