@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from ringfence.core.errors import InvalidInputError
+from ringfence.core.errors import ConfigurationError, InvalidInputError
 
 FILE: Final = click.Path(path_type=Path)
 """The type of an argument that names a file."""
@@ -63,6 +63,23 @@ def write_text(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise InvalidInputError(f"{show_path(path)} cannot be written: {error.strerror or error}") from None
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet. A crash here leaves at most a part of it, which no command takes.
+
+    Raises:
+        ConfigurationError: it is there already, or cannot be written.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{show_path(path)} is there already", hint="move it away, or name another file with --out"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{show_path(path)} cannot be written: {error.strerror}") from None
 
 
 def _reason(error: OSError | ValueError) -> str:

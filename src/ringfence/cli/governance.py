@@ -15,12 +15,12 @@ from typing import Any, Final
 import click
 
 from ringfence.cli.change_file import read_change
-from ringfence.cli.files import FILE, read_file
+from ringfence.cli.files import FILE, read_file, write_new
 from ringfence.cli.gateway_options import Gateway, gateway_options
 from ringfence.cli.output import EXIT_REFUSED, json_option, say
 from ringfence.client.governance import GovernanceClient
 from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.errors import ConfigurationError, InvalidInputError
+from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.statement import (
     STATEMENT_SIZE_BYTES_MAX,
     Statement,
@@ -88,7 +88,7 @@ def new(
             identity_salt=written.salt,
         )
     )
-    _write(out, data)
+    write_new(out, data)
     words, caller = describe_statement(parse_statement(data)), int(ground["caller"])
     own = "" if caller == by else f"; person {by} has to sign them, for you called as {caller}"
     facts = {"file": str(out), "words": words, "by": by, "caller": caller}
@@ -105,7 +105,7 @@ def get(proposal: int, *, out: Path, gateway: Gateway, as_json: bool) -> None:
     with gateway.connect(GovernanceClient) as client:
         data = client.statement(proposal)
     words = describe_statement(parse_statement(data))
-    _write(out, data)
+    write_new(out, data)
     say("\n".join([*words, f"(the bytes to sign are in {out})"]), {"file": str(out), "words": words}, as_json=as_json)
 
 
@@ -237,13 +237,3 @@ def _say_done(what: str, done: Mapping[str, Any], *, as_json: bool) -> None:
 
 def _signature(path: Path) -> bytes:
     return remove_armour(read_file(path, size_bytes_max=ARMOUR_SIZE_BYTES_MAX), place=str(path))
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        with path.open("xb") as file:
-            file.write(data)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror}", hint="name a file that is not there"
-        ) from None

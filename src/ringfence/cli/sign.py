@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import click
 
-from ringfence.cli.files import FILE, read_file, show_path
+from ringfence.cli.files import FILE, read_file, show_path, write_new
 from ringfence.cli.output import json_option, say
 from ringfence.cli.person_key import (
     ask_passphrase,
@@ -29,7 +29,7 @@ from ringfence.cli.person_key import (
     read_passphrase,
     unlock_private_key,
 )
-from ringfence.core.errors import ConfigurationError, InvalidInputError, ProofInvalidError
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.governance.founding import FOUND, FOUNDING_SIZE_BYTES_MAX, parse_founding
 from ringfence.core.governance.founding_words import describe_founding
 from ringfence.core.governance.statement import (
@@ -142,7 +142,7 @@ def sign(
     signature = sign_message(request.data, namespace=request.namespace, key=private)
     signer = read_signature(signature).key
     written = out or file.with_name(f"{file.name}.{meaning}.sig")
-    _write_new(written, add_armour(signature))
+    write_new(written, add_armour(signature))
     say(
         f"{show_path(written)}: signed by {show_key(signer)}",
         {**_facts(request, signer), "signature": show_path(written)},
@@ -209,16 +209,3 @@ def _facts(request: _Request, key: bytes) -> dict[str, Any]:
         "words": list(request.words),
         "fingerprint": fingerprint(key),
     }
-
-
-def _write_new(file: Path, data: bytes) -> None:
-    """Write a file that is not there yet. A crash here leaves at most a part of a signature, which nobody takes."""
-    try:
-        with file.open("xb") as opened:
-            opened.write(data)
-    except FileExistsError:
-        raise ConfigurationError(
-            f"{show_path(file)} is there already", hint="move it away, or name another file with --out"
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(f"{show_path(file)} cannot be written: {error.strerror}") from None
