@@ -1,5 +1,5 @@
 """Key holders: the only code that sees a key-encrypting key.
 
-One device a file. Each wraps and unwraps per-subject keys for the custodian and says why each key was used; none of
-them imports another device.
+`software` wraps and unwraps the subjects' keys, with keys in files · `shares` opens it where no one person can ·
+`files` how key files are kept · `lane_heads` what a lane sealed last, beside its key.
 """

@@ -2,6 +2,11 @@
 
 Imports `ringfence.core` alone, and needs no network and no secret of the custodian. It answers verified, refuted with
 the place named, or unreadable, and says what it had to take on trust. Start with `verifier.py`.
+
+`trust`, `bundle` what is pinned, and what is read · `checkpoints`, `tree` what the log signed · `rules` folded in
+order · `parts`, `processes`, `scope`, `lanes` the leaves, in parts side by side · `entries`, `decisions`, `openings`,
+`requests`, `outcomes`, `grants`, `counters` what each must say · `revocations` how long they took · `verdict`,
+`conclusion`, `render` the answer.
 """
 
 from ringfence.verify.trust import Trust, parse_trust
