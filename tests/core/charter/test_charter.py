@@ -15,7 +15,7 @@ from ringfence.core.charter.words import explain_charter
 from ringfence.core.errors import CharterInvalidError
 from tests.core.small_charter import SMALL, changed, problems_of, small_charter
 
-EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples/us-user-data/charter.yaml"
 HERE = "⟦"  # in a changed charter: the problem is told to be here
 
 

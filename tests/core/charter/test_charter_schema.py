@@ -14,7 +14,7 @@ from ringfence.core.charter.shape import charter_schema
 from tests.core.governed_charter import GOVERNED
 from tests.core.small_charter import SMALL
 
-EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples/us-user-data/charter.yaml"
 VALIDATOR = Draft202012Validator(charter_schema())
 RAW: dict[str, Any] = YAML(typ="safe", pure=True).load(SMALL)
 RAW_GOVERNED: dict[str, Any] = YAML(typ="safe", pure=True).load(GOVERNED)
