@@ -233,6 +233,27 @@ def found(charter: str = CHARTER, *, absent: str = "", **told: dict[str, object]
     return genesis_of(founding, commitment=e.commit(opening)), opening
 
 
+def facts_entry(
+    state: State, told: Sequence[PersonFacts], *, at_ms: int, by: int = 0
+) -> tuple[g.PeopleRecorded, bytes]:
+    """Give the entry that records facts about people, with the effects that follow, and the file that it names."""
+    standing = state.governed
+    assert standing.register is not None
+    register = record(standing.register, list(told), at_ms=at_ms)
+    effects = find_effects(standing, register, state.rules, list(told), at_ms=at_ms)
+    file = SALT + render_facts(told)
+    entry = g.PeopleRecorded(
+        source="test",
+        added=sum(one.number not in standing.register.people for one in told),
+        people=len(told),
+        facts=e.commit(file),
+        suspends=effects.suspends,
+        ends=effects.ends,
+        by=by,
+    )
+    return entry, file
+
+
 @dataclass
 class Ground:
     """A governed ledger: its state, its clock, and the entries that led to it, each with opening and file."""
@@ -342,25 +363,8 @@ class Ground:
 
     def record(self, *told: PersonFacts, by: int = 0) -> None:
         """Record facts about people, with the effects that follow, as told by a service if one is named."""
-        standing = self.state.governed
-        assert standing.register is not None
-        at_ms = self.now_ms + 1000
-        register = record(standing.register, list(told), at_ms=at_ms)
-        effects = find_effects(standing, register, self.state.rules, list(told), at_ms=at_ms)
-        file = SALT + render_facts(told)
-        added = sum(one.number not in standing.register.people for one in told)
-        self.fold(
-            g.PeopleRecorded(
-                source="test",
-                added=added,
-                people=len(told),
-                facts=e.commit(file),
-                suspends=effects.suspends,
-                ends=effects.ends,
-                by=by,
-            ),
-            file=file,
-        )
+        entry, file = facts_entry(self.state, told, at_ms=self.now_ms + 1000, by=by)
+        self.fold(entry, file=file)
 
     def hire(self, name: str, **told: object) -> int:
         """Record a new person; give the number."""

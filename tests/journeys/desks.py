@@ -103,9 +103,9 @@ subjects_any: true
 
 
 @contextmanager
-def open_desks(folder: Path) -> Iterator[dict[str, Desk]]:
+def open_desks(folder: Path, *, sequencer: bool = True) -> Iterator[dict[str, Desk]]:
     """Found the worked example in a folder and serve it; give everybody's machine by name."""
-    server = Server(found_example(folder / "deployment"))
+    server = Server(found_example(folder / "deployment"), sequencer=sequencer)
     server.start()
     try:
         yield make_desks(folder, server)

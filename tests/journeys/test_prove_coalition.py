@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 
 from ringfence.core.coalition.rules import FLOORED
-from tests.faults.serving import Server
 from tests.founders import number_of
 from tests.governed_ledgers import governed
-from tests.journeys.desks import Desk, found_example, make_desks
+from tests.journeys.desks import Desk, open_desks
 from tests.journeys.programs import Done, complained, run_inside
 from tests.ledgers import whole
 from tests.prover.powers import COUNTED
@@ -30,14 +29,8 @@ GIL = "hr-gil,gil,usds,,US,US,hr-gus,,gil,usds,,"
 @pytest.fixture(scope="module")
 def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Desk]]:
     """Everybody's machine on a served ledger, which is put in order when it is exported."""
-    folder = tmp_path_factory.mktemp("coalition")
-    server = Server(found_example(folder / "deployment"), sequencer=False)
-    server.start()
-    try:
-        yield make_desks(folder, server)
-    finally:
-        code = server.stop()
-    assert code == 0
+    with open_desks(tmp_path_factory.mktemp("coalition"), sequencer=False) as desks:
+        yield desks
 
 
 def prove(*arguments: object) -> Done:

@@ -7,6 +7,7 @@ import pty
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -83,14 +84,19 @@ def test_session_under_a_grant_for_named_users_reads_these_alone(desks: dict[str
     assert "bob" not in done.stdout
 
 
+def look(program: Popen[str]) -> None:
+    """Look at ann in a session that goes on."""
+    assert program.stdin
+    assert program.stdout
+    program.stdin.write(GET)
+    program.stdin.flush()
+    assert program.stdout.readline() == 'userName: "ann"\n'
+
+
 def test_session_ends_when_the_grant_is_revoked_while_it_waits(desks: dict[str, Desk]) -> None:
     grant = give(desks, "waiting")
     with desks["eve"].start("session", grant) as program:
-        assert program.stdin
-        assert program.stdout
-        program.stdin.write(GET)
-        program.stdin.flush()
-        assert program.stdout.readline() == 'userName: "ann"\n'
+        look(program)
         revoke(desks, grant)
         assert program.wait(30) == 1  # its input is still open
         assert program.stderr
@@ -161,11 +167,7 @@ def test_session_ends_when_the_gateway_does_not_say_that_the_grant_holds(desks: 
     """Last in this file: it stops the gateway, and starts it again."""
     server = desks["eve"].server
     with desks["eve"].start("session", grant) as program:
-        assert program.stdin
-        assert program.stdout
-        program.stdin.write(GET)
-        program.stdin.flush()
-        assert program.stdout.readline() == 'userName: "ann"\n'
+        look(program)
         assert server.stop() == 0
         try:
             assert program.wait(60) == 1

@@ -19,17 +19,15 @@ from ringfence.app.initialise import Ground
 from ringfence.app.runtime import Runtime, open_runtime
 from ringfence.core import changes as c
 from ringfence.core import entry as e
-from ringfence.core.governance.recording import find_effects
 from ringfence.core.governance.statement import APPROVE, ORDER, PROPOSE, Statement, render_statement
-from ringfence.core.governed_entry import PeopleRecorded
-from ringfence.core.register import PersonFacts, record, render_facts
+from ringfence.core.register import PersonFacts
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.governance.rule_writing import WrittenRule
 from tests.founders import found
-from tests.governed import APP, CHARTER, FOUNDERS, HOUR_MS, ISSUER, NUMBERS, SALT, sign
+from tests.governed import APP, CHARTER, FOUNDERS, HOUR_MS, ISSUER, NUMBERS, SALT, facts_entry, sign
 from tests.stores import POSTGRES, make_postgres_database, shared_server
 
 Result = TypeVar("Result")
@@ -161,23 +159,10 @@ class GovernedWorld:
 
     async def record(self, *told: PersonFacts) -> None:
         """Record facts about people, with the effects that follow."""
-        file = SALT + render_facts(told)
 
         def make(state: State, at_ms: int) -> WrittenRule:
-            register = state.governed.register
-            assert register is not None
-            following = record(register, list(told), at_ms=at_ms)
-            effects = find_effects(state.governed, following, state.rules, list(told), at_ms=at_ms)
-            added = sum(one.number not in register.people for one in told)
-            rule = PeopleRecorded(
-                source="test",
-                added=added,
-                people=len(told),
-                facts=e.commit(file),
-                suspends=effects.suspends,
-                ends=effects.ends,
-            )
-            return WrittenRule(rule, file=file)
+            entry, file = facts_entry(state, told, at_ms=at_ms)
+            return WrittenRule(entry, file=file)
 
         async with self.runtime.governance() as governance:
             await governance.write(make)

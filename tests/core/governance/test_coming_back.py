@@ -12,8 +12,6 @@ from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
 from tests.governed import CHARTER, HOUR_MS, ISSUER, NUMBERS, SALT, Ground, a_grant, facts, public_key_of
 
-YEAR_MS = 366 * 24 * HOUR_MS
-
 
 @pytest.fixture
 def ground() -> Ground:
