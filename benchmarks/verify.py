@@ -35,8 +35,7 @@ import msgspec
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter, Flow, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.lane import leaf_hash
-from ringfence.core.merkle import Frontier
+from ringfence.core.merkle import Frontier, hash_leaf
 from ringfence.core.tiles import TILE_WIDTH, parse_bundle
 from ringfence.verify import parse_trust, verify_bundle
 from tests.ledgers import Ledger, render_trust, write_files
@@ -158,7 +157,7 @@ def hash_whole(directory: Path) -> float:
     for path in sorted((directory / "tile/entries").rglob("*")):
         if path.is_file():
             width = int(path.name) if path.parent.name.endswith(".p") else TILE_WIDTH
-            frontier = frontier.append_many([leaf_hash(leaf) for leaf in parse_bundle(path.read_bytes(), width=width)])
+            frontier = frontier.append_many([hash_leaf(leaf) for leaf in parse_bundle(path.read_bytes(), width=width)])
     frontier.root()
     return time.perf_counter() - started
 

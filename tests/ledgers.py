@@ -22,8 +22,8 @@ from ringfence.core.checkpoint import Checkpoint, add_cosignatures, sign_checkpo
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governed_entry import PeopleRecorded
-from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, leaf_hash, seal_head
-from ringfence.core.merkle import root_of
+from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, seal_head
+from ringfence.core.merkle import hash_leaf, root_of
 from ringfence.core.ruling import Asked, rule_access, rule_erasure
 from ringfence.core.signed_note import (
     KEY_TYPE_COSIGNATURE,
@@ -185,7 +185,7 @@ class Ledger:
     ) -> bytes:
         """Give a signed checkpoint of the tree as it is."""
         leaves = self.leaves if size is None else self.leaves[:size]
-        tree = Checkpoint(origin or self.origin, len(leaves), root or root_of(map(leaf_hash, leaves)))
+        tree = Checkpoint(origin or self.origin, len(leaves), root or root_of(map(hash_leaf, leaves)))
         seconds = self.now_ms // 1000 + seconds_later
         return sign_checkpoint(tree, name=self.origin, key=self.log_key, time_seconds=seconds)
 
@@ -343,7 +343,7 @@ class Ledger:
     def trust(self, *witnesses: str, quorum: int = 0) -> Trust:
         """Give the pins that belong to this ledger."""
         keys = tuple(witness_key(name) for name in witnesses)
-        return Trust(self.origin, leaf_hash(self.leaves[1]), self.log_vkey(), keys, quorum)
+        return Trust(self.origin, hash_leaf(self.leaves[1]), self.log_vkey(), keys, quorum)
 
     def files(
         self, *, detail: bool = True, note: bytes | None = None, cosigned: Sequence[str] = ()
@@ -358,7 +358,7 @@ class Ledger:
         }
         if detail:
             files.update({f"facts/{commitment}": facts for commitment, facts in self.facts.items()})
-        tiles, _ = grow_tiles(_no_tile, old_size=0, leaf_hashes=[leaf_hash(leaf) for leaf in self.leaves])
+        tiles, _ = grow_tiles(_no_tile, old_size=0, leaf_hashes=[hash_leaf(leaf) for leaf in self.leaves])
         files.update({tile.path: data for tile, data in tiles})
         for first in range(0, len(self.leaves), TILE_WIDTH):
             chunk = self.leaves[first : first + TILE_WIDTH]

@@ -11,7 +11,7 @@ import pytest
 from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.entry import render_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.signed_note import render_vkey
 from ringfence.core.tiles import encode_bundle
 from ringfence.verify import REFUTED, UNREADABLE, parse_trust, verify_bundle
@@ -67,7 +67,7 @@ def test_file_that_is_no_part_of_the_bundle_is_refuted(bundle: tuple[Path, Ledge
 def test_earlier_form_of_a_file_must_be_its_beginning(bundle: tuple[Path, Ledger], path: str, width: int) -> None:
     """A published tree keeps them, for readers of an earlier checkpoint."""
     directory, ledger = bundle
-    hashes = b"".join(leaf_hash(leaf) for leaf in ledger.leaves[:width])
+    hashes = b"".join(hash_leaf(leaf) for leaf in ledger.leaves[:width])
     right = hashes if path.startswith("tile/0/") else encode_bundle(ledger.leaves[:width])
     (directory / path).write_bytes(right)
     require_verified(verify_bundle(directory, trust=ledger.trust()))

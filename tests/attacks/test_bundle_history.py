@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
-from ringfence.core.lane import leaf_hash
-from ringfence.core.merkle import EMPTY_ROOT, root_of
+from ringfence.core.merkle import EMPTY_ROOT, hash_leaf, root_of
 from ringfence.verify import UNREADABLE, verify_bundle
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import BOB, GATEWAY, ORIGIN, Ledger, cosigned_by, key_of, started, whole, write_files
@@ -77,7 +76,7 @@ def test_split_view_among_the_earlier_checkpoints_is_refuted(tmp_path: Path) -> 
 @pytest.mark.parametrize("size", [0, 1])
 def test_checkpoint_of_a_tree_that_had_hardly_begun(tmp_path: Path, size: int) -> None:
     ledger = started()
-    root = root_of(map(leaf_hash, ledger.leaves[:size]))
+    root = root_of(map(hash_leaf, ledger.leaves[:size]))
     seconds = ledger.now_ms // 1000
     ledger.checkpoints[size] = sign_checkpoint(
         Checkpoint(ORIGIN, size, root), name=ORIGIN, key=ledger.log_key, time_seconds=seconds

@@ -21,13 +21,13 @@ from ringfence.core.lane import (
     build_batch,
     digest_entries,
     lane_secret,
-    leaf_hash,
     parse_stored_batch,
     seal_head,
     verify_batch,
     verify_link,
     verify_seal,
 )
+from ringfence.core.merkle import hash_leaf
 
 ORIGIN = "log.example/ringfence"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -64,7 +64,7 @@ def test_batch_names_what_it_follows_and_what_it_holds() -> None:
     header = header_of(first)
     assert (header.lane, header.n, header.previous, header.epoch, header.at_ms) == (3, 1, NO_PREVIOUS, 4, NOW_MS)
     assert (header.count, header.digest) == (2, digest_entries(first.entries))
-    assert first.hashes == tuple(leaf_hash(entry) for entry in first.entries)
+    assert first.hashes == tuple(hash_leaf(entry) for entry in first.entries)
     assert header_of(second).previous == first.head.hash == hashlib.sha256(b"\x00" + first.header).digest()
     assert second.head.n == 2
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Self
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.core.entry import AnyLeaf, parse_entry
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import StoredBatch
 from ringfence.core.receipt import Receipt, parse_receipt
 from tests.services.world import US_ADDRESS
@@ -292,4 +292,4 @@ def missing_entries(deployment: Deployment, seen: Seen) -> list[Answer]:
 def _holds(batch: StoredBatch | None, receipt: Receipt) -> bool:
     if batch is None or receipt.position >= len(batch.entries):
         return False
-    return leaf_hash(batch.entries[receipt.position]) == receipt.entry_hash
+    return hash_leaf(batch.entries[receipt.position]) == receipt.entry_hash

@@ -19,7 +19,7 @@ from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.receipt import parse_receipt
 from ringfence.ledger.tree_reader import TreeReader
 from tests.faults.load import Caller, Load, Seen
@@ -65,7 +65,7 @@ def check_nothing_follows(leaves: list[bytes], receipts: list[str]) -> None:
     last_rule = max(place for place, entry in enumerate(entries) if isinstance(entry, e.RULE_TYPES))
     epoch = sum(isinstance(entry, e.RULE_TYPES) for entry in entries)
     assert isinstance(entries[last_rule], e.CharterEnacted | e.PrincipalWithdrawn)
-    places = {leaf_hash(leaf): place for place, leaf in enumerate(leaves)}
+    places = {hash_leaf(leaf): place for place, leaf in enumerate(leaves)}
     answered = [places[parse_receipt(receipt).entry_hash] for receipt in receipts]
     assert max(answered) < last_rule
     after = entries[last_rule + 1 :]

@@ -16,7 +16,8 @@ from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError
-from ringfence.core.lane import LaneHead, build_batch, leaf_hash
+from ringfence.core.lane import LaneHead, build_batch
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.tiles import encode_bundle, parse_bundle
 from ringfence.ledger.export import export_bundle
 from ringfence.vault.sqlite import SqliteStore
@@ -59,7 +60,7 @@ def export(run: Any, ledger: LedgerWriter, tmp_path: Path, *, detail: bool = Fal
 
 
 def trust_of(bundle: Path) -> Trust:
-    return Trust(origin=ORIGIN, genesis=leaf_hash(read_leaves(bundle)[1]), log_key=VERIFIER)
+    return Trust(origin=ORIGIN, genesis=hash_leaf(read_leaves(bundle)[1]), log_key=VERIFIER)
 
 
 @pytest.mark.parametrize("detail", [False, True])

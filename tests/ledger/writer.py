@@ -16,9 +16,9 @@ from ringfence.core.lane import (
     authenticate_header,
     build_batch,
     lane_secret,
-    leaf_hash,
     seal_head,
 )
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredSeal, Transaction
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 
@@ -152,4 +152,4 @@ class LedgerWriter:
 
 def entry_hash(number: int) -> bytes:
     """The leaf hash of the access entry of this number."""
-    return leaf_hash(refusals(number))
+    return hash_leaf(refusals(number))

@@ -18,7 +18,7 @@ from ringfence.core import governed_entry as g
 from ringfence.core.errors import RingfenceError
 from ringfence.core.governance.statement import APPROVE
 from ringfence.core.governance.wording import quote
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.times import show_time
 from tests.builds import BUILT, approve, for_builds, give_credential
@@ -410,7 +410,7 @@ def test_every_entry_of_every_kind_is_told_in_sentences(tmp_path: Path) -> None:
 def test_receipt_finds_its_entry(tmp_path: Path) -> None:
     ledger = governed()
     leaf = ledger.batch(GATEWAY, ledger.read(ALICE), ledger.read(BOB)) + 2
-    receipt = Receipt(lane=GATEWAY, n=1, position=1, entry_hash=leaf_hash(ledger.leaves[leaf]))
+    receipt = Receipt(lane=GATEWAY, n=1, position=1, entry_hash=hash_leaf(ledger.leaves[leaf]))
 
     by_receipt = why(ledger, tmp_path / "bundle", render_receipt(receipt))
 

@@ -20,7 +20,7 @@ from ringfence.core.charter import PROTECTED, Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.core.issuers import LOCAL_ISSUER
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
 from ringfence.keys.shares import check_holders, seal_custody
@@ -125,7 +125,7 @@ def write_trust(deployment: Deployment, genesis: e.Genesis) -> None:
     """Write what a verifier pins."""
     trust = {
         "origin": genesis.origin,
-        "genesis": leaf_hash(e.render_entry(genesis)).hex(),
+        "genesis": hash_leaf(e.render_entry(genesis)).hex(),
         "log_key": genesis.log_key,
         "witnesses": [],
         "witness_quorum": 0,

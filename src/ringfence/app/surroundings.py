@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from ringfence.app.deployment import Deployment
+from ringfence.client.tls import refuse_password
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
 from ringfence.gateway.connections import ConnectionGuard, ConnectionLimits
@@ -57,7 +58,7 @@ def verify_certificate(deployment: Deployment) -> None:
         return
     certificate, key = deployment.path(listen.certificate), deployment.path(listen.key)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_refuse_password)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=refuse_password)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the certificate {certificate} and its key {key} cannot be used: {error}",
@@ -79,7 +80,3 @@ def _verify_authorities(path: Path) -> None:
             f"the authorities of callers' certificates cannot be read from {path}: {error}",
             hint="name a PEM file with them as `listen.client_ca`",
         ) from None
-
-
-def _refuse_password() -> str:
-    raise ValueError("the key has a password")

@@ -16,11 +16,11 @@ from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
 from ringfence.core.state import State
+from ringfence.gateway.authentication import LIFETIME_SECONDS_MAX
 from ringfence.keys.files import write_key_file
 
 KEY_FILE: Final = "token.jwk"
 PUBLIC_FILE: Final = "token-keys.json"
-LIFETIME_SECONDS_MAX: Final = 86_400
 
 
 def create_token_key(deployment: Deployment) -> None:

@@ -22,6 +22,8 @@ from ringfence.client.governance import GovernanceClient
 from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.statement import (
+    LIFETIME_MS_MAX,
+    NONCE_SIZE_BYTES,
     STATEMENT_SIZE_BYTES_MAX,
     Statement,
     describe_statement,
@@ -31,8 +33,7 @@ from ringfence.core.governance.statement import (
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 from ringfence.core.times import HOUR_MS, show_time
 
-HOURS_MAX: Final = 720
-NONCE_SIZE_BYTES: Final = 16
+HOURS_MAX: Final = LIFETIME_MS_MAX // HOUR_MS
 
 
 @click.group(short_help="Make the bytes that you sign, or get those of a proposal.")

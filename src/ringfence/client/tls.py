@@ -27,7 +27,7 @@ def make_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
         raise ConfigurationError("a certificate of one's own needs its key", hint="name both files, or neither")
     if certificate:
         try:
-            context.load_cert_chain(certificate, key, password=_refuse_password)
+            context.load_cert_chain(certificate, key, password=refuse_password)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"the certificate {certificate!r:.200} and its key {key!r:.200} cannot be used: {error}",
@@ -36,5 +36,10 @@ def make_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
-def _refuse_password() -> str:
+def refuse_password() -> str:
+    """Refuse to give the password of a key, where a library would ask for it at a terminal.
+
+    Raises:
+        ValueError: always.
+    """
     raise ValueError("the key has a password")

@@ -30,7 +30,8 @@ from ringfence.core.governance.founding import approve_founding_build, begin_sta
 from ringfence.core.governance.orders import order
 from ringfence.core.governance.proposals import approve, carry, decline, open_proposal, propose
 from ringfence.core.governance.recording import fold_people
-from ringfence.core.lane import AUTHORITY_LANE, leaf_hash
+from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.register import PersonFacts, parse_facts
 from ringfence.core.state import Lane, Principal, State, digest_state, without_identity
 
@@ -266,7 +267,7 @@ def _begin(rule: e.Genesis, source: RuleSource) -> State:
     authority = Lane(number=AUTHORITY_LANE, key=rule.authority, build="", duty="authority")
     state = State(
         origin=rule.origin,
-        genesis=leaf_hash(e.render_entry(rule)),
+        genesis=hash_leaf(e.render_entry(rule)),
         mode=rule.mode,
         engine=rule.engine,
         log_key=rule.log_key,

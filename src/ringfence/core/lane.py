@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from ringfence.core.entry import AnyLeaf, Batch, Seal, parse_entry, render_entry
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.merkle import hash_leaf
 
 ENTRIES_PER_BATCH_MAX: Final = 256
 NO_PREVIOUS: Final = bytes(32)
@@ -51,11 +52,6 @@ class BuiltBatch:
     epoch: int
 
 
-def leaf_hash(data: bytes) -> bytes:
-    """Give a leaf's hash, 32 bytes: SHA-256(0x00 || data). Source: RFC 9162, section 2.1.1."""
-    return hashlib.sha256(b"\x00" + data).digest()
-
-
 def digest_entries(entries: Sequence[bytes]) -> bytes:
     """Give the digest (32 bytes) that a header carries: SHA-256 over the entries' leaf hashes, in order."""
     sha256 = hashlib.sha256
@@ -74,7 +70,7 @@ def build_batch(head: LaneHead, *, epoch: int, at_ms: int, entries: Sequence[byt
     if not 1 <= len(entries) <= ENTRIES_PER_BATCH_MAX:
         raise ValueError(f"a batch holds 1 to {ENTRIES_PER_BATCH_MAX} entries, not {len(entries)}")
     at_ms = max(at_ms, head.at_ms)
-    hashes = tuple([leaf_hash(entry) for entry in entries])
+    hashes = tuple([hash_leaf(entry) for entry in entries])
     header = render_entry(
         Batch(
             lane=head.lane,
@@ -86,7 +82,7 @@ def build_batch(head: LaneHead, *, epoch: int, at_ms: int, entries: Sequence[byt
             digest=hashlib.sha256(b"".join(hashes)).digest(),
         )
     )
-    following = LaneHead(lane=head.lane, n=head.n + 1, hash=leaf_hash(header), at_ms=at_ms)
+    following = LaneHead(lane=head.lane, n=head.n + 1, hash=hash_leaf(header), at_ms=at_ms)
     return BuiltBatch(header=header, entries=tuple(entries), hashes=hashes, head=following, epoch=epoch)
 
 
@@ -169,7 +165,7 @@ def verify_link(head: LaneHead, header: Batch, *, header_leaf: bytes, place: str
         raise ProofInvalidError(
             f"time goes back in lane {head.lane}", place=place, expected=f">= {head.at_ms}", found=f"{header.at_ms}"
         )
-    return LaneHead(lane=head.lane, n=header.n, hash=leaf_hash(header_leaf), at_ms=header.at_ms)
+    return LaneHead(lane=head.lane, n=header.n, hash=hash_leaf(header_leaf), at_ms=header.at_ms)
 
 
 def parse_stored_batch(header: bytes, entries: Sequence[bytes], *, place: str = "") -> tuple[Batch, list[AnyLeaf]]:

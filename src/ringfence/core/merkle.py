@@ -33,7 +33,7 @@ NodeReader = Callable[[int, int], bytes]
 
 
 def hash_leaf(data: bytes) -> bytes:
-    """Give the leaf hash of an entry: SHA-256(0x00 || data)."""
+    """Give a leaf's hash, 32 bytes: SHA-256(0x00 || data). Source: RFC 9162, section 2.1.1."""
     return hashlib.sha256(b"\x00" + data).digest()
 
 

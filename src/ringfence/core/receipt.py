@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from ringfence.core.checkpoint import SignedCheckpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.lane import ENTRIES_PER_BATCH_MAX, leaf_hash
-from ringfence.core.merkle import HASH_SIZE_BYTES
+from ringfence.core.lane import ENTRIES_PER_BATCH_MAX
+from ringfence.core.merkle import HASH_SIZE_BYTES, hash_leaf
 from ringfence.core.proof import open_proof
 from ringfence.core.signed_note import VerifierKey
 
@@ -72,12 +72,12 @@ def verify_receipt(
     Raises:
         ProofInvalidError: the entry is another one, or the proof is malformed, wrongly signed or of another entry.
     """
-    if entry is not None and leaf_hash(entry) != receipt.entry_hash:
+    if entry is not None and hash_leaf(entry) != receipt.entry_hash:
         raise ProofInvalidError(
             "the entry is not the one that the receipt names",
             place="entry",
             expected=receipt.entry_hash.hex(),
-            found=leaf_hash(entry).hex(),
+            found=hash_leaf(entry).hex(),
         )
     return open_proof(proof, leaf_hash=receipt.entry_hash, log_key=log_key, strict=False)
 

@@ -88,6 +88,11 @@ class State:
         return self.charter
 
     @property
+    def withheld(self) -> int:
+        """How many signatures and facts could not be looked at."""
+        return self.standing.withheld if self.standing else 0
+
+    @property
     def governed(self) -> Standing:
         """What governance has come to.
 

@@ -20,8 +20,8 @@ from ringfence.gateway.openapi_parts import (
     public_call,
     reference,
 )
-from ringfence.services.custody.batch_reading import ITEMS_PER_BATCH_MAX
 from ringfence.services.custody.listing import PAGE_RECORDS_MAX
+from ringfence.services.custody.request import ITEMS_PER_BATCH_MAX
 
 _PURPOSE: Final = {
     "name": "purpose",

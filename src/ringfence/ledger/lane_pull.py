@@ -23,7 +23,8 @@ from typing import Final, NamedTuple
 
 from ringfence.core.entry import RULE_TYPES, AnyLeaf, Seal, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.lane import LaneHead, leaf_hash, parse_stored_batch, verify_link, verify_seal
+from ringfence.core.lane import LaneHead, parse_stored_batch, verify_link, verify_seal
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredRule, StoredSeal
 
 BATCHES_PER_PULL_MAX: Final = 64
@@ -49,7 +50,7 @@ class Leaves:
     def add_seal(self, leaf: bytes) -> None:
         """Append a seal."""
         self.leaves.append(leaf)
-        self.hashes.append(leaf_hash(leaf))
+        self.hashes.append(hash_leaf(leaf))
 
 
 def check_batch(tail: LaneHead, batch: StoredBatch) -> tuple[LaneHead, list[AnyLeaf], list[bytes]]:
@@ -67,7 +68,7 @@ def check_batch(tail: LaneHead, batch: StoredBatch) -> tuple[LaneHead, list[AnyL
         following = verify_link(tail, header, header_leaf=batch.header, place=place)
     except ProofInvalidError as error:
         raise not_as_written(str(error), error.place or place) from None
-    hashes = [leaf_hash(entry) for entry in batch.entries]
+    hashes = [hash_leaf(entry) for entry in batch.entries]
     if header.count != len(hashes) or header.digest != hashlib.sha256(b"".join(hashes)).digest():
         raise not_as_written("its entries are not those that its header names", place)
     if (header.lane, header.n, header.epoch) != (batch.lane, batch.n, batch.epoch):

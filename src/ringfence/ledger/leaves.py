@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from ringfence.core.entry import Batch, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredSeal
 
 PLACEMENTS_PER_PULL_MAX: Final = 512
@@ -62,7 +62,7 @@ async def read_placed_batches(store: Store, *, first_leaf: int, size: int) -> As
         sealed = end - placement.first_leaf == len(leaves) + 1
         if sealed:
             seal = await lane.seal(placement.n)
-            leaves, hashes = (*leaves, seal), (*hashes, leaf_hash(seal))
+            leaves, hashes = (*leaves, seal), (*hashes, hash_leaf(seal))
         expected = placement.first_leaf + len(leaves)
         if expected != end:
             raise IntegrityError(f"a batch does not fill the leaves from {placement.first_leaf} to {end}", place=place)
@@ -81,12 +81,12 @@ def check_digest(batch: StoredBatch, *, place: str) -> tuple[bytes, ...]:
         header = parse_entry(batch.header, place=place)
     except ProofInvalidError as error:
         raise IntegrityError(f"a stored batch has no header: {error}", place=place) from None
-    hashes = [leaf_hash(entry) for entry in batch.entries]
+    hashes = [hash_leaf(entry) for entry in batch.entries]
     digest = hashlib.sha256(b"".join(hashes)).digest()
     names = (batch.lane, batch.n, len(hashes), digest)
     if not isinstance(header, Batch) or (header.lane, header.n, header.count, header.digest) != names:
         raise IntegrityError("a stored batch is not what its header says", place=place)
-    return (leaf_hash(batch.header), *hashes)
+    return (hash_leaf(batch.header), *hashes)
 
 
 async def _iterate_placements(store: Store, *, first_leaf: int, size: int) -> AsyncIterator[tuple[Placement, int]]:

@@ -31,7 +31,8 @@ from ringfence.core.entry import (
 )
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.lane import LaneHead, leaf_hash
+from ringfence.core.lane import LaneHead
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredRule
 from ringfence.core.state import State
 from ringfence.ledger.lane_pull import LanePull, Leaves, check_seal, not_as_written
@@ -66,7 +67,7 @@ class Log:
             return
         if (rule.origin, rule.log_key) != (self.origin, self.vkey):
             raise not_as_written(f"genesis is of the log {rule.origin!r} or of another checkpoint key", place)
-        if self.genesis_hash and leaf_hash(leaf) != self.genesis_hash:
+        if self.genesis_hash and hash_leaf(leaf) != self.genesis_hash:
             raise not_as_written("genesis is not the one that is pinned", place)
 
 

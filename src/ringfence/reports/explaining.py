@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ringfence.core.entry import RULE_TYPES, About, AnyLeaf, Batch, parse_about, parse_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.state import EMPTY, State
 from ringfence.core.tiles import TILE_WIDTH
 from ringfence.reports.agreeing import Trail
@@ -107,7 +107,7 @@ def _find_rule(bundle: Bundle, number: int, *, size: int) -> int:
 def _find_hash(bundle: Bundle, entry_hash: bytes, *, size: int) -> int:
     for index in range(-(-size // TILE_WIDTH)):
         for number, data in enumerate(bundle.read_leaves(entries_tile(index, size=size))):
-            if leaf_hash(data) == entry_hash:
+            if hash_leaf(data) == entry_hash:
                 return index * TILE_WIDTH + number
     raise InvalidInputError(
         "no entry of this bundle has the receipt's hash", place="entry", hint="export the ledger again: it may be newer"

@@ -18,7 +18,8 @@ from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.key_custody import FACTS, KeyCustody
-from ringfence.core.lane import TIME_OFF_MS_MAX, LaneHead, leaf_hash, parse_stored_batch, verify_seal
+from ringfence.core.lane import TIME_OFF_MS_MAX, LaneHead, parse_stored_batch, verify_seal
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredBatch, StoredRule
 from ringfence.core.state import EMPTY, State
 
@@ -93,14 +94,14 @@ class RuleKeeper:
             raise ProofInvalidError("a rule's batch does not hold exactly one rule", place=place)
         if header.epoch != self.state.epoch or (header.lane, header.n) != (batch.lane, batch.n):
             raise ProofInvalidError("a rule's batch is not the one that comes next", place=place)
-        if isinstance(rule, e.Genesis) and leaf_hash(batch.entries[0]) != self._genesis:
+        if isinstance(rule, e.Genesis) and hash_leaf(batch.entries[0]) != self._genesis:
             raise ProofInvalidError("the first rule is not the pinned genesis", place=place)
         opening = self._opening(stored, rule, place)
         source = RuleSource(
             lane=batch.lane, at_ms=header.at_ms, opening=opening, blob=self._file(stored, rule), place=place
         )
         following = fold(self.state, rule, source)
-        if _withheld(following) > _withheld(self.state):
+        if following.withheld > self.state.withheld:
             raise ProofInvalidError("what the rule rests on, signed or told by people, is not with it", place=place)
         self._check_seal(stored, header, following, place)
         _check_time(header, ends, place)
@@ -127,10 +128,10 @@ class RuleKeeper:
 
     def _check_seal(self, stored: StoredRule, header: e.Batch, following: State, place: str) -> None:
         seal = e.parse_entry(stored.seal, place=place)
-        head = LaneHead(lane=header.lane, n=header.n, hash=leaf_hash(stored.batch.header), at_ms=header.at_ms)
+        head = LaneHead(lane=header.lane, n=header.n, hash=hash_leaf(stored.batch.header), at_ms=header.at_ms)
         if not isinstance(seal, e.Seal) or (seal.lane, seal.n, seal.head) != (head.lane, head.n, head.hash):
             raise ProofInvalidError("a rule's seal is not over its batch", place=place)
-        if header.digest != e.commit(leaf_hash(stored.batch.entries[0])):
+        if header.digest != e.commit(hash_leaf(stored.batch.entries[0])):
             raise ProofInvalidError("a rule's batch does not hold the rule that its header names", place=place)
         verify_seal(seal, origin=following.origin, key=following.lanes[header.lane].key, place=place)
 
@@ -159,8 +160,3 @@ def _check_time(rule: e.Batch, ends: Sequence[e.Batch], place: str) -> None:
                 hint="the database was changed past the store: keep it as evidence, put it back to before this rule,"
                 " and find out who had that key",
             )
-
-
-def _withheld(state: State) -> int:
-    """Give how many signatures and facts could not be looked at."""
-    return state.standing.withheld if state.standing else 0

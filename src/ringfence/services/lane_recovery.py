@@ -19,7 +19,8 @@ from typing import Final
 
 from ringfence.core.entry import Batch, Seal, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError, RollbackError
-from ringfence.core.lane import LaneHead, authenticate_header, leaf_hash, verify_batch, verify_seal
+from ringfence.core.lane import LaneHead, authenticate_header, verify_batch, verify_seal
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredBatch, StoredSeal
 
 BATCHES_PER_FETCH_MAX: Final = 256
@@ -71,7 +72,7 @@ async def verify_remembered(store: Store, heads: Iterable[LaneHead]) -> None:
     """
     for head in heads:
         stored = await store.find_batch(head.lane, head.n) if head.n else None
-        if head.n and (stored is None or leaf_hash(stored.header) != head.hash):
+        if head.n and (stored is None or hash_leaf(stored.header) != head.hash):
             raise RollbackError(
                 f"lane {head.lane} sealed its batch {head.n}, and the database does not have it as it was sealed",
                 hint="Do not serve from it. Restore the newest database; if the batches are lost for good, and only"

@@ -18,12 +18,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ringfence.core.entry import Batch, Count
-from ringfence.core.envelope import REFERENCE_SIZE_BYTES
+from ringfence.core.envelope import REFERENCE_SIZE_BYTES, WrappedKey
 from ringfence.core.errors import IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.lane import TIME_OFF_MS_MAX
 from ringfence.core.ports import (
     CountWrite,
     ItemConflictError,
+    KeyRow,
     LaneMovedError,
     SearchWrite,
     StoredBatch,
@@ -226,3 +227,8 @@ def parse_sequenced(text: str) -> dict[int, int]:
         return _sequenced_decoder.decode(text)
     except msgspec.DecodeError as error:
         raise IntegrityError(f"the tree's head cannot be read: {error}", place="tree_head") from None
+
+
+def key_row(subject_ref: bytes, data_class: str, key_epoch: int, wrapped: bytes, commitment: bytes) -> KeyRow:
+    """Give a subject's stored key from its columns."""
+    return KeyRow(subject_ref, data_class, key_epoch, WrappedKey(wrapped, commitment))

@@ -21,7 +21,7 @@ import asyncpg
 
 from ringfence.core.charter import PROTECTED
 from ringfence.core.entry import Count
-from ringfence.core.envelope import PartName, WrappedKey
+from ringfence.core.envelope import PartName
 from ringfence.core.errors import ConfigurationError, UnavailableError
 from ringfence.core.ports import (
     IDENTITY_DATASET,
@@ -39,7 +39,7 @@ from ringfence.core.ports import (
     Subject,
     Transaction,
 )
-from ringfence.vault.batch_rows import unstorable_items
+from ringfence.vault.batch_rows import key_row, unstorable_items
 from ringfence.vault.postgres_device import LOST, LaneLink, commit, is_lost, roll_back, translate
 from ringfence.vault.postgres_ledger import PostgresLedger
 from ringfence.vault.postgres_statements import (
@@ -250,7 +250,7 @@ class PostgresStore(PostgresLedger):
         """Give every wrapped key, by subject and class, `rows_max` at a time."""
         after: tuple[bytes, str] = (b"", "")
         while rows := await self._fetch(_SCAN_KEYS, *after, rows_max):
-            yield [_key_row(*row) for row in rows]
+            yield [key_row(*row) for row in rows]
             after = (rows[-1][0], rows[-1][1])
 
     async def scan_searches(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredSearch]]:
@@ -324,7 +324,7 @@ async def _find(link: LaneLink, wanted: Sequence[Find]) -> list[list[Found]]:
     rows = await (await link.prepare(FIND)).fetch(*columns, IDENTITY_DATASET)
     found: list[list[Found]] = [[] for _ in wanted]
     for place, reference, key_epoch, wrapped, commitment, record_key, version, sealed in rows:
-        key = KeyRow(reference, "protected", key_epoch, WrappedKey(wrapped, commitment))
+        key = key_row(reference, "protected", key_epoch, wrapped, commitment)
         identity = StoredPart(PartName(IDENTITY_DATASET, reference, record_key, "protected"), version, sealed)
         found[place - 1].append(Found(reference, key, identity))
     return found
@@ -339,10 +339,6 @@ def _subjects_of(rows: Sequence[Any]) -> list[Subject]:
             identity = None if version is None else StoredPart(name, version, sealed)
             subjects.append(Subject(reference, user_index, (), identity))
         if data_class is not None:
-            key = KeyRow(reference, data_class, key_epoch, WrappedKey(wrapped, commitment))
+            key = key_row(reference, data_class, key_epoch, wrapped, commitment)
             subjects[-1] = subjects[-1]._replace(keys=(*subjects[-1].keys, key))
     return subjects
-
-
-def _key_row(subject_ref: bytes, data_class: str, key_epoch: int, wrapped: bytes, commitment: bytes) -> KeyRow:
-    return KeyRow(subject_ref, data_class, key_epoch, WrappedKey(wrapped, commitment))

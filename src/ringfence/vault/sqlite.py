@@ -19,7 +19,7 @@ from typing import Final
 
 from ringfence.core.charter import PROTECTED
 from ringfence.core.entry import Count
-from ringfence.core.envelope import PartName, WrappedKey
+from ringfence.core.envelope import PartName
 from ringfence.core.lane import NO_PREVIOUS
 from ringfence.core.ports import (
     IDENTITY_DATASET,
@@ -39,7 +39,7 @@ from ringfence.core.ports import (
     Subject,
     Transaction,
 )
-from ringfence.vault.batch_rows import check_time, is_time_in_doubt, pack_entries, previous_of
+from ringfence.vault.batch_rows import check_time, is_time_in_doubt, key_row, pack_entries, previous_of
 from ringfence.vault.sqlite_device import DATA_ERRORS
 from ringfence.vault.sqlite_ledger import SqliteLedger, place_of
 from ringfence.vault.sqlite_writes import apply_writes, has_writes
@@ -170,7 +170,7 @@ class SqliteStore(SqliteLedger):
         while rows := self._read(
             f"{_KEYS} WHERE (subject_ref, data_class) > (?, ?) ORDER BY 1, 2 LIMIT ?", (*after, rows_max)
         ):
-            yield [_key_row(*row) for row in rows]
+            yield [key_row(*row) for row in rows]
             after = rows[-1][:2]
 
     async def scan_searches(self, *, rows_max: int) -> AsyncIterator[Sequence[StoredSearch]]:
@@ -191,7 +191,7 @@ class SqliteStore(SqliteLedger):
 
     def _keys(self, subject_ref: bytes) -> tuple[KeyRow, ...]:
         rows = self._read(f"{_KEYS} WHERE subject_ref = ? ORDER BY data_class", (subject_ref,))
-        return tuple([_key_row(*row) for row in rows])
+        return tuple([key_row(*row) for row in rows])
 
 
 def _move_lane(cursor: sqlite3.Cursor, transaction: Transaction, previous: bytes) -> None:
@@ -266,14 +266,10 @@ def _find(cursor: sqlite3.Cursor, wanted: Find) -> list[Found]:
     return [
         Found(
             reference,
-            KeyRow(reference, "protected", key_epoch, WrappedKey(wrapped, commitment)),
+            key_row(reference, "protected", key_epoch, wrapped, commitment),
             StoredPart(PartName(IDENTITY_DATASET, reference, record_key, "protected"), version, sealed),
         )
         for reference, key_epoch, wrapped, commitment, record_key, version, sealed in cursor.execute(
             _FIND, (*wanted, IDENTITY_DATASET)
         )
     ]
-
-
-def _key_row(subject_ref: bytes, data_class: str, key_epoch: int, wrapped: bytes, commitment: bytes) -> KeyRow:
-    return KeyRow(subject_ref, data_class, key_epoch, WrappedKey(wrapped, commitment))

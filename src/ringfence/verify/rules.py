@@ -209,11 +209,11 @@ def _take(
         book.recovered.append(Recovery(leaf, rule.lane, rule.n, rule.reason))
     if isinstance(rule, PeopleRecorded):
         book.facts.add(rule.facts)
-    unproven = _withheld(book.state)
+    unproven = book.state.withheld
     book.state = fold_rule(bundle, book.state, rule, batch, leaf=leaf, opening=opening if openings else None)
     if isinstance(rule, Carried) and rule.proof and book.state.governed.register is None:
         book.uncounted += 1
-    if openings and _withheld(book.state) > unproven:
+    if openings and book.state.withheld > unproven:
         findings.refute(
             place, "the bundle has openings, and what this change of the rules rests on is not among them", leaf=leaf
         )
@@ -226,11 +226,6 @@ def _take(
         for subject in subjects:
             if book.erased.setdefault(subject, book.state.epoch) != book.state.epoch:
                 findings.refute(place, "a subject is erased that was erased before", found=subject.hex(), leaf=leaf)
-
-
-def _withheld(state: State) -> int:
-    """Give how many signatures and facts could not be looked at."""
-    return state.standing.withheld if state.standing else 0
 
 
 def _verify_opening(rule: Rule, opening: bytes, *, place: str) -> None:

@@ -78,7 +78,6 @@ EXCLUDED: Final = "excluded"
 PROPOSE_ONLY: Final = ("operator", EXCLUDED)
 """Roles of parties whose people may ask, and agree to nothing: the custodian is independent of these."""
 
-APPROVED: Final = "approved"
 BREAK_GLASS: Final = "break-glass"
 
 

@@ -114,7 +114,7 @@ class Flow:
         downgrades_per_day_max: records a UTC day that a write may move to a less protected class.
         duties: only people who hold one of these may use it; empty = it is for services, and in a governed ledger no
             person may use it.
-        needs: only under a grant of one of these kinds, of `charter_governance.GRANT_KINDS`; empty = without a grant.
+        needs: only under a grant of one of these kinds, of `governance.GRANT_KINDS`; empty = without a grant.
         builds: `approved` when only services with an approved build may use it, else "".
     """
 

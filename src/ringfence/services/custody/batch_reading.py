@@ -21,11 +21,10 @@ from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import keep_to_users, load_grant
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.record_keys import blind_named
-from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request import ITEMS_PER_BATCH_MAX, Caller, Request
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
 
-ITEMS_PER_BATCH_MAX: Final = 200
 ATTEMPTS_MAX: Final = 8
 
 

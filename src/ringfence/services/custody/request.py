@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from ringfence.core.ruling import Asked
+
+ITEMS_PER_BATCH_MAX: Final = 200
+"""Records that one request may name."""
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from ringfence.core import entry as e
 from ringfence.core.catalog import class_of_record, classify_record
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, IntegrityError, LimitExceededError
-from ringfence.core.lane import leaf_hash
+from ringfence.core.merkle import hash_leaf
 from ringfence.core.ports import (
     ItemConflictError,
     PartDrop,
@@ -39,7 +39,7 @@ from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import load_grant
 from ringfence.services.custody.opening import RecordName, render_plaintext
-from ringfence.services.custody.request import Caller
+from ringfence.services.custody.request import ITEMS_PER_BATCH_MAX, Caller
 from ringfence.services.custody.wards import Ward, find_wards
 from ringfence.services.custody.write_entries import (
     Asking,
@@ -53,7 +53,6 @@ from ringfence.services.custody.write_entries import (
 )
 from ringfence.services.jobs import Prepared
 
-ITEMS_PER_BATCH_MAX: Final = 200
 REQUEST_ID_SIZE_BYTES_MAX: Final = 200
 ATTEMPTS_MAX: Final = 8
 CODE_SIZE_BYTES: Final = 32
@@ -161,7 +160,7 @@ async def _earlier(gate: Gate, mark: tuple[bytes, bytes], items: Sequence[WriteI
     batch = await gate.store.find_batch(stored.lane, stored.n)
     if batch is None:
         raise IntegrityError("a request is marked as taken, but its ledger entry is missing")
-    receipt = Receipt(stored.lane, stored.n, stored.position, leaf_hash(batch.entries[stored.position]))
+    receipt = Receipt(stored.lane, stored.n, stored.position, hash_leaf(batch.entries[stored.position]))
     return WriteAnswer(msgspec.json.decode(answer, type=list[int]), render_receipt(receipt), repeated=True)
 
 
