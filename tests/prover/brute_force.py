@@ -45,12 +45,14 @@ class Place:
 
     def mark(self) -> tuple[object, ...]:
         standing = self.state.governed
+        assert standing.register is not None
         return (
             tuple(
                 (number, tuple(sorted(m.duties)), m.is_active(AT_MS)) for number, m in sorted(standing.members.items())
             ),
             tuple(sorted(self.keys)),
             self.own,
+            tuple((number, standing.register.people[number].party) for number in sorted(self.made)),
             self.state.rules.version,
             bool(self.feed),
             *(tuple(kept) for kept in (standing.proposals, standing.issuers, standing.grants)),
@@ -130,7 +132,7 @@ class Search:
             elif goal in _PAST_THE_PROGRAM:
                 found = _PAST_THE_PROGRAM[goal](place)
             else:
-                found = _carry(place, _change(place.state, goal)) is not None
+                found = carry_for(place, _change(place.state, goal)) is not None
             if found:
                 self.reached.add(goal)
         self.reached |= self.wanted.intersection(goal for goal, _ in _open_carried(place))
@@ -155,13 +157,13 @@ def _moves(place: Place) -> Iterator[Place]:
         if number not in place.keys:
             key = hashlib.sha256(f"enrolled {number}".encode()).digest()
             made = next_number(place.state, c.EnrolKey(person=number, key=key))
-            if state := _carry(place, c.EnrolKey(person=number, key=key)):
+            if state := carry_for(place, c.EnrolKey(person=number, key=key)):
                 yield replace(place, state=state, keys={**place.keys, number: made})
         for duty in DUTIES:
             if duty in member.duties:
-                if state := _order(place, c.EndAppointment(person=number, duty=duty)):
+                if state := order_for(place, c.EndAppointment(person=number, duty=duty)):
                     yield replace(place, state=state)
-            elif state := _carry(place, c.Appoint(person=number, duty=duty)):
+            elif state := carry_for(place, c.Appoint(person=number, duty=duty)):
                 yield replace(place, state=state)
     for number in register.people:
         facts = register.people.get(number)
@@ -169,12 +171,12 @@ def _moves(place: Place) -> Iterator[Place]:
         if facts is None or (member is not None and member.is_active(AT_MS)):
             continue
         change = c.Admit(person=number, party=facts.party, identity=bytes(32), until_ms=facts.ends_ms)
-        if state := _carry(place, change):
+        if state := carry_for(place, change):
             yield replace(place, state=state)
-    if place.state.rules.version == 1 and (state := _carry(place, ENACT, charter=anything_goes(place.state.rules))):
+    if place.state.rules.version == 1 and (state := carry_for(place, ENACT, charter=anything_goes(place.state.rules))):
         yield replace(place, state=state)
     feeding = c.RegisterService(party="trust", identity=bytes(32), feeds=True)
-    if not place.feed and (state := _carry(place, feeding)):
+    if not place.feed and (state := carry_for(place, feeding)):
         yield replace(place, state=state, feed=state.principal_last)
     yield from _made_up(place)
     yield from (following for _, following in _open_carried(place))
@@ -254,7 +256,7 @@ def _next(state: State) -> State:
     return replace(state, epoch=state.epoch + 1)
 
 
-def _carry(place: Place, change: c.AnyChange, *, charter: Charter | None = None) -> State | None:
+def carry_for(place: Place, change: c.AnyChange, *, charter: Charter | None = None) -> State | None:
     """Give the state in which a change was carried, asked for by anybody whose key the coalition has."""
     state = place.state
     number = state.governed.proposal_last + 1
@@ -285,7 +287,8 @@ def _carry(place: Place, change: c.AnyChange, *, charter: Charter | None = None)
     return None
 
 
-def _order(place: Place, change: c.AnyChange) -> State | None:
+def order_for(place: Place, change: c.AnyChange) -> State | None:
+    """Give the state in which a change was ordered, by anybody whose key the coalition has."""
     for by, key in place.keys.items():
         try:
             return _next(
@@ -329,29 +332,43 @@ def _has_power(place: Place, name: str) -> bool:
 def _names_others(place: Place) -> bool:
     trusting = c.TrustIssuer(name="own", keys=bytes(32))
     is_trusted = trusting.name in place.state.governed.issuers
-    return is_trusted or _has_power(place, "issue-tokens") or _carry(place, trusting) is not None
+    says = _has_power(place, "issue-tokens") or _opens(place)  # a gateway says who called
+    return is_trusted or says or carry_for(place, trusting) is not None
 
 
 def _reads(place: Place, name: str) -> bool:
     """Tell whether somebody reads through a flow now, with a grant that the coalition has or can have given.
 
-    That is one of its own people, or anybody where it can make tokens that name others.
+    That is one of its own people, or anybody where it can make tokens that name others, or have somebody admitted with
+    a login of its own.
     """
     flow = next(flow for flow in place.state.rules.flows if flow.name == name)
     if not flow.duties:
         return _reads_as_service(place, flow)
-    for person in place.state.governed.members if _names_others(place) else place.own:
-        for number, given in place.state.governed.grants.items():
-            if given.grant.person == person and _is_permitted(place.state, flow, person, number, at_ms=AT_MS):
-                return True
-        for kind in flow.needs:
-            change = grant_for(place.state, flow, kind, person)
-            state = _break(place, change) if kind == c.BREAK_GLASS else _carry(place, change)
-            if state is None:
-                continue
-            number = len(state.governed.grants)
-            if _is_permitted(state, flow, person, number, at_ms=state.governed.grants[number].given_ms):
-                return True
+    names_others = _names_others(place)
+    for person, member in place.state.governed.members.items():
+        admit = c.Admit(person=person, party=member.party, identity=bytes(32))
+        state = place.state if names_others or person in place.own else carry_for(place, admit)
+        if state is not None and _reads_as(replace(place, state=state), flow, person):
+            return True
+    return False
+
+
+def _reads_as(place: Place, flow: Flow, person: int) -> bool:
+    state = place.state
+    if not flow.needs:
+        return _is_permitted(state, flow, person, 0, at_ms=AT_MS)
+    for number, given in state.governed.grants.items():
+        if given.grant.person == person and _is_permitted(state, flow, person, number, at_ms=AT_MS):
+            return True
+    for kind in flow.needs:
+        change = grant_for(state, flow, kind, person)
+        following = _break(place, change) if kind == c.BREAK_GLASS else carry_for(place, change)
+        if following is None:
+            continue
+        number = len(following.governed.grants)
+        if _is_permitted(following, flow, person, number, at_ms=following.governed.grants[number].given_ms):
+            return True
     return False
 
 
@@ -380,15 +397,13 @@ def _reads_as_service(place: Place, flow: Flow) -> bool:
     known = [number for number, who in place.state.principals.items() if who.party in flow.who]
     known = [number for number in known if number not in place.state.governed.members]
     choices = [(place.state, number) for number in known if _names_others(place)]
-    registered = _carry(place, c.RegisterService(party=flow.who[0], identity=bytes(32)))
+    registered = carry_for(place, c.RegisterService(party=flow.who[0], identity=bytes(32)))
     if registered is not None:
         choices.append((registered, registered.principal_last))
     for state, service in choices:
         at_ms, build = AT_MS + 2 * HOUR_MS, b""
         if flow.builds:
-            build = hashlib.sha256(b"their build").digest()
-            change = c.ApproveBuild(name="x", party=flow.who[0], digest=build, attestor=bytes(32))
-            approved = _carry(replace(place, state=state), change)
+            approved, build = _get_build(replace(place, state=state), flow)
             if approved is None:
                 continue
             told = CredentialIssued(
@@ -404,12 +419,27 @@ def _reads_as_service(place: Place, flow: Flow) -> bool:
     return False
 
 
+def _get_build(place: Place, flow: Flow) -> tuple[State | None, bytes]:
+    """Give a build that a credential may be for, and the state in which it is approved; None where there is none.
+
+    Whoever signs attestations, or has the key that credentials are recorded with, says that theirs is an approved one.
+    """
+    approved = {digest for digest, known in place.state.governed.builds.items() if known.party == flow.who[0]}
+    if approved and (_has_power(place, "sign-builds") or _opens(place)):
+        return place.state, min(approved)
+    build = hashlib.sha256(b"their build").digest()
+    change = c.ApproveBuild(name="x", party=flow.who[0], digest=build, attestor=bytes(32))
+    return carry_for(place, change), build
+
+
 def _gives(place: Place) -> bool:
     """Tell whether one of the coalition's people is given a grant by a quorum."""
     flow = next(flow for flow in place.state.rules.flows if flow.duties)
     kinds = [kind for kind in flow.needs if kind != c.BREAK_GLASS]
     return any(
-        _carry(place, grant_for(place.state, flow, kind, person)) is not None for kind in kinds for person in place.own
+        carry_for(place, grant_for(place.state, flow, kind, person)) is not None
+        for kind in kinds
+        for person in place.own
     )
 
 

@@ -36,6 +36,9 @@ HOUR_MS: Final = 3_600_000
 SPARSE: Final = 0.6
 """How often an operation or a power of a sparse world asks for more people than there are."""
 
+EASY: Final = 0.5
+"""How often two put a charter of their own in force in a sparse world, so that what follows from that is seen alone."""
+
 DUTIES: Final = {"a": "trust", "b": "trust", "c": "trust", "m": "board"}
 _PARSED: Final = parse_charter(CHARTER.encode(), file="small.yaml")
 
@@ -84,12 +87,16 @@ def sparse_world(random: Random) -> State:
     state = small_world(random)
     charter, governance = state.rules, state.governance
     nine = ((Group(("a",), 9),),)
+    operations = {
+        name: replace(known, alternatives=nine) if random.random() < SPARSE else known
+        for name, known in governance.operations.items()
+    }
+    if random.random() < EASY:
+        one = ((Group(_some(random, list(DUTIES), 1, 2), 1),),)
+        operations["enact-charter"] = replace(operations["enact-charter"], alternatives=one)
     governance = replace(
         governance,
-        operations={
-            name: replace(known, alternatives=nine) if random.random() < SPARSE else known
-            for name, known in governance.operations.items()
-        },
+        operations=operations,
         powers={
             name: Power(name, "", nine) if random.random() < SPARSE else known
             for name, known in governance.powers.items()

@@ -124,7 +124,6 @@ def find_rules(world: World) -> tuple[Rule, ...]:
         *(Rule(gained, (OUTSIDE,)) for gained in (FEEDS, LOGIN, SERVICE_BUILD)),
         # what it wants; keys that are not shared out lie on the gateways: who reaches into one has them
         *(Rule(BUILD, (way,)) for way in (power("deploy"), gateway)),  # which build runs is what the build itself says
-        Rule(OUTSIDE, (gateway,)),
         Rule(OUTSIDE, (BUILD,)),
         Rule(OUTSIDE, (host, SHARES)),
         Rule(RULES, (operation("enact-charter"),)),
@@ -135,7 +134,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
             Rule(REWRITE, (power("sign-log"), way, OVERSEER)) for way in (host, OUTSIDE)
         ),  # a gateway writes the store too
         # what it can hinder
-        *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, LOST_SHARES, RULES)),
+        *(Rule(STOP_ERASURE, (way,)) for way in (*_STOPPING, OUTSIDE, host, LOST_SHARES)),
         *(Rule(DESTROY, (way,)) for way in (host, OUTSIDE, LOST_SHARES, RULES)),
     ]
     for flow in world.charter.flows:
@@ -154,7 +153,7 @@ def _ways_of_feeding(world: World) -> Iterator[str]:
 
 def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:
     goal = through(flow.name)
-    yield Rule(goal, (RULES,))
+    yield Rule(goal, (RULES,))  # though nobody may break the glass by this charter
     yield from _rules_of_people(world, flow) if flow.duties else _rules_of_services(world, flow)
     if "erase" in flow.verbs:
         yield Rule(DESTROY, (goal,))

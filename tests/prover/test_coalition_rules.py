@@ -1,0 +1,232 @@
+"""Each rule of what follows from what, in a world in which nothing else is open: as few people as trying everything
+finds. A rule that is missing has somebody join who need not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from ringfence.core import changes as c
+from ringfence.core.charter.governance import ORDERS
+from ringfence.core.issuers import is_trusted
+from ringfence.core.ruling import Asked, rule_access
+from ringfence.core.state import Principal, State
+from tests.governed import ISSUER
+from tests.prover import brute_force
+from tests.prover.bare_worlds import AB, A, B, C, M, N, answered, bare_world, counted, of, tried
+from tests.prover.small_worlds import AT_MS
+
+MN: Final = ("m", of("m"))
+"""What M asks for and N agrees to, or the other way round."""
+
+STAFF: Final = {"appoint": AB, "admit": AB, "enrol-key": AB}
+APP: Final = Principal(9, "app")
+FEED: Final = Principal(9, "trust", feeds=True)
+BUILT: Final = {"builds": ("approved",)}
+
+
+def read_by_c(*needs: str) -> dict[str, Any]:
+    """Give a flow that is for those with C's duty."""
+    return {"duties": ("c",), "needs": needs}
+
+
+def by_board(**more: Any) -> dict[str, Any]:
+    """Give a world in which a grant takes somebody of the board, of whom there is nobody: they must be made up."""
+    operations = {**STAFF, "grant": ("a", of("m")), **more.pop("operations", {})}
+    return {"absent": (M, N), "operations": operations, "separations": (("a", "b", "c"),), **more}
+
+
+ISSUED: Final = {"issue-tokens": "parent"}
+ACCESS, LEGAL, URGENT = read_by_c("access"), read_by_c("legal-demand"), read_by_c("break-glass")
+
+WORLDS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    # how a coalition grows
+    "told by hand": ("give-grant", 2, by_board(powers={"feed-people": of("a")})),
+    "told by a service that is registered": ("give-grant", 2, by_board(operations={"register-service": AB})),
+    "told with tokens of a feed": ("give-grant", 2, by_board(powers={"issue-tokens": of("a")}, services=[FEED])),
+    "told with an issuer's of a feed": ("give-grant", 2, by_board(operations={"trust-issuer": AB}, services=[FEED])),
+    "told by a gateway": ("give-grant", 2, by_board(powers={"gateway-root": of("a")})),
+    "their own charter grants": ("give-grant", 2, {"operations": {"enact-charter": AB}}),
+    "their own charter lets the glass be broken": (
+        "flow:helping",
+        2,
+        {"operations": {"enact-charter": AB}, "flow": URGENT},
+    ),
+    "their own charter lifts": ("lift-suspension", 2, {"operations": {"enact-charter": AB}}),
+    # a flow for people: its holder, or a name that is the coalition's
+    "holder": ("flow:helping", 1, {"flow": read_by_c()}),
+    "holder, granted": ("flow:helping", 3, {"operations": {"grant": AB}, "flow": ACCESS}),
+    "holder, by law": ("flow:helping", 3, {"operations": {"legal-demand": AB}, "flow": LEGAL}),
+    "holder, breaking the glass": ("flow:helping", 1, {"orders": {"break-glass": ("b", "c")}, "flow": URGENT}),
+    "holder with a live grant": ("flow:helping", 1, {"live": "access", "flow": ACCESS}),
+    "holder with a live demand": ("flow:helping", 1, {"live": "legal-demand", "flow": LEGAL}),
+    "holder who broke the glass": ("flow:helping", 1, {"live": "break-glass", "flow": URGENT}),
+    "tokens": ("flow:helping", 0, {"powers": ISSUED, "flow": read_by_c()}),
+    "tokens, live grant": ("flow:helping", 0, {"powers": ISSUED, "live": "access", "flow": ACCESS}),
+    "tokens, granted": ("flow:helping", 2, {"operations": {"grant": AB}, "powers": ISSUED, "flow": ACCESS}),
+    "tokens, by law": ("flow:helping", 2, {"operations": {"legal-demand": AB}, "powers": ISSUED, "flow": LEGAL}),
+    "issuer": ("flow:helping", 2, {"operations": {"grant": AB, "trust-issuer": AB}, "flow": ACCESS}),
+    "login of one admitted": ("flow:helping", 2, {"operations": {"grant": AB, "admit": AB}, "flow": ACCESS}),
+    "gateway says who called": (
+        "flow:helping",
+        2,
+        {"operations": {"grant": AB}, "powers": {"gateway-root": "parent"}, "flow": ACCESS},
+    ),
+    "tokens, breaking the glass by a key": (
+        "flow:helping",
+        0,
+        {
+            "operations": {"enrol-key": AB},
+            "powers": ISSUED,
+            "orders": {"break-glass": ("c",)},
+            "theirs": (A, B),
+            "flow": URGENT,
+        },
+    ),
+    # a flow for services
+    "service": ("flow:serving", 2, {"operations": {"register-service": AB}}),
+    "service by tokens": ("flow:serving", 1, {"powers": {"issue-tokens": of("a")}, "services": [APP]}),
+    "service by an issuer": ("flow:serving", 2, {"operations": {"trust-issuer": AB}, "services": [APP]}),
+    "service by a gateway": ("flow:serving", 1, {"powers": {"gateway-root": of("a")}, "services": [APP]}),
+    "built service": ("flow:serving", 2, {"operations": {"register-service": AB, "approve-build": AB}, "flow": BUILT}),
+    "built service by tokens": (
+        "flow:serving",
+        2,
+        {"operations": {"approve-build": AB}, "powers": ISSUED, "services": [APP], "flow": BUILT},
+    ),
+    "built service by an issuer": (
+        "flow:serving",
+        2,
+        {"operations": {"trust-issuer": AB, "approve-build": AB}, "services": [APP], "flow": BUILT},
+    ),
+    "built service by a gateway": (
+        "flow:serving",
+        1,
+        {"powers": {"gateway-root": of("a")}, "services": [APP], "built": True, "flow": BUILT},
+    ),
+    "build of another's that they attest": (
+        "flow:serving",
+        2,
+        {"operations": {"register-service": AB}, "powers": {"sign-builds": of("a")}, "built": True, "flow": BUILT},
+    ),
+    # goals
+    "grant": ("give-grant", 2, {"operations": {"grant": AB}, "flow": read_by_c("access")}),
+    "legal demand": ("give-grant", 2, {"operations": {"legal-demand": AB}, "flow": read_by_c("legal-demand")}),
+    "charter": ("change-rules", 2, {"operations": {"enact-charter": AB}}),
+    "lift": ("lift-suspension", 2, {"operations": {"lift": AB}}),
+    "deploy": ("corrupt-build", 1, {"powers": {"deploy": of("a")}}),
+    "gateway runs another": ("corrupt-build", 1, {"powers": {"gateway-root": of("a")}}),
+    "deploy is a gateway": ("outside-flows", 1, {"powers": {"deploy": of("a")}}),
+    "gateway": ("outside-flows", 1, {"powers": {"gateway-root": of("a")}}),
+    "shares and the store": ("outside-flows", 3, {"powers": {"host-root": of("m")}, "threshold": 2}),
+    "store": ("destroy-data", 1, {"powers": {"host-root": of("a")}}),
+    "gateway destroys": ("destroy-data", 1, {"powers": {"gateway-root": of("a")}}),
+    "shares lost": ("destroy-data", 2, {"threshold": 2}),
+    # how people are counted
+    "one of several ways": ("give-grant", 2, {"operations": {"grant": ("a", (*of("a", 60), *of("b")))}}),
+    "one of several ways to a power": ("corrupt-build", 1, {"powers": {"deploy": (*of("a", 60), *of("b"))}}),
+    "one of several duties": ("flow:helping", 1, {"flow": {"duties": ("a", "c"), "needs": ()}, "without": (A,)}),
+    "signing in others' names": (
+        "change-rules",
+        2,
+        {"operations": {"enact-charter": ("a", ((*of("b")[0], *of("c")[0]),)), "enrol-key": MN}},
+    ),
+    "who can be appointed": (
+        "change-rules",
+        4,
+        {"operations": {"enact-charter": ("b", of("a")), "appoint": MN}, "without": (A,)},
+    ),
+    "who can return": ("change-rules", 4, {"operations": {"enact-charter": ("b", of("a")), "admit": MN}, "lost": (A,)}),
+    "who can be admitted": (
+        "corrupt-build",
+        3,
+        {"operations": {"admit": MN, "appoint": MN}, "powers": {"deploy": of("a")}, "without": (A, B, C)},
+    ),
+}
+"""By what can be done: the goal, how few must join, and the world."""
+
+BY_NEED: Final = {
+    "granted": (ACCESS, {"grant": MN}, {}),
+    "by law": (LEGAL, {"legal-demand": MN}, {}),
+    "no grant": (read_by_c(), {}, {}),
+    "breaking the glass": (URGENT, {"enrol-key": MN}, {"break-glass": ("c",)}),
+}
+WORLDS |= {
+    f"tokens of whom they {way}, {need}": (
+        "flow:helping",
+        2,
+        {"operations": {way: MN, **more}, "powers": ISSUED, "orders": orders, "flow": flow, **whom},
+    )
+    for need, (flow, more, orders) in BY_NEED.items()
+    for way, whom in {"appoint": {"without": (C,)}, "admit": {"lost": (C,)}}.items()
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_no_more_must_join_than_are_enough(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brute_force, "STATES_MAX", 400)
+    goal, people, told = WORLDS[name]
+    world = bare_world(**told)
+    assert (counted(world, goal), tried(world, goal)) == (people, people)
+
+
+ERASE: Final = {"verbs": ("read", "erase")}
+RUNS: Final[dict[str, tuple[str, int, dict[str, Any]]]] = {
+    "order to suspend": ("stop-erasure", 1, {"orders": {"suspend": ("a",)}, "services": [APP]}),
+    "agreed to suspend": ("stop-erasure", 2, {"operations": {"suspend": AB}}),
+    "the store": ("stop-erasure", 1, {"powers": {"host-root": of("a")}}),
+    "a gateway": ("stop-erasure", 1, {"powers": {"gateway-root": of("a")}}),
+    "shares refused": ("stop-erasure", 2, {"threshold": 2}),
+    "their own charter stops": ("stop-erasure", 2, {"operations": {"enact-charter": AB}}),
+    "their own charter erases": ("destroy-data", 2, {"operations": {"enact-charter": AB}, "flow": {}}),
+    "a flow that erases": ("destroy-data", 1, {"flow": {**ERASE, **read_by_c()}}),
+    "the store and the log": ("rewrite-ledger", 3, {"powers": {"host-root": of("a"), "sign-log": of("b")}}),
+    "a gateway and the log": ("rewrite-ledger", 3, {"powers": {"gateway-root": of("a"), "sign-log": of("b")}}),
+}
+"""The same of goals that only a run tries out."""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_no_more_must_join_than_a_run_needs(name: str) -> None:
+    goal, people, told = RUNS[name]
+    assert answered(bare_world(**{"flow": ERASE, **told}), goal) == (people, people)
+
+
+def erases(state: State) -> bool:
+    """Tell whether C erases: by a login that is taken, through a lane that is open, with the grant that C has."""
+    asked = Asked(C, "US", "support", "erase", "person", "single", 1, 1, b"")
+    ruling = rule_access(state, asked, ("protected",), at_ms=AT_MS)
+    is_known = is_trusted(state, ISSUER, bytes(32)) and state.identities.get((ISSUER, "p3")) == C
+    return bool(ruling.permitted) and is_known and 1 not in state.governed.recoveries
+
+
+ADMIT_C: Final = c.Admit(person=C, party="trust", identity=bytes(32))
+NARROWED: Final = c.NarrowGrant(grant=1, datasets=("person",), classes=("public",), records_max=1, lasts_ms=1000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        c.TrustIssuer(name=ISSUER, keys=bytes([1]) * 32),
+        ADMIT_C,
+        c.RecoverLane(lane=1, n=0, reason="lost"),
+        c.RevokeGrant(grant=1),
+        NARROWED,
+        c.Dismiss(person=C),
+        c.EndAppointment(person=C, duty="c"),
+        c.WithdrawIssuer(name=ISSUER),
+    ],
+)
+def test_whatever_takes_from_the_last_who_erases_stops_erasing(change: c.AnyChange) -> None:
+    """Two carry it, or one orders it, and C, who need not join, erases nothing any more."""
+    name = c.operation_of(change)
+    is_order = name in ORDERS
+    opened: dict[str, Any] = {"orders": {name: ("a",)}} if is_order else {"operations": {name: AB}}
+    world = bare_world(**opened, live="access", flow={**ERASE, **ACCESS})
+    keys = {A: A, B: B}
+    place = brute_force.Place(world, keys, frozenset(keys))
+    after = (brute_force.order_for if is_order else brute_force.carry_for)(place, change)
+    assert after is not None
+    assert (erases(world), erases(after)) == (True, False)
+    assert counted(world, "stop-erasure") == (1 if is_order else 2)
