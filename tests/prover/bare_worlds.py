@@ -106,7 +106,11 @@ def bare_world(
         holders=(A, B, C) if threshold else (),
         threshold=threshold,
     )
-    principals = {number: Principal(number, member.party) for number, member in members.items()}
+    return _state(charter, standing, services)
+
+
+def _state(charter: Charter, standing: Standing, services: Sequence[Principal]) -> State:
+    principals = {number: Principal(number, member.party) for number, member in standing.members.items()}
     principals |= {known.number: known for known in services}
     return State(
         epoch=5,
@@ -115,7 +119,7 @@ def bare_world(
         charter_digest=charter.digest,
         principals=Map(principals),
         principal_last=max(*PARTY, *principals),
-        identities=Map({(ISSUER, f"p{number}"): number for number in members}),
+        identities=Map({(ISSUER, f"p{number}"): number for number in standing.members}),
         lanes={1: Lane(1, bytes(32), "", "gateway")},
         standing=standing,
     )
