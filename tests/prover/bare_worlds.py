@@ -73,7 +73,7 @@ def bare_world(
 
     Args:
         operations: who asks for one (a duty) and who agrees.
-        powers: who has one: a party's name, or groups of duties.
+        powers: who has one: a party's name, groups of duties, or both.
         orders: the duties of which one orders it.
         theirs: whom the parent pays; where it pays somebody, no rule keeps these from a duty.
         without: who is no member.
@@ -148,7 +148,6 @@ def _charter(
     *,
     is_strict: bool,
 ) -> Charter:
-    told = {name: powers.get(name, NOBODY) for name in POWERS}
     governance = Governance(
         duties={name: Duty(name, "", party) for name, party in DUTIES.items()},
         operations={
@@ -162,10 +161,7 @@ def _charter(
         cooling_ms=0,
         independence=(IndependenceRule("free", "", tuple(DUTIES), ("excluded",), THROUGH),) if is_strict else (),
         separations=separations,
-        powers={
-            name: Power(name, "", party=who) if isinstance(who, str) else Power(name, "", who)
-            for name, who in told.items()
-        },
+        powers={name: _power(name, powers.get(name, NOBODY)) for name in POWERS},
     )
     people, services = "duties", "builds"
     flows = tuple(
@@ -175,6 +171,13 @@ def _charter(
         for known in _PARSED.flows
     )
     return replace(_PARSED, governance=governance, flows=flows, memo={})
+
+
+def _power(name: str, who: Any) -> Power:
+    if isinstance(who, str):
+        return Power(name, "", party=who)
+    party, groups = who if isinstance(who[0], str) else ("", who)
+    return Power(name, "", groups, party)
 
 
 def _grant(charter: Charter, kind: str) -> c.Grant:

@@ -179,7 +179,16 @@ RUNS: Final[dict[str, tuple[str, int, dict[str, Any]]]] = {
     "a gateway": ("stop-erasure", 1, {"powers": {"gateway-root": of("a")}}),
     "shares refused": ("stop-erasure", 2, {"threshold": 2}),
     "their own charter stops": ("stop-erasure", 2, {"operations": {"enact-charter": AB}}),
-    "their own charter erases": ("destroy-data", 2, {"operations": {"enact-charter": AB}, "flow": {}}),
+    "a gateway, where no person erases": ("stop-erasure", 1, {"powers": {"gateway-root": of("a")}, "flow": {}}),
+    "their own charter erases": (
+        "destroy-data",
+        2,
+        {
+            "operations": {"enact-charter": AB},
+            "powers": dict.fromkeys(("host-root", "gateway-root", "deploy"), ("board", of("a", 60))),
+            "flow": {},
+        },
+    ),
     "a flow that erases": ("destroy-data", 1, {"flow": {**ERASE, **read_by_c()}}),
     "the store and the log": ("rewrite-ledger", 3, {"powers": {"host-root": of("a"), "sign-log": of("b")}}),
     "a gateway and the log": ("rewrite-ledger", 3, {"powers": {"gateway-root": of("a"), "sign-log": of("b")}}),
