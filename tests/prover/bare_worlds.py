@@ -26,6 +26,8 @@ from ringfence.core.charter.governance import (
 from ringfence.core.coalition.closure import build_model
 from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.world import see_world
+from ringfence.core.governance.proposals import propose
+from ringfence.core.governed_entry import Proposed
 from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.standing import Appointment, Build, GivenGrant, Member, SigningKey, Standing
 from ringfence.core.state import Lane, Principal, State
@@ -195,9 +197,16 @@ def _grant(charter: Charter, kind: str) -> c.Grant:
     )
 
 
+def asked_by_a(state: State, change: c.AnyChange) -> State:
+    """Give the state in which A has asked for a change."""
+    expires_ms = AT_MS + 9 * HOUR_MS
+    rule = Proposed(number=1, by=A, key=A, change=change, expires_ms=expires_ms, statement=bytes(32))
+    return replace(propose(state, rule, None, charter=None, at_ms=AT_MS, place="bare"), epoch=state.epoch + 1)
+
+
 def counted(state: State, goal: str) -> int | None:
-    """Give how few must join for a goal, by the closure alone."""
-    model = build_model(see_world(state, at_ms=AT_MS))
+    """Give how few must join for a goal, by the closure alone, with what others asked for already."""
+    model = build_model(see_world(state, at_ms=AT_MS, sees_open=True))
     nearest = find_nearest(model, [goal], most=4)
     return nearest.people if nearest else None
 

@@ -3,18 +3,22 @@ finds. A rule that is missing has somebody join who need not."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.charter.governance import ORDERS
+from ringfence.core.governance.effects import next_number
+from ringfence.core.governance.proposals import approve, carry
+from ringfence.core.governed_entry import Approved, Carried
 from ringfence.core.issuers import is_trusted
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import Principal, State
 from tests.governed import ISSUER
 from tests.prover import brute_force
-from tests.prover.bare_worlds import AB, A, B, C, M, N, answered, bare_world, counted, of, tried
+from tests.prover.bare_worlds import AB, A, B, C, M, N, answered, asked_by_a, bare_world, counted, of, tried
 from tests.prover.small_worlds import AT_MS
 
 MN: Final = ("m", of("m"))
@@ -190,6 +194,7 @@ RUNS: Final[dict[str, tuple[str, int, dict[str, Any]]]] = {
         },
     ),
     "a flow that erases": ("destroy-data", 1, {"flow": {**ERASE, **read_by_c()}}),
+    "a flow that is the parent's": ("flow:serving", 0, {"flow": {"who": ("parent",)}}),
     "the store and the log": ("rewrite-ledger", 3, {"powers": {"host-root": of("a"), "sign-log": of("b")}}),
     "a gateway and the log": ("rewrite-ledger", 3, {"powers": {"gateway-root": of("a"), "sign-log": of("b")}}),
 }
@@ -239,3 +244,57 @@ def test_whatever_takes_from_the_last_who_erases_stops_erasing(change: c.AnyChan
     assert after is not None
     assert (erases(world), erases(after)) == (True, False)
     assert counted(world, "stop-erasure") == (1 if is_order else 2)
+
+
+def test_somebody_of_any_overseer_puts_the_checkpoints_away() -> None:
+    """M signs the log, and is of the second overseer."""
+    state = bare_world(powers={"host-root": of("a"), "sign-log": of("m")})
+    assert answered(state, "rewrite-ledger") == (2, 2)
+    assert counted(with_roles(state, app="overseer"), "rewrite-ledger") == 2
+
+
+def test_where_there_is_no_overseer_nobody_notices() -> None:
+    state = bare_world(powers={"host-root": of("a"), "sign-log": of("b")})
+    assert counted(state, "rewrite-ledger") == 3
+    assert counted(with_roles(state, board="host"), "rewrite-ledger") == 2
+
+
+def with_roles(state: State, **roles: str) -> State:
+    """Give a state by whose charter some parties have other roles."""
+    parties = dict(state.rules.parties)
+    parties |= {name: replace(parties[name], role=role) for name, role in roles.items()}
+    return replace(state, charter=replace(state.rules, parties=parties, memo={}))
+
+
+def test_a_grant_that_somebody_outside_asked_for_takes_only_who_agrees() -> None:
+    """A asks for it, who need not join; C gains by it, and is the parent's."""
+    state = bare_world({"grant": AB}, theirs=(C,), flow=ACCESS)
+    assert (counted(state, "give-grant"), tried(state, "give-grant")) == (2, 2)
+    flow = next(flow for flow in state.rules.flows if flow.duties)
+    asked = asked_by_a(state, brute_force.grant_for(state, flow, c.ACCESS, C))
+    assert (counted(asked, "give-grant"), tried(asked, "give-grant")) == (1, 1)
+
+
+@pytest.mark.parametrize("change", [c.Suspend(scope=c.EVERYTHING), c.RecoverLane(lane=1, n=0, reason="lost")])
+def test_what_stops_erasing_and_somebody_outside_asked_for_takes_only_who_agrees(change: c.AnyChange) -> None:
+    state = bare_world({c.operation_of(change): AB})
+    asked = asked_by_a(state, change)
+    assert (counted(state, "stop-erasure"), counted(asked, "stop-erasure")) == (2, 1)
+    agreed = Approved(proposal=1, by=B, key=B, signature=bytes(32))
+    approved = replace(approve(asked, agreed, None, at_ms=AT_MS, place="bare"), epoch=asked.epoch + 1)
+    carry(approved, Carried(proposal=1, number=next_number(approved, change)), at_ms=AT_MS, place="bare")
+
+
+def test_whom_the_parent_pays_tomorrow_can_be_given_a_duty_that_no_rule_keeps_from_them() -> None:
+    """A and B admit and appoint them, once the register tells of them; where a rule keeps them out, a third joins."""
+    opened: dict[str, Any] = {"operations": {"admit": AB, "appoint": AB}, "powers": {"deploy": of("m")}}
+    told = bare_world(**opened, theirs=(M,), without=(M,), absent=(N,))
+    assert (counted(told, "corrupt-build"), tried(told, "corrupt-build")) == (2, 2)
+    assert counted(bare_world(**opened, theirs=(C,), absent=(M, N)), "corrupt-build") == 2
+    assert counted(bare_world(**opened, absent=(M, N)), "corrupt-build") == 3
+
+
+def test_who_is_in_no_register_yet_signs_beside_all_in_whose_names_others_sign() -> None:
+    """M and N enrol keys, admit and appoint: all three of the custodian, and the fourth who joins."""
+    opened = {"enact-charter": ("m", of("c", 4)), "enrol-key": MN, "admit": MN, "appoint": MN}
+    assert counted(bare_world(opened), "change-rules") == 3
