@@ -65,6 +65,7 @@ def bare_world(
     absent: Sequence[int] = (),
     flow: Mapping[str, Any] = {},
     services: Sequence[Principal] = (),
+    facts: Mapping[int, Mapping[str, Any]] = {},
     lost: Sequence[int] = (),
     live: str = "",
     threshold: int = 0,
@@ -82,13 +83,14 @@ def bare_world(
         absent: who is in no register either.
         flow: what is otherwise about both flows.
         services: who is known beside the members.
+        facts: what else is told of people.
         lost: members who have no authority now.
         live: the kind of a grant that C has.
         threshold: how many of A, B and C open the custodian's keys; 0 for keys that are not shared out.
         built: whether the app has a build that was approved.
         separations: duties that nobody holds two of.
     """
-    register = _register([number for number in PARTY if number not in absent], theirs)
+    register = _register([number for number in PARTY if number not in absent], theirs, facts)
     members = {
         number: Member(number, party, {HELD[number]: Appointment(HELD[number], 1, 0)}, suspended=number in lost)
         for number, party in PARTY.items()
@@ -127,14 +129,13 @@ def _state(charter: Charter, standing: Standing, services: Sequence[Principal]) 
     )
 
 
-def _register(people: Sequence[int], theirs: Sequence[int]) -> Register:
+def _register(people: Sequence[int], theirs: Sequence[int], facts: Mapping[int, Mapping[str, Any]]) -> Register:
     told = [
         PersonFacts(
             number=number,
             reference=f"p{number}",
             name=f"p{number}",
-            party=PARTY[number],
-            paid_by="parent" if number in theirs else "",
+            **{"party": PARTY[number], "paid_by": "parent" if number in theirs else "", **facts.get(number, {})},
         )
         for number in people
     ]

@@ -10,10 +10,12 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.charter.governance import ORDERS
+from ringfence.core.coalition.world import see_world
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import approve, carry
 from ringfence.core.governed_entry import Approved, Carried
 from ringfence.core.issuers import is_trusted
+from ringfence.core.register import PersonFacts, record
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import Principal, State
 from tests.governed import ISSUER
@@ -86,6 +88,34 @@ WORLDS: dict[str, tuple[str, int, dict[str, Any]]] = {
             "orders": {"break-glass": ("c",)},
             "theirs": (A, B),
             "flow": URGENT,
+        },
+    ),
+    # who is in it from the start, and whom others bring
+    "paid by the parent": ("flow:helping", 0, {"facts": {C: {"paid_by": "parent"}}, "flow": read_by_c()}),
+    "employed by the parent": (
+        "flow:helping",
+        0,
+        {"facts": {C: {"party": "parent", "paid_by": "trust"}}, "flow": read_by_c()},
+    ),
+    "paid by whom nobody names": ("flow:helping", 0, {"facts": {C: {"paid_by": "aunt"}}, "flow": read_by_c()}),
+    "managed by whom nobody knows": ("flow:helping", 0, {"facts": {C: {"manager": 99}}, "flow": read_by_c()}),
+    "managed by a chain": (
+        "flow:helping",
+        0,
+        {"facts": {A: {"paid_by": "parent"}, B: {"manager": A}, C: {"directed_by": (B,)}}, "flow": read_by_c()},
+    ),
+    "brought by a chain": (
+        "change-rules",
+        1,
+        {"operations": {"enact-charter": ("a", of("c"))}, "facts": {B: {"directed_by": (A,)}, C: {"manager": B}}},
+    ),
+    "who brings somebody of no use is as good as who brings nobody": (
+        "change-rules",
+        3,
+        {
+            "operations": {"enact-charter": ("a", of("m", 2))},
+            "facts": {C: {"party": "app", "manager": N}},
+            "without": (C,),
         },
     ),
     # a flow for services
@@ -298,3 +328,25 @@ def test_who_is_in_no_register_yet_signs_beside_all_in_whose_names_others_sign()
     """M and N enrol keys, admit and appoint: all three of the custodian, and the fourth who joins."""
     opened = {"enact-charter": ("m", of("c", 4)), "enrol-key": MN, "admit": MN, "appoint": MN}
     assert counted(bare_world(opened), "change-rules") == 3
+
+
+def test_a_member_whom_the_register_does_not_know_is_the_coalitions() -> None:
+    known, unknown = bare_world(flow=read_by_c()), bare_world(flow=read_by_c(), absent=(C,))
+    register = unknown.governed.register
+    assert counted(known, "flow:helping") == 1
+    assert counted(replace(known, standing=replace(known.governed, register=register)), "flow:helping") == 0
+
+
+@pytest.mark.parametrize("lengthens", [True, False])
+def test_a_tie_that_ended_counts_by_the_longer_of_two_cooling_times(lengthens: bool) -> None:
+    """C was the parent's until an hour ago; the charter before, or the one after it, still counts that."""
+    state = bare_world(flow=read_by_c(), facts={C: {"paid_by": "parent"}})
+    assert state.governed.register is not None
+    register = record(
+        state.governed.register, [PersonFacts(number=C, reference="p3", name="p3", party="trust")], at_ms=AT_MS - 1
+    )
+    state = replace(state, standing=replace(state.governed, register=register))
+    long = replace(state.rules, governance=replace(state.governance, cooling_ms=1000), memo={})
+    now, before = (long, state.rules) if lengthens else (state.rules, long)
+    assert C not in see_world(state, at_ms=AT_MS).base_people
+    assert C in see_world(replace(state, charter=now), at_ms=AT_MS, before=before).base_people
