@@ -201,6 +201,25 @@ def test_tokens_in_the_name_of_a_feed_make_people_up(feeds: bool) -> None:
     assert (least(ground, "give-grant", "parent", "app") == 3) == feeds
 
 
+@pytest.mark.parametrize("party", ["vendor", "trust"])
+def test_a_feed_that_is_their_own_needs_nobody_else(party: str) -> None:
+    """A host that colludes runs the service which tells the register about people: it makes people up at once."""
+    two = "enact-charter: {propose: [officer, manager], approve: {all: [{from: [officer], count: 2"
+    text = hard(NO_POWERS, "register-service", "trust-issuer")
+    assert two in text
+    text = nine(text.replace(two, f"{two[:-1]}9"))
+    text = text.replace("  board: {name", "  vendor: {name: V, role: host}\n  board: {name", 1)
+    text = text.replace("roles: [excluded, operator]", "roles: [excluded, operator, host]")
+    ground = Ground.founded(text)
+    number = ground.state.principal_last + 1
+    principals = ground.state.principals.set(number, Principal(number=number, party=party, feeds=True))
+    ground.state = replace(ground.state, principals=principals, principal_last=number)
+    own = text.index("feed-people:"), text.index("\n", text.index("feed-people:"))
+    told = Ground.founded(text[: own[0]] + "feed-people: {words: The vendor's., of: vendor}" + text[own[1] :])
+    expected = least(told, "give-grant", "parent", "vendor")
+    assert (least(ground, "give-grant", "parent", "vendor") == expected) == (party == "vendor")
+
+
 @pytest.mark.parametrize("minimum", [0, 3])
 def test_a_charter_of_their_own_is_tried_out(minimum: int) -> None:
     """Without enrolling, five agree to a charter; nine officers would agree to a grant, and need not.

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.errors import DeniedError
+from ringfence.core.errors import DeniedError, NotFoundError
 from ringfence.core.governance.statement import APPROVE, PROPOSE
 from ringfence.prover.matrix.cells import ask_all
+from ringfence.services.custody import searching
 from ringfence.services.custody.batch_reading import read_records
+from ringfence.services.custody.granting import submit_held
 from ringfence.services.custody.listing import list_records
 from ringfence.services.custody.opening import ReadRecord, RecordName
 from ringfence.services.custody.reading import read_record
@@ -40,6 +42,7 @@ duties:
 """,
     1,
 )
+FINDING = 'verbs: [read, find]\n    datasets: ["*"]\n    classes: [public]\ninvariants'
 DECLARED = "fields: {Text: protected, Title: public}"
 OPEN = "fields: {Text: public, Title: public}"
 CLOSED = "fields: {Text: public, Title: protected}"
@@ -152,3 +155,56 @@ def test_dataset_that_a_charter_left_out_is_known_when_it_comes_back(tmp_path: P
 
     services = [("parent", ISSUER, "watcher")]
     in_governed_world(found_deployment(tmp_path / "new", charter=charter(OPEN), services=services), work)
+
+
+def test_record_of_which_nothing_is_left_to_give_is_not_told_of(tmp_path: Path) -> None:
+    async def work(world: GovernedWorld) -> tuple[list[str], list[str]]:
+        watcher = Caller(world.state.identities[ISSUER, "watcher"], "CN")
+        for name, fields in (("bare", {"Title": "t"}), ("both", {"Title": "t", "Text": "a"})):
+            items = [WriteItem("ann", "posts", name, fields)]
+            await write_records(world.gate, world.caller("service"), purpose="serve", items=items)
+
+        async def listed() -> list[str]:
+            asked = {"purpose": "serve", "verb": "read", "user": "ann", "dataset": "posts"}
+            page = await list_records(world.gate, watcher, **asked, after=b"", records_max=9)
+            return sorted(record.record for record in page.records)
+
+        before = await listed()
+        await enact(world, charter(CLOSED, 2))
+        with pytest.raises(NotFoundError):
+            await read_record(world.gate, watcher, purpose="serve", name=RecordName("ann", "posts", "bare"))
+        return before, await listed()
+
+    deployment = found_deployment(tmp_path / "new", charter=charter(OPEN), services=[("parent", ISSUER, "watcher")])
+    before, after = in_governed_world(deployment, work)
+    assert (before, after) == (["bare", "both"], ["both"])
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_look_up_is_decided_by_the_class_that_the_field_has_in_its_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    finding = WATCHED.replace('verbs: [read]\n    datasets: ["*"]\n    classes: [public]\ninvariants', FINDING)
+    finding = finding.replace("verbs: [read], classes: [protected]", "verbs: [read, find], classes: [protected]")
+    opened = finding.replace("Email: {class: protected, distinct: many}", "Email: {class: public, distinct: many}")
+    assert len({WATCHED, finding, opened}) == 3
+    following = (finding if is_closed else opened).replace("version: 1\n", "version: 2\n", 1)
+
+    async def work(world: GovernedWorld) -> list[str]:
+        await world.store_user("ann")
+        watcher = Caller(world.state.identities[ISSUER, "watcher"], "CN")
+
+        async def submit_later(*given: Any) -> Any:
+            await enact(world, following)
+            return await submit_held(*given)
+
+        monkeypatch.setattr(searching, "submit_held", submit_later)
+        asked = {"purpose": "serve", "dataset": "person", "field": "Email", "value": "ann@example.org"}
+        return (await searching.find_users(world.gate, watcher, **asked)).users
+
+    deployment = found_deployment(tmp_path / "new", charter=opened, services=[("parent", ISSUER, "watcher")])
+    if not is_closed:
+        assert in_governed_world(deployment, work) == ["ann"]
+        return
+    with pytest.raises(DeniedError):
+        in_governed_world(deployment, work)

@@ -201,7 +201,7 @@ def digest_world(world: World) -> bytes:
         "open": sorted(world.open_duties),
         "shares": [world.holders, world.threshold],
         "services": sorted(world.services),
-        "feeds": world.feeds,
+        "feeds": sorted(world.feeds),
     }
     return hashlib.sha256(msgspec.json.encode(facts)).digest()
 

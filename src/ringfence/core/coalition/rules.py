@@ -114,7 +114,7 @@ def find_rules(world: World) -> tuple[Rule, ...]:
     issue = power("issue-tokens")
     rules = [
         # how a coalition grows
-        *(Rule(FEEDS, (way,)) for way in _ways_of_feeding(world)),
+        *(Rule(FEEDS, way) for way in _ways_of_feeding(world)),
         Rule(PUPPETS, (operation("appoint"), operation("admit"), FEEDS)),
         Rule(PUPPETS, (RULES,)),  # by a charter of its own whoever it likes has every duty
         *(Rule(LOGIN, (way,)) for way in (issue, operation("trust-issuer"), operation("admit"))),
@@ -142,13 +142,15 @@ def find_rules(world: World) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _ways_of_feeding(world: World) -> Iterator[str]:
-    """Give what lets somebody tell the register about people: by hand, or as a service that may."""
-    yield power("feed-people")
-    yield operation("register-service")
+def _ways_of_feeding(world: World) -> Iterator[tuple[str, ...]]:
+    """Give what lets somebody tell the register about people: by hand, or as a service that may, their own at once."""
+    yield (power("feed-people"),)
+    yield (operation("register-service"),)
     if world.feeds:
-        yield power("issue-tokens")
-        yield operation("trust-issuer")
+        yield (power("issue-tokens"),)
+        yield (operation("trust-issuer"),)
+    if not world.feeds.isdisjoint(world.parties):
+        yield ()
 
 
 def _rules_of_flow(world: World, flow: Flow) -> Iterator[Rule]:

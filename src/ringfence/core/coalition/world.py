@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Final
 
 from ringfence.core.charter import Charter
@@ -108,7 +108,7 @@ class World:
         holders, threshold: how many hold shares of the custodian's keys, and how many open them; 0 where they are not
             shared out.
         services: parties of which a service is registered.
-        feeds: whether one of these services may tell the register about people.
+        feeds: parties of those of these services that may tell the register about people.
         lent: what people outside asked for or agreed to already (rule 6).
     """
 
@@ -123,7 +123,7 @@ class World:
     holders: int
     threshold: int
     services: frozenset[str]
-    feeds: bool
+    feeds: frozenset[str]
     lent: tuple[Lent, ...] = ()
 
     @property
@@ -282,6 +282,7 @@ class _Sight:
         coolings = [known.governance.cooling_ms for known in (charter, before) if known.governance]
         self._since_ms = at_ms - max(coolings)
         self._duties_of: dict[str, list[str]] = {}
+        self._strangers_known: dict[tuple[str, bool], Profile] = {}
         for duty in self._governance.duties.values():
             self._duties_of.setdefault(duty.party, []).append(duty.name)
         self._grants: dict[int, set[str]] = {}
@@ -314,7 +315,7 @@ class _Sight:
             holders=len(self._standing.holders),
             threshold=self._standing.threshold,
             services=frozenset(who.party for who in services),
-            feeds=any(not why_not_feed(who, self._charter) for who in services),
+            feeds=frozenset(who.party for who in services if not why_not_feed(who, self._charter)),
             lent=tuple(find_lent(self._state, lines.theirs, at_ms=self._at_ms)) if sees_open else (),
         )
 
@@ -404,11 +405,14 @@ class _Sight:
         names = [name for name in self._charter.parties if name not in self._parties]
         return [Kind(((self._stranger(name), 1),), (), JOINERS_MAX, party=name) for name in names]
 
-    @cache  # noqa: B019 - lives as long as one look
     def _stranger(self, party: str, is_asked_in: bool = False) -> Profile:
-        could = (could_enter, could_hold) if is_asked_in else (could_enter,)
-        duties = self._duties_of.get(party, ())
-        return frozenset([STRANGER, of_party(party), *(way(duty) for way in could for duty in duties)])
+        known = self._strangers_known.get((party, is_asked_in))
+        if known is None:
+            could = (could_enter, could_hold) if is_asked_in else (could_enter,)
+            duties = self._duties_of.get(party, ())
+            known = frozenset([STRANGER, of_party(party), *(way(duty) for way in could for duty in duties)])
+            self._strangers_known[party, is_asked_in] = known
+        return known
 
     def _is_open(self, duty: str) -> bool:
         """Tell whether somebody of the coalition's own could be given a duty: no rule keeps all of them from it."""

@@ -108,6 +108,8 @@ def open_record(
             decision = permitted.get(own_class if known == RECORD else known)
             if decision is not None and field not in decision.withheld:
                 fields[field] = value
+    if not fields and kept.moved and any(parts_fields):
+        return None  # all that is there has another class by now
     return ReadRecord(record, classes, fields)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core import entry as e
-from ringfence.core.charter import Searchable
+from ringfence.core.charter import Charter, Searchable
 from ringfence.core.envelope import open_part
 from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError
 from ringfence.core.ports import Find, Found
@@ -47,8 +47,7 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     gate.check_purpose(purpose)
     kind = gate.dataset(dataset)
     gate.check_name(value, "value", size_bytes_max=VALUE_SIZE_BYTES_MAX)
-    searchable = _searchable(gate, dataset, field)
-    data_class = kind.field_classes[field]
+    searchable = _searchable(gate.keeper.state.rules, dataset, field)
     label = f"{dataset}.{field}"
     token = gate.keys.index(label, normalize(value, searchable.normalize).encode("utf-8", "surrogatepass"))
     request = Request(caller, purpose, "find", "single", FOUND_MAX)
@@ -57,6 +56,8 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
     refusal = gate.late_refusal(caller)
 
     def rule(state: State, at_ms: int) -> Ruling:
+        _searchable(state.rules, dataset, field)  # that it may be searched, and as which class, the rules of now say
+        data_class = state.rules.datasets[dataset].field_classes[field]
         return rule_access(state, request.asked(dataset), (data_class,), at_ms=at_ms)
 
     def prepare(state: State, at_ms: int) -> Prepared:
@@ -94,8 +95,8 @@ def _withheld(ruling: Ruling, field: str, label: str) -> DeniedError | None:
     return None
 
 
-def _searchable(gate: Gate, dataset: str, field: str) -> Searchable:
-    known = gate.keeper.state.rules.searchable
+def _searchable(charter: Charter, dataset: str, field: str) -> Searchable:
+    known = charter.searchable
     for searchable in known:
         if (searchable.dataset, searchable.field) == (dataset, field):
             return searchable
