@@ -205,9 +205,9 @@ def asked_by_a(state: State, change: c.AnyChange) -> State:
     return replace(propose(state, rule, None, charter=None, at_ms=AT_MS, place="bare"), epoch=state.epoch + 1)
 
 
-def counted(state: State, goal: str) -> int | None:
+def counted(state: State, goal: str, *parties: str) -> int | None:
     """Give how few must join for a goal, by the closure alone, with what others asked for already."""
-    model = build_model(see_world(state, at_ms=AT_MS, sees_open=True))
+    model = build_model(see_world(state, at_ms=AT_MS, parties=parties or None, sees_open=True))
     nearest = find_nearest(model, [goal], most=4)
     return nearest.people if nearest else None
 

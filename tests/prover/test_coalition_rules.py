@@ -109,6 +109,56 @@ WORLDS: dict[str, tuple[str, int, dict[str, Any]]] = {
         1,
         {"operations": {"enact-charter": ("a", of("c"))}, "facts": {B: {"directed_by": (A,)}, C: {"manager": B}}},
     ),
+    "brought by M, who returns to another duty": (
+        "corrupt-build",
+        2,
+        {
+            "operations": {"admit": MN, "appoint": MN},
+            "powers": {"deploy": of("c")},
+            "facts": {A: {"manager": M}},
+            "lost": (A,),
+            "without": (B, C),
+        },
+    ),
+    "brought by B, who returns to a duty of another party": (
+        "corrupt-build",
+        2,
+        {
+            "operations": {"admit": ("b", of("c")), "appoint": ("b", of("c"))},
+            "powers": {"deploy": of("m")},
+            "facts": {A: {"manager": B, "party": "board"}},
+            "lost": (A,),
+            "absent": (M, N),
+        },
+    ),
+    "brought by a chief who is no member": (
+        "change-rules",
+        1,
+        {
+            "operations": {"enact-charter": ("a", of("c"))},
+            "facts": {A: {"manager": B}, C: {"manager": B}},
+            "without": (B,),
+        },
+    ),
+    "brought by A, of a party that has the power": (
+        "corrupt-build",
+        1,
+        {"powers": {"deploy": ("board", of("a"))}, "facts": {M: {"manager": A}}, "without": (M, N)},
+    ),
+    "paid by the parent, of a party that has the power": (
+        "corrupt-build",
+        0,
+        {"powers": {"deploy": "board"}, "facts": {M: {"paid_by": "parent"}}, "without": (M, N)},
+    ),
+    "signing as who was never admitted": (
+        "change-rules",
+        2,
+        {
+            "operations": {"enact-charter": ("m", of("c")), "enrol-key": MN, "admit": MN, "appoint": MN},
+            "without": (C,),
+            "absent": (A, B),
+        },
+    ),
     "who brings somebody of no use is as good as who brings nobody": (
         "change-rules",
         3,
@@ -170,6 +220,15 @@ WORLDS: dict[str, tuple[str, int, dict[str, Any]]] = {
         "change-rules",
         4,
         {"operations": {"enact-charter": ("b", of("a")), "appoint": MN}, "without": (A,)},
+    ),
+    "who moved and was not admitted anew can be appointed": (
+        "change-rules",
+        4,
+        {
+            "operations": {"enact-charter": ("b", of("a")), "appoint": MN},
+            "facts": {C: {"party": "app"}},
+            "without": (A,),
+        },
     ),
     "who can return": ("change-rules", 4, {"operations": {"enact-charter": ("b", of("a")), "admit": MN}, "lost": (A,)}),
     "who can be admitted": (
@@ -350,3 +409,48 @@ def test_a_tie_that_ended_counts_by_the_longer_of_two_cooling_times(lengthens: b
     now, before = (long, state.rules) if lengthens else (state.rules, long)
     assert C not in see_world(state, at_ms=AT_MS).base_people
     assert C in see_world(replace(state, charter=now), at_ms=AT_MS, before=before).base_people
+
+
+def test_a_duty_of_a_party_that_colludes_is_given_to_as_many_of_it_as_are_asked_for() -> None:
+    """A and B admit and appoint people of the board, which is excluded by now and of which nobody is known yet."""
+    opened: dict[str, Any] = {"operations": {"admit": AB, "appoint": AB}, "powers": {"deploy": of("m", 3)}}
+    state = bare_world(**opened, absent=(M, N))
+    assert counted(state, "corrupt-build") is None
+    assert counted(with_roles(state, board="excluded"), "corrupt-build") == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "parties", "people"),
+    [
+        ({}, (), 3),
+        ({"through": ("employer", "manager", "direction")}, (), 2),
+        ({"duties": ("a", "b", "c")}, (), 2),
+        ({"roles": ("operator",)}, (), 2),
+        ({}, ("parent", "app"), 2),
+        ({"roles": ("excluded", "operator")}, ("parent", "app"), 3),
+    ],
+)
+def test_a_rule_keeps_all_of_the_coalitions_own_from_a_duty_or_none_counts(
+    told: dict[str, Any], parties: tuple[str, ...], people: int
+) -> None:
+    """A and B admit and appoint to what takes somebody of the board; where a rule leaves a gap, nobody else joins."""
+
+    def world(**more: Any) -> State:
+        opened: dict[str, Any] = {"operations": {"admit": AB, "appoint": AB}, "powers": {"deploy": of("m")}}
+        state = bare_world(**opened, **more)
+        rules = tuple(replace(rule, **told) for rule in state.governance.independence)
+        charter = replace(state.rules, governance=replace(state.governance, independence=rules), memo={})
+        return replace(state, charter=charter)
+
+    assert counted(world(absent=(M, N)), "corrupt-build", *parties) == people
+    if not parties:
+        known = world(facts={M: {"paid_by": "parent"}}, without=(M,), absent=(N,))
+        assert tried(known, "corrupt-build") == (2 if people == 2 else None)
+
+
+def test_people_whom_no_register_knows_join_as_many_as_are_asked_for() -> None:
+    """A and B are the parent's, and admit and appoint three of the board; or one of it, whoever that is, is enough."""
+    opened: dict[str, Any] = {"operations": {"admit": AB, "appoint": AB}, "powers": {"deploy": of("m", 3)}}
+    theirs = {A: {"paid_by": "parent"}, B: {"paid_by": "parent"}}
+    assert counted(bare_world(**opened, facts=theirs, absent=(M, N)), "corrupt-build") == 3
+    assert counted(bare_world(powers={"deploy": "board"}, absent=(M, N)), "corrupt-build") == 1
