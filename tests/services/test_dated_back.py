@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,16 @@ async def store_later(world: GovernedWorld, user: str, *, ahead_ms: int) -> int:
     return max(head.at_ms for head in await world.runtime.store.lanes())
 
 
-async def write_dated_back(world: GovernedWorld, monkeypatch: pytest.MonkeyPatch, *, back_ms: int) -> None:
+async def write_dated_back(
+    world: GovernedWorld, monkeypatch: pytest.MonkeyPatch, *, back_ms: int, are_rows_set_back: bool = False
+) -> None:
     """Let the authority's lane write a rule dated so long before what the gateway's lane has just committed."""
     newest_ms = await store_later(world, "alice", ahead_ms=24 * HOUR_MS)
+    if are_rows_set_back:
+        with closing(
+            sqlite3.connect(world.runtime.deployment.directory / "vault.db", isolation_level=None)
+        ) as database:
+            database.execute("UPDATE lanes SET at_ms = min(at_ms, ?)", (newest_ms - back_ms,))
 
     async def date(writer: LaneWriter) -> int:
         return newest_ms - back_ms
@@ -42,15 +51,17 @@ async def write_dated_back(world: GovernedWorld, monkeypatch: pytest.MonkeyPatch
         await world.record(facts(EVE, "eve", team="another"))
 
 
+@pytest.mark.parametrize("are_rows_set_back", [False, True])
 def test_a_rule_dated_before_what_a_lane_had_committed_is_taken_up_by_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, are_rows_set_back: bool
 ) -> None:
+    """Nor where the times that the store keeps with its lanes, which nothing signs, are set back as well."""
     deployment = found_deployment(tmp_path / "d")
     said = r"the rule that begins epoch 7 is dated 3600\.0 s before what lane 2 had committed by then \(batch \d+\)"
 
     async def write(world: GovernedWorld) -> None:
         with pytest.raises(IntegrityError, match=said):
-            await write_dated_back(world, monkeypatch, back_ms=HOUR_MS)
+            await write_dated_back(world, monkeypatch, back_ms=HOUR_MS, are_rows_set_back=are_rows_set_back)
         assert world.state.epoch == 6, "the state before it"
 
     async def look(world: GovernedWorld) -> None:

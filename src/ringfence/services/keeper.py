@@ -63,15 +63,13 @@ class RuleKeeper:
                     return self.state
 
     async def _last_batches(self, rules: Sequence[StoredRule]) -> list[e.Batch]:
-        """Give the last batch of each lane that has written since the time that one of these rules says; mostly none.
+        """Give the last batch of each lane, if there are rules to hold against them.
 
-        Which rules it stands before, its epoch tells: lanes go on writing after a rule.
+        Which rules it stands before, its epoch tells: lanes go on writing after a rule. The time that the store keeps
+        with a lane is not believed: nothing vouches for it.
         """
-        times = [header.at_ms for rule in rules if (header := _header_of(rule.batch)) is not None]
-        if not times:
-            return []
-        late = [head for head in await self._store.lanes() if head.at_ms > min(times) + TIME_OFF_MS_MAX]
-        found = [await self._store.find_batch(head.lane, head.n) for head in late]
+        lanes = await self._store.lanes() if rules else []
+        found = [await self._store.find_batch(head.lane, head.n) for head in lanes]
         return [header for batch in found if batch is not None and (header := _header_of(batch)) is not None]
 
     def _fold(self, stored: StoredRule, ends: Sequence[e.Batch]) -> None:
