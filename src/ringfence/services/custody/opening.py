@@ -85,7 +85,7 @@ def open_record(
     record = ""
     classes: list[str] = []
     opened: list[msgspec.Raw] = []
-    for data_class in read.classes if parts else ():
+    for data_class in read.classes:
         part = parts.get(data_class)
         if part is None:
             continue
@@ -100,7 +100,7 @@ def open_record(
     if len(opened) == 1 and not permitted[classes[0]].withheld and not kept.moved:
         return ReadRecord(record, classes, opened[0])
     parts_fields = [_decode_fields(raw) for raw in opened]
-    own_class = _class_now(kept, parts_fields)
+    own_class = _class_now(kept, parts_fields) if kept.moved else ""
     fields: dict[str, msgspec.Raw] = {}
     for data_class, found in zip(classes, parts_fields, strict=True):
         for field, value in found.items():
@@ -116,7 +116,5 @@ def open_record(
 def _class_now(kept: Kept, parts: Sequence[Mapping[str, msgspec.Raw]]) -> str:
     """Give the class that the fields of a record have which are of its own: protected where nothing opened says it."""
     rule = kept.dataset.record_class
-    told = next((fields[rule.field] for fields in parts if rule.field in fields), None) if rule and kept.moved else None
-    return class_of_record(
-        kept.dataset, {} if rule is None or told is None else {rule.field: msgspec.json.decode(told)}
-    )
+    told = [fields[rule.field] for fields in parts if rule.field in fields] if rule else []
+    return class_of_record(kept.dataset, {rule.field: msgspec.json.decode(told[0])} if rule and told else {})

@@ -21,19 +21,19 @@ def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: I
 
 def blind_record(keys: KeyCustody, dataset: str, subject_ref: bytes, record: str) -> bytes:
     """Give the blinded name of a single record: see `blind_records`."""
-    return keys.index("record", _value(dataset, subject_ref, record))
+    return keys.index("record", _head(dataset, subject_ref) + record.encode())
 
 
 def blind_named(keys: KeyCustody, names: Iterable[tuple[str, bytes, str]]) -> list[bytes]:
     """Give the blinded name of each (dataset, subject reference, record): see `blind_records`."""
-    return keys.indexes("record", [_value(*name) for name in names])
+    return keys.indexes("record", [_head(dataset, of) + record.encode() for dataset, of, record in names])
 
 
 def record_values(dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
     """Give what is blinded of each name, as in `blind_records`, which does so for a single dataset."""
-    head = b"%b%b\x00" % (subject_ref, dataset.encode())
+    head = _head(dataset, subject_ref)
     return [head + record.encode() for record in records]
 
 
-def _value(dataset: str, subject_ref: bytes, record: str) -> bytes:
-    return b"%b%b\x00%b" % (subject_ref, dataset.encode(), record.encode())
+def _head(dataset: str, subject_ref: bytes) -> bytes:
+    return b"%b%b\x00" % (subject_ref, dataset.encode())
