@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.catalog import SourceMatcher, classes_of, classify_record
-from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.catalog import Kept, SourceMatcher, classes_of, classify_record
+from ringfence.core.charter import Charter, Dataset, parse_charter
 from tests.core.small_charter import small_charter
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
@@ -212,6 +212,39 @@ def test_every_list_of_an_export_has_a_dataset(example: Charter, path: str) -> N
     assert match is not None
     assert not match.dataset.catch_all
     assert match.dataset.fields
+
+
+def with_title(data_class: str) -> Dataset:
+    """Give the posts with their title of another class."""
+    return replace(
+        POSTS,
+        fields=tuple(replace(item, data_class=data_class) if item.name == "title" else item for item in POSTS.fields),
+    )
+
+
+@pytest.mark.parametrize(
+    ("title", "stored", "now"),
+    [
+        (["public"], "public", {"public"}),
+        (["public", "protected"], "public", {"public", "protected"}),
+        (["public", "protected"], "protected", {"protected"}),
+        (["public", "protected"], "shown", {"shown"}),
+        (["public", "protected", "shown"], "public", {"public", "shown"}),
+        (["public", "protected", "shown"], "protected", {"protected", "shown"}),
+        (["public", "protected", "public"], "public", {"public"}),
+        (["public", "record"], "public", {"public", "shared", "protected"}),
+        (["record", "shown"], "public", {"public", "shown"}),
+        (["record", "shown"], "protected", {"protected", "shown"}),
+    ],
+)
+def test_stored_part_is_of_every_class_that_its_fields_can_have_now(
+    title: list[str], stored: str, now: set[str]
+) -> None:
+    first, *following = map(with_title, title)
+    kept = Kept(first, {})
+    for dataset in following:
+        kept = kept.then(dataset)
+    assert kept.classes_now(stored) == now
 
 
 def test_settings_of_an_export_are_all_eighteen_classified(example: Charter) -> None:

@@ -48,11 +48,16 @@ def classes_of(dataset: Dataset) -> tuple[str, ...]:
     """Give every class that a part of a record can have: protected first, then as the charter names them."""
     named = [PROTECTED]
     for item in dataset.fields:
-        if item.data_class == RECORD:
-            named.extend(dataset.record_class.values.values() if dataset.record_class else ())
-        else:
-            named.append(item.data_class)
+        named.extend(_classes_of_field(dataset, item.name))
     return tuple(dict.fromkeys(named))
+
+
+def _classes_of_field(dataset: Dataset, name: str) -> tuple[str, ...]:
+    """Give every class that a field can have."""
+    data_class = dataset.field_classes.get(name, PROTECTED)
+    if data_class != RECORD:
+        return (data_class,)
+    return (PROTECTED, *(dataset.record_class.values.values() if dataset.record_class else ()))
 
 
 class Kept(NamedTuple):
@@ -60,24 +65,39 @@ class Kept(NamedTuple):
 
     Attributes:
         dataset: the dataset as it was named last.
-        moved: names of fields whose class was another one before; what is stored of these may be in a part of a class
-            that is theirs no more.
+        moved: fields whose class was another one before, each with every class that it could have until then; what is
+            stored of these may be in a part of a class that is theirs no more.
     """
 
     dataset: Dataset
-    moved: frozenset[str] = frozenset()
+    moved: Mapping[str, frozenset[str]]
 
     def then(self, dataset: Dataset) -> Kept:
         """Give it once a newer charter names the dataset."""
         names = {*self.dataset.field_classes, *dataset.field_classes}
-        return Kept(
-            dataset, self.moved.union(name for name in names if _rule(self.dataset, name) != _rule(dataset, name))
-        )
+        moved = {
+            name: self.moved.get(name, frozenset()).union(_classes_of_field(self.dataset, name))
+            for name in names
+            if _rule(self.dataset, name) != _rule(dataset, name)
+        }
+        return Kept(dataset, {**self.moved, **moved})
+
+    def classes_now(self, stored: str) -> frozenset[str]:
+        """Give every class that what is in a stored part can have now.
+
+        Without opening the part nobody knows which fields are in it. So it is that of the part, and every class of each
+        moved field that could ever be stored there: too many rather than too few.
+
+        Args:
+            stored: the class that the part was stored as.
+        """
+        moved = (_classes_of_field(self.dataset, name) for name, before in self.moved.items() if stored in before)
+        return frozenset([stored]).union(*moved)
 
 
 def keep_datasets(kept: Mapping[str, Kept], charter: Charter) -> Mapping[str, Kept]:
     """Give what is known of all datasets once a charter is in force."""
-    now = {name: kept[name].then(item) if name in kept else Kept(item) for name, item in charter.datasets.items()}
+    now = {name: kept[name].then(item) if name in kept else Kept(item, {}) for name, item in charter.datasets.items()}
     return {**kept, **now}
 
 

@@ -298,7 +298,8 @@ class Written(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     """One stored part: its record key (16 bytes), class, version and SHA-256 of the sealed bytes.
 
     A part that the write deleted has the version that it had with its sign changed, and an empty digest: so that the
-    entries about a part are one chain, whichever lanes wrote them. (0 deletes without saying which version.)
+    entries about a part are one chain, whichever lanes wrote them. A class at version 0, with an empty digest, had no
+    part; but something that the write replaced can be of it by now, though it was stored as another.
     `dataset` is "" for the dataset of the entry, else one that this program keeps for itself, such as `@jurisdiction`.
     """
 

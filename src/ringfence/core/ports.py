@@ -63,8 +63,9 @@ class ItemConflictError(DeviceError):
     Attributes:
         items: indexes of the items at fault, as given in their rows' `item`.
         reason: `version` (the stored version differs), `subject` (another first write won, or it is gone), `request`
-            (the request key is already there), `count` (the counter moved), `data` (the database refuses the row). With
-            no items the device cannot tell which: split the batch.
+            (the request key is already there), `count` (the counter moved), `data` (the database refuses the row),
+            `charter` (a newer one says something else of the fields). With no items the device cannot tell which: split
+            the batch.
     """
 
     def __init__(self, items: Sequence[int], *, reason: str) -> None:

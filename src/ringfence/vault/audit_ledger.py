@@ -192,8 +192,6 @@ def _said_of_parts(
             reference = part.record_key if identity else owner.get(part.record_key)
             if reference is None:
                 raise ProofInvalidError("a write entry does not say whose record it wrote", place=place)
-            if part.version == 0:
-                raise ProofInvalidError("a write entry does not say which version it deleted", place=place)
             dataset = IDENTITY_DATASET if identity else part.dataset or entry.dataset
             said[reference, dataset, part.record_key, part.data_class, part.version, part.digest] = None
     return iter(said)

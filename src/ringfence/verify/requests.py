@@ -7,7 +7,7 @@ Rules of this file:
 2. A downgrade follows the entries of the write that it belongs to, and is about records of that write alone.
 3. Where a record's own field decides its class, a write that gives a stored record a class outside of `protected` that
    it did not have is followed by a downgrade that is about this record. A write names every part that was stored of a
-   record, with its next version, or 0 when it is gone: so it says itself what was stored before.
+   record, with its next version, or its last one negated when it is gone: so it says itself what was stored before.
 4. What needs an opening that is not there is passed over; the opening itself is counted as withheld.
 """
 

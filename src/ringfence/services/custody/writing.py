@@ -2,9 +2,13 @@
 
 Rules of this file:
 1. The class of every field comes from the charter and the record itself; what the charter does not name is protected.
-2. A write replaces the whole record. Parts of classes that the new record does not have are deleted with it.
+2. A write replaces the whole record. Parts of classes that the new record does not have are deleted with it. It is for
+   whoever may write every class that what is stored of the record can have by the charter in force, which may be others
+   than it was stored as. Nothing is opened to find out which of them it has: what is stored is planned on by its
+   versions alone, and a class too many that is asked for can refuse a write, never permit one.
 3. Moving a record out of `protected` is a downgrade: an entry of its own, counted and limited by the clause.
-4. What a write is planned on (versions, subject, counter) is checked by the store; when it moved, plan again.
+4. What a write is planned on (versions, subject, counter) is checked by the store; when it moved, plan again. So it is
+   when a charter came that says something else of the fields.
 5. A `request_id` is kept with a digest of the request: the same request again is answered from it, another one with
    the same id is refused.
 """
@@ -22,7 +26,7 @@ from typing import Any, Final
 import msgspec
 
 from ringfence.core import entry as e
-from ringfence.core.catalog import class_of_record, classify_record
+from ringfence.core.catalog import Kept, class_of_record, classify_record
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, IntegrityError, LimitExceededError
 from ringfence.core.merkle import hash_leaf
@@ -183,6 +187,7 @@ class _Writing:
         )
         self._groups = Groups(gate, self._asking)
         self._wards: dict[str, Ward] = {}
+        self._kept: dict[str, Kept] = {}
         self._writes: list[PartsWrite] = []
         self._drops: list[PartDrop] = []
         self._searches: list[SearchWrite] = []
@@ -194,6 +199,7 @@ class _Writing:
         """Take the write through the main path."""
         gate = self._gate
         parts = [classify_record(gate.dataset(item.dataset), item.fields) for item in self._items]
+        self._kept = {item.dataset: gate.kept(item.dataset) for item in self._items}
         await self._refuse_if_denied(parts)
         if self._mark and (earlier := await _earlier(gate, self._mark, self._items)):
             return earlier
@@ -250,6 +256,9 @@ class _Writing:
         own_class = class_of_record(group.dataset, item.fields) if group.dataset.record_class else ""
         if leaves_protected(own_class, known, split):
             group.downgraded.setdefault(own_class, []).append((ward.subject_ref, key))
+        now = frozenset[str]().union(*(self._kept[item.dataset].classes_now(data_class) for data_class in known))
+        for data_class in sorted(now.difference(known, split)):
+            written.append(e.Written(key, data_class, 0, b""))
         version = 0
         for data_class, fields in split.items():
             name = PartName(item.dataset, ward.subject_ref, key, data_class)
@@ -298,8 +307,11 @@ class _Writing:
         """Decide on this state and give entries and rows; when it forbids the write now, only the refusal's entry.
 
         Raises:
-            ItemConflictError: a user was erased since the write was planned: it must be planned again.
+            ItemConflictError: since the write was planned a user was erased, or a charter came that says something else
+                of the fields: it must be planned again.
         """
+        if any(state.datasets[dataset] != kept for dataset, kept in self._kept.items()):
+            raise ItemConflictError([0], reason="charter")
         wards = self._wards.values()
         if any(self._gate.is_erased(ward.subject_ref) for ward in wards):
             raise ItemConflictError([0], reason="subject")
