@@ -15,7 +15,7 @@ from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.coalition.world import JOINERS_MAX, see_world
 from ringfence.core.register import EMPTY_REGISTER, record
 from tests.governed import Ground, facts
-from tests.prover.powers import COUNTED
+from tests.prover.powers import ASLEEP, COUNTED
 from tests.prover.small_worlds import AT_MS, small_world
 
 
@@ -39,6 +39,19 @@ def test_nothing_is_left_out_that_matters(seed: int) -> None:
     if nearest is not None:
         assert nearest.goal in reach(model, nearest.joined)
         assert sum(nearest.joined.values()) == nearest.people
+
+
+@pytest.mark.parametrize(
+    ("charter", "people"),
+    [(ASLEEP, [None, None, 0, None]), (COUNTED, [0, 0, 0, 0])],
+)
+def test_where_everybody_colludes_nobody_is_left_who_could_join(charter: str, people: list[int | None]) -> None:
+    ground = Ground.founded(charter)
+    parties = tuple(ground.state.rules.parties)
+    model = build_model(see_world(ground.state, at_ms=ground.now_ms, parties=parties))
+    assert model.joiners == ()
+    nearest = [find_nearest(model, [goal], most=COUNTED_MAX) for goal in FLOORED]
+    assert [found and found.people for found in nearest] == people
 
 
 @pytest.mark.parametrize(("choices_max", "people", "goal"), [(0, 0, ""), (2, 2, ""), (10_000, 3, "give-grant")])

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from ringfence.core.coalition.floor import COUNTED_MAX
 from ringfence.core.coalition.rules import FLOORED
 from tests.founders import number_of
 from tests.governed_ledgers import governed
 from tests.journeys.desks import Desk, open_desks
 from tests.journeys.programs import Done, complained, run_inside
 from tests.ledgers import whole
-from tests.prover.powers import COUNTED
+from tests.prover.powers import ASLEEP, COUNTED
 from tests.services.world import EXAMPLE, make_deployment
 
 HEAD = "reference,name,employer,paid_by,residence,works_in,manager,directed_by,team,devices_of,starts,ends"
@@ -168,6 +169,22 @@ def test_goals_parties_and_numbers_are_told_as_words_and_as_json(tmp_path: Path)
     assert (told["open"], {goal["at_least_open"] for goal in told["goals"]}) == ([], {None})
     assert others.returncode == 1, "with the custodian among them nobody need join"
     assert "FEWER THAN THE CHARTER ASKS" in others.stdout
+
+
+@pytest.mark.parametrize("excluded", [["app", "board", "parent", "trust"], ["board", "parent"]])
+def test_everybody_may_collude_and_is_told_what_they_reach(tmp_path: Path, excluded: list[str]) -> None:
+    """Nobody is left then who could join, and still there may be what nobody reaches."""
+    bundle = governed(charter=ASLEEP).write(tmp_path / "bundle", detail=True)
+    named = [part for party in excluded for part in ("--exclude", party)]
+    goals = [part for goal in FLOORED for part in ("--goal", goal)]
+
+    now = prove(bundle, *named, *goals, "--json").facts()
+    since = prove(bundle, *named, "--since", bundle / "checkpoint", "--json").facts()
+
+    fewest = 0 if "trust" in excluded else 2
+    assert {goal["name"]: goal["at_least"] for goal in now["goals"]} == {**dict.fromkeys(FLOORED), "give-grant": fewest}
+    least = {**dict.fromkeys(FLOORED, COUNTED_MAX + 1), "give-grant": fewest}
+    assert (since["then"]["at_least"], since["moves"]) == (least, [])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,21 @@ coalition:
 
 COUNTED = CHARTER + POWERS
 
+_NOBODY = "{words: Nobody., by: {from: [inspector], count: 60}}"
+ASLEEP = "".join(
+    (
+        CHARTER.replace("from: [officer], count: 2}, e", "from: [monitor], count: 9}, e").replace(
+            "{from: [monitor], count: 1}", "{from: [monitor], count: 9}"
+        ),
+        "\ncoalition:\n  min: 3\n  powers:\n",
+        *(
+            f"    {power}: {_NOBODY}\n"
+            for power in "gateway-root host-root deploy sign-builds issue-tokens feed-people sign-log".split()
+        ),
+    )
+).replace("{from: [inspector], count: 1}", "{from: [inspector], count: 60}")
+"""One in which nobody could change the rules or run another gateway, not even if all worked together."""
+
 
 def answer(ground: Ground, goal: str, *parties: str) -> Answer:
     """Give what is known of a goal in a ledger."""

@@ -140,11 +140,14 @@ def strongest(model: Model, number: int) -> list[int]:
         )
         if any(each[kind]) and not covered:
             kept.append(kind)
-    return kept or list(range(len(kinds)))[:1]
+    return kept
 
 
 def _add_best(model: Model, kinds: list[int]) -> Model:
-    """Give a model with a kind more for each of these: the best of it and all that follow, in every respect at once."""
+    """Give a model with a kind more for each of these: the best of it and all that follow, in every respect at once.
+
+    One more follows the last of them: nobody, who brings nothing.
+    """
     counts = {
         demand: {mode: _with_best(count, kinds) for mode, count in model.counts[demand].items()}
         for demand in model.demands
@@ -153,7 +156,7 @@ def _add_best(model: Model, kinds: list[int]) -> Model:
 
 
 def _with_best(count: Count, kinds: Iterable[int]) -> Count:
-    best: list[int] = []
+    best = [0]
     for kind in reversed([*kinds]):
-        best.append(max(count.each[kind], best[-1] if best else 0))
+        best.append(max(count.each[kind], best[-1]))
     return Count(count.base, (*count.each, *reversed(best)))
