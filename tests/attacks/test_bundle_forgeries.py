@@ -385,12 +385,6 @@ def test_rule_without_its_seal_is_refuted(tmp_path: Path) -> None:
     require_refuted(judge(ledger, tmp_path), "not directly followed by its seal", leaf=place)
 
 
-def test_snapshot_of_another_state_is_refuted(tmp_path: Path) -> None:
-    ledger = started()
-    place = ledger.rule(e.Snapshot(digest=bytes(32)))
-    require_refuted(judge(ledger, tmp_path), "snapshot is not of this state", leaf=place)
-
-
 def test_second_genesis_is_refuted(tmp_path: Path) -> None:
     ledger = started()
     place = ledger.genesis()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ringfence.core.entry import Access, Snapshot, render_entry
+from ringfence.core.entry import Access, KeyEpochOpened, render_entry
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName, WrappedKey
 from ringfence.core.lane import LaneHead, build_batch
 from ringfence.core.ports import (
@@ -46,7 +46,7 @@ def access_entry(number: int = 0) -> bytes:
 
 def rule_entry(number: int = 0) -> bytes:
     """Give a rule entry."""
-    return render_entry(Snapshot(digest=hashlib.sha256(b"%d" % number).digest()))
+    return render_entry(KeyEpochOpened(data_class="protected", key_epoch=number))
 
 
 class Writer:

@@ -15,7 +15,7 @@ from ringfence.core.envelope import WrappedKey
 from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.key_custody import KeyCustody
 from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
-from ringfence.keys.software import KeyedHash, create_custody, destroy_key_epoch, open_custody, open_key_epoch
+from ringfence.keys.software import KeyedHash, create_custody, open_custody
 from ringfence.services.custody.record_keys import blind_record, blind_records
 from tests.core.mutation import mutated
 
@@ -168,26 +168,18 @@ def test_key_of_another_jurisdiction_does_not_unwrap(custody: KeyCustody, direct
         open_custody(directory).unwrap(row)
 
 
-def test_newest_key_epoch_wraps_and_older_ones_still_unwrap_until_they_are_destroyed(directory: Path) -> None:
+def test_newest_key_epoch_wraps_and_older_ones_still_unwrap_while_their_keys_are_there(directory: Path) -> None:
     old = open_custody(directory).wrap(data_class="protected", subject_ref=ALICE, data_key=DATA_KEY)
-    open_key_epoch(directory, data_class="protected", key_epoch=2)
+    write_key_file(directory / "protected.2.kek", DATA_KEY)
     custody = open_custody(directory)
     new = custody.wrap(data_class="protected", subject_ref=ALICE, data_key=DATA_KEY)
     assert (old.key_epoch, new.key_epoch) == (1, 2)
     assert custody.unwrap(old) == custody.unwrap(new) == DATA_KEY
-    destroy_key_epoch(directory, data_class="protected", key_epoch=1)
+    erase_key_file(directory / "protected.1.kek")
     custody = open_custody(directory)
     assert custody.unwrap(new) == DATA_KEY
     with pytest.raises(ConfigurationError, match="key epoch 1"):
         custody.unwrap(old)
-
-
-def test_newest_key_epoch_is_not_destroyed(directory: Path) -> None:
-    with pytest.raises(ConfigurationError, match="newest"):
-        destroy_key_epoch(directory, data_class="protected", key_epoch=1)
-    with pytest.raises(ConfigurationError):
-        destroy_key_epoch(directory, data_class="protected", key_epoch=7)
-    open_custody(directory)
 
 
 def test_erased_key_file_is_overwritten_first(tmp_path: Path) -> None:
@@ -199,21 +191,18 @@ def test_erased_key_file_is_overwritten_first(tmp_path: Path) -> None:
     assert link.read_bytes() == bytes(32)
 
 
-def test_key_epoch_is_opened_once(directory: Path) -> None:
+def test_keys_are_made_once(directory: Path) -> None:
     before = (directory / "protected.1.kek").read_bytes()
-    with pytest.raises(ConfigurationError, match="already"):
-        open_key_epoch(directory, data_class="protected", key_epoch=1)
     with pytest.raises(ConfigurationError):
         create_custody(directory, jurisdiction="US", classes=["protected"])
     assert (directory / "protected.1.kek").read_bytes() == before
 
 
-@pytest.mark.parametrize(("data_class", "key_epoch"), [("../escaped", 1), ("Upper", 1), ("", 1), ("protected", 0)])
-def test_class_that_names_no_file_is_refused(directory: Path, data_class: str, key_epoch: int) -> None:
-    before = sorted(directory.parent.rglob("*"))
+@pytest.mark.parametrize("data_class", ["../escaped", "Upper", ""])
+def test_class_that_names_no_file_is_refused(tmp_path: Path, data_class: str) -> None:
     with pytest.raises(ConfigurationError):
-        open_key_epoch(directory, data_class=data_class, key_epoch=key_epoch)
-    assert sorted(directory.parent.rglob("*")) == before
+        create_custody(tmp_path / "new", jurisdiction="US", classes=["protected", data_class])
+    assert [*tmp_path.rglob("*")] == []
 
 
 def test_files_can_be_read_by_their_owner_alone(directory: Path) -> None:

@@ -238,12 +238,6 @@ class SubjectErased(Leaf, frozen=True, kw_only=True, tag="rule.subject-erased"):
     build: bytes = b""
 
 
-class Snapshot(Leaf, frozen=True, kw_only=True, tag="rule.snapshot"):
-    """Commits to the digest of the state after every rule before this one."""
-
-    digest: bytes
-
-
 Rule: TypeAlias = (
     Genesis
     | CharterEnacted
@@ -253,7 +247,6 @@ Rule: TypeAlias = (
     | PrincipalWithdrawn
     | KeyEpochOpened
     | SubjectErased
-    | Snapshot
     | PeopleRecorded
     | CredentialIssued
     | Proposed
@@ -275,7 +268,6 @@ RULE_TYPES: Final = (
     PrincipalWithdrawn,
     KeyEpochOpened,
     SubjectErased,
-    Snapshot,
     PeopleRecorded,
     CredentialIssued,
     Proposed,

@@ -33,7 +33,7 @@ from ringfence.core.governance.recording import fold_people
 from ringfence.core.lane import AUTHORITY_LANE
 from ringfence.core.merkle import hash_leaf
 from ringfence.core.register import PersonFacts, parse_facts
-from ringfence.core.state import Lane, Principal, State, digest_state, without_identity
+from ringfence.core.state import Lane, Principal, State, without_identity
 
 ERASE_DUTIES: Final = ("authority", "gateway")
 CERTIFIED_DUTIES: Final = ("gateway", "ingest")
@@ -186,13 +186,6 @@ def _apply(state: State, rule: e.Rule, source: RuleSource) -> State:
         case e.SubjectErased():
             chained = hashlib.sha256(state.erased_digest + rule.about).digest()
             return replace(state, erased=state.erased + 1, erased_digest=chained)
-        case e.Snapshot():
-            found = digest_state(state)
-            if rule.digest != found:
-                raise ProofInvalidError(
-                    "a snapshot is not of this state", place=place, expected=found.hex(), found=rule.digest.hex()
-                )
-            return state
         case _:
             return _govern(state, rule, source)
 

@@ -29,7 +29,7 @@ from ringfence.core.envelope import (
 from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.key_custody import OPENINGS
 from ringfence.core.ports import KeyRow
-from ringfence.keys.files import erase_key_file, read_key_file, write_key_file
+from ringfence.keys.files import read_key_file, write_key_file
 
 if TYPE_CHECKING:
     pass
@@ -176,33 +176,6 @@ def make_custody_files(*, jurisdiction: str, classes: Iterable[str]) -> dict[str
     """
     names = [*(_kek_name(data_class, 1) for data_class in classes), INDEX_KEY, DETAIL_KEY]
     return {**{name: os.urandom(KEY_SIZE_BYTES) for name in names}, JURISDICTION: jurisdiction.encode("ascii")}
-
-
-def open_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
-    """Make the key-encryption key of a class's key epoch.
-
-    Raises:
-        ConfigurationError: it is there already, or cannot be written, or the class has no name for a file.
-    """
-    write_key_file(directory / _kek_name(data_class, key_epoch), os.urandom(KEY_SIZE_BYTES))
-
-
-def destroy_key_epoch(directory: Path, *, data_class: str, key_epoch: int) -> None:
-    """Destroy the key-encryption key of a class's key epoch: no data key that it wraps opens ever again.
-
-    The file is overwritten, synced and removed. Backups of the directory, and flash that keeps old blocks, have to be
-    destroyed by their own means.
-
-    Raises:
-        ConfigurationError: it is not there, is the newest of its class, or cannot be removed.
-    """
-    name = _kek_name(data_class, key_epoch)
-    newest = max((epoch for held, epoch in _list_keks(directory) if held == data_class), default=0)
-    if key_epoch == newest:
-        raise ConfigurationError(
-            f"{name} is the newest key of class {data_class}", hint="open the next key epoch and re-wrap first"
-        )
-    erase_key_file(directory / name)
 
 
 def open_custody(directory: Path) -> SoftwareCustody:

@@ -16,7 +16,6 @@ from ringfence.core.changes import operation_of
 from ringfence.core.entry import (
     CharterEnacted,
     Genesis,
-    Snapshot,
     SubjectErased,
 )
 from ringfence.core.errors import InvalidInputError
@@ -198,7 +197,7 @@ def _acts(folded: FoldedRule) -> Iterator[Act]:
                 yield Act(number, epoch, at_ms, SIGNED, "founded the ledger", key=number)
         case CharterEnacted() if folded.after.standing is not None:
             return  # that of the founding, which the founders signed
-        case Carried() | Snapshot():
+        case Carried():
             return
         case _:
             words = (f" {one.lower()}" if one.isupper() else one for one in type(rule).__name__)
