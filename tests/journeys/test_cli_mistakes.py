@@ -82,7 +82,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_is_looked_at_here() -> None:
     charter = {"charter check", "charter explain", "charter export", "charter schema"}
     reports = {"why", "review access", "review activity", "review stale"}
-    apart = {"init", "doctor", "demo", "verify", "synthetic", *charter, *reports}
+    apart = {"init", "doctor", "demo", "verify", "ledger check-receipt", "synthetic", *charter, *reports}
     own_key = {"key new", "key show", "sign", "share"}
     assert set(ALL) == {*NEEDS_DEPLOYMENT, *CALLS, *apart, *own_key, *AGREED}
 
@@ -257,6 +257,8 @@ def test_wrong_value_is_refused_and_changes_nothing(
         ["serve", "--processes", "0"],
         ["ledger", "recover", "one", "--reason", "x"],
         ["ledger", "recover", "1"],
+        ["ledger", "check-receipt", "1-1-0-x", "proof"],
+        ["ledger", "check-receipt"],
         ["ingest", "/absent"],
         ["ingest"],
         ["verify"],
@@ -466,7 +468,7 @@ def test_with_json_every_command_prints_one_object_and_nothing_else(tmp_path: Pa
     for words, arguments in alone.items():
         _check_object(words, run(*words.split(), *arguments, "--json"))
     elsewhere = {"get", "erase", "ledger recover", "share", "people import", "people list", "people show"}
-    elsewhere |= {"credential issue", "credential key", "prove coalition"}
+    elsewhere |= {"credential issue", "credential key", "prove coalition", "ledger check-receipt"}
     assert set(ALL) - set(runs) - set(alone) - without - set(AGREED) == elsewhere
 
 

@@ -1,4 +1,7 @@
-"""`ringfence ledger`: run the sequencer, export evidence, look at the newest checkpoint, go on without a lost lane."""
+"""`ringfence ledger`: run the sequencer, export evidence, look at the newest checkpoint, go on without a lost lane.
+
+`check-receipt` is in `verify.py`: it needs no deployment.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from ringfence.app.runtime import make_sequencer, open_runtime
 from ringfence.cli.files import FILE
 from ringfence.cli.output import deployment_option, json_option, run, say
 from ringfence.cli.progress import show_progress
+from ringfence.cli.verify import check_one_receipt
 from ringfence.core.errors import ConfigurationError, DeviceError
 from ringfence.ledger.export import export_bundle
 from ringfence.ledger.sequencer import Progress
@@ -26,6 +30,9 @@ WAITING_ROUNDS = 5
 @click.group(short_help="Export evidence; run the sequencer.")
 def ledger() -> None:
     """The tamper-evident ledger: sequence, export, inspect."""
+
+
+ledger.add_command(check_one_receipt)
 
 
 @ledger.command(short_help="Turn sealed batches into the signed tree.")

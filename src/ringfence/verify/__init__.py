@@ -6,7 +6,7 @@ the place named, or unreadable, and says what it had to take on trust. Start wit
 `trust`, `bundle` what is pinned, and what is read · `checkpoints`, `tree` what the log signed · `rules` folded in
 order · `parts`, `processes`, `scope`, `lanes` the leaves, in parts side by side · `entries`, `decisions`, `openings`,
 `requests`, `outcomes`, `grants`, `counters` what each must say · `revocations` how long they took · `verdict`,
-`conclusion`, `render` the answer.
+`conclusion`, `render` the answer. Apart from all of this, `receipts` holds one receipt against its proof.
 """
 
 from ringfence.verify.trust import Trust, parse_trust

@@ -82,14 +82,24 @@ def open_newest(bundle: Bundle, trust: Trust | None) -> Notes:
     note = bundle.read_note("checkpoint")
     origin = trust.origin if trust else parse_checkpoint(parse_note(note, place="checkpoint").text).origin
     newest = _open(note, Notes(origin, log_key, _NONE), trust, place="checkpoint")
-    if trust and len(newest.cosignatures) < trust.witness_quorum:
-        raise ProofInvalidError(
-            "too few of the pinned witnesses cosigned the newest checkpoint",
-            place="checkpoint",
-            expected=f"{trust.witness_quorum} of {len(trust.witnesses)}",
-            found=str(len(newest.cosignatures)),
-        )
+    if trust:
+        require_witnesses(newest, trust, place="checkpoint")
     return Notes(origin, log_key, newest)
+
+
+def require_witnesses(signed: SignedCheckpoint, trust: Trust, *, place: str) -> None:
+    """Refuse a checkpoint that fewer of the pinned witnesses cosigned than the pins ask for.
+
+    Raises:
+        ProofInvalidError: says how many did.
+    """
+    if len(signed.cosignatures) < trust.witness_quorum:
+        raise ProofInvalidError(
+            "too few of the pinned witnesses cosigned the checkpoint",
+            place=place,
+            expected=f"{trust.witness_quorum} of {len(trust.witnesses)}",
+            found=str(len(signed.cosignatures)),
+        )
 
 
 def open_earlier(

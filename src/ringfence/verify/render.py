@@ -67,7 +67,9 @@ def _lines(verdict: Verdict) -> Iterator[str]:
         yield "!! MODE: DEVELOPMENT. Anyone could mint tokens for this ledger."
         yield "!! It proves nothing about production."
     for number, refutation in enumerate(verdict.refutations, start=1):
-        yield from _refutation(number, refutation)
+        first, *following = render_refutation(refutation)
+        yield f"{number}. {first}"
+        yield from following
     if verdict.refutations_more:
         yield "  There are more refutations than are shown."
     if not verdict.origin:
@@ -113,8 +115,9 @@ def _revocations(revocations: Sequence[Revocation]) -> Iterator[str]:
         yield f"  {worst.took_ms:>10,}  ms, the longest: {_clean(worst.change)} by {worst.by}, leaf {worst.leaf}"
 
 
-def _refutation(number: int, refutation: Refutation) -> Iterator[str]:
-    yield f"{number}. {_clean(refutation.place)}: {_clean(refutation.what)}"
+def render_refutation(refutation: Refutation) -> Iterator[str]:
+    """Give the lines that say where something is wrong, what, what was expected and what was found."""
+    yield f"{_clean(refutation.place)}: {_clean(refutation.what)}"
     if refutation.expected:
         yield f"  expected {_clean(refutation.expected)}"
     if refutation.found:
