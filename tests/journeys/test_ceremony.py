@@ -16,6 +16,7 @@ from ringfence.core.governance.founding import FOUND
 from ringfence.core.signatures import add_armour
 from tests.founders import hand_in_shares, write_plan
 from tests.governed import CHARTER, FOUNDERS, key_of, sign
+from tests.prover.powers import COUNTED
 
 HOLDERS = ["fay", "gus", "dot"]
 PRODUCTION = ["--charter", "charter.yaml", "--region", "home", "--production"]
@@ -302,3 +303,25 @@ def test_founding_below_a_minimum_says_which_duties_and_what_does_not_work(
     assert "hint: name more people" not in founded.stderr
     notes = [one["detail"] for one in json.loads(doctor.stdout)["findings"] if one["check"] == "people"]
     assert [words in note for note in notes] == [True] * is_short
+
+
+@pytest.mark.parametrize(("minimum", "is_weak"), [(1, False), (4, True)])
+def test_founding_with_fewer_between_the_parties_and_the_data_than_asked_says_who(
+    table: Path, minimum: int, is_weak: bool
+) -> None:
+    (table / "charter.yaml").write_text(COUNTED.replace("  min: 3\n", f"  min: {minimum}\n"), "utf-8")
+
+    begun = ringfence("init", "deployment", *PRODUCTION, "--ceremony", "plan.yaml", "--json", cwd=table)
+    hand_in_shares(table / "deployment", ["gus", "dot"], people=FOUNDERS)
+    founded = ringfence("found", "-d", "deployment", *signatures(table), "--json", cwd=table)
+    doctor = ringfence("doctor", "-d", "deployment", "--json", cwd=table)
+
+    for done in (begun, founded):
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)["coalition"]
+        assert ("who joined the excluded parties would be enough to" in said) is is_weak
+        assert ("and the charter asks that 4 are needed. The path: there join" in said) is is_weak
+        assert (f"warning: {said}\n" in done.stderr) is is_weak
+    assert ("hint: name more people in the plan" in begun.stderr) is is_weak
+    notes = [one["detail"] for one in json.loads(doctor.stdout)["findings"] if one["check"] == "coalition"]
+    assert notes == ([json.loads(founded.stdout)["coalition"]] if is_weak else [])

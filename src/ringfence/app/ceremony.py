@@ -36,6 +36,7 @@ from ringfence.app.initialise import (
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.core import entry as e
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.coalition.gate import describe_too_few
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import CharterInvalidError, ConfigurationError, InvalidInputError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
@@ -67,18 +68,24 @@ Short: TypeAlias = Sequence[tuple[str, int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A ceremony that was begun: what its founders must sign, and the duties that have too few of them."""
+    """A ceremony that was begun: what its founders must sign, and what they are too few for.
+
+    `short` are the duties that have too few of them; `weak` says, by which path, that fewer people than the charter
+    asks stand between the excluded parties and the data, or "".
+    """
 
     founding: Founding
     short: Short
+    weak: str
 
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """A ledger that was founded: the charter in force, and the duties that have too few people."""
+    """A ledger that was founded: the charter in force, and what its people are too few for, as in `Begun`."""
 
     charter: Charter
     short: Short
+    weak: str
 
 
 async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Begun:
@@ -122,7 +129,7 @@ async def begin_ceremony(directory: Path, ground: Ground, *, plan: Path) -> Begu
     (directory / CEREMONY).mkdir(mode=0o700)
     write_file(directory / CEREMONY / CHARTER, charter_text)
     write_file(directory / CEREMONY / DOCUMENT, render_founding(founding))
-    return Begun(founding, understaffed(tried, at_ms=founding.at_ms))
+    return Begun(founding, understaffed(tried, at_ms=founding.at_ms), describe_too_few(tried, at_ms=founding.at_ms))
 
 
 async def is_ceremony_open(deployment: Deployment) -> bool:
@@ -190,7 +197,8 @@ async def finish_ceremony(deployment: Deployment, signatures: Sequence[bytes]) -
             if state.charter is None:
                 await governance.enact(charter_text, file=CHARTER)
             await open_first_key_epochs(governance, charter)
-            return Founded(charter, understaffed(runtime.keeper.state, at_ms=clock_ms()))
+            state, at_ms = runtime.keeper.state, clock_ms()
+            return Founded(charter, understaffed(state, at_ms=at_ms), describe_too_few(state, at_ms=at_ms))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, verify_certificate
 from ringfence.core.charter import PROTECTED, Charter
-from ringfence.core.coalition.gate import assess, describe_nearest
+from ringfence.core.coalition.gate import describe_too_few
 from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.core.governance.proposals import render_understaffed, understaffed
@@ -162,12 +162,6 @@ def _check_geography(geography: str, rules: Charter) -> Finding:
     )
 
 
-def _describe_coalition(state: State) -> str:
-    """Say that fewer people are needed than the charter asks, which facts may come to; "" when they are not."""
-    minimum = state.governance.coalition_min
-    return describe_nearest(assess(state, at_ms=clock_ms(), minimum=minimum), minimum=minimum) if minimum else ""
-
-
 async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     state = runtime.keeper.state
     if state.mode == DEVELOPMENT:
@@ -181,7 +175,7 @@ async def _check_running(runtime: Runtime) -> AsyncIterator[Finding]:
     for unusual in list_unusual(state.standing, at_ms=clock_ms()) if state.standing else ():
         hint = "if that is not true, end the feed (`withdraw-service`) and admit them again; see docs/scim.md"
         yield Finding("people", "note", unusual, hint)
-    if register is not None and (few := _describe_coalition(state)):
+    if register is not None and (few := describe_too_few(state, at_ms=clock_ms())):
         hint = "`ringfence prove coalition` shows how; `--with` tries a change, `--since` tells what moved it"
         yield Finding("coalition", "note", few, hint)
     signed = TreeReader.in_directory(runtime.deployment.ledger).open_checkpoint(runtime.trust.log_key)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ringfence.app.ceremony import CEREMONY, DOCUMENT, Begun, Founded, Short, begin_ceremony, finish_ceremony
+from ringfence.app.ceremony import CEREMONY, DOCUMENT, Begun, Founded, begin_ceremony, finish_ceremony
 from ringfence.app.configuration import SQLITE_STORE, make_configuration
 from ringfence.app.deployment import SHARES_VARIABLE, open_deployment
 from ringfence.app.initialise import Ground, initialise
@@ -89,7 +90,7 @@ def init(
             "in production no operator makes rules alone", hint="found the ledger: `ringfence init --ceremony PLAN`"
         )
     else:
-        _say_in_force(directory, Founded(run(initialise(directory, ground)), ()), as_json=as_json)
+        _say_in_force(directory, Founded(run(initialise(directory, ground)), (), ""), as_json=as_json)
 
 
 @click.command(short_help="Begin a governed ledger with its founders' signatures.")
@@ -125,19 +126,23 @@ def _say_begun(directory: Path, begun: Begun, *, as_json: bool) -> None:
         ]
     lines.append(f"Then: ringfence found -d {directory} SIGNATURE...")
     facts = {"directory": str(directory), "document": str(document), "founders": people}
-    say("\n".join(lines), {**facts, "understaffed": _short_facts(begun.short)}, as_json=as_json)
-    _warn(begun.short)
-    if begun.short:
+    say("\n".join(lines), {**facts, **_lacks(begun)}, as_json=as_json)
+    if _warn(begun):
         complain(f"hint: name more people in the plan, remove {directory} and make it anew; later it takes agreement")
 
 
-def _short_facts(short: Short) -> list[dict[str, str | int]]:
-    return [{"duty": duty, "held": held, "minimum": minimum} for duty, held, minimum in short]
+def _lacks(done: Begun | Founded) -> dict[str, Any]:
+    """Give, as facts, what the people are too few for."""
+    short = [{"duty": duty, "held": held, "minimum": minimum} for duty, held, minimum in done.short]
+    return {"understaffed": short, "coalition": done.weak}
 
 
-def _warn(short: Short) -> None:
-    if short:
-        complain(f"warning: {render_understaffed(short)}")
+def _warn(done: Begun | Founded) -> bool:
+    """Say what the people are too few for; give whether there was anything to say."""
+    said = [words for words in (render_understaffed(done.short) if done.short else "", done.weak) if words]
+    for words in said:
+        complain(f"warning: {words}")
+    return bool(said)
 
 
 def _say_in_force(directory: Path, founded: Founded, *, as_json: bool) -> None:
@@ -149,8 +154,8 @@ def _say_in_force(directory: Path, founded: Founded, *, as_json: bool) -> None:
         f"  ringfence serve -d {directory}    starts the gateway",
         {
             **{"directory": str(directory), "charter": charter.name, "version": charter.version},
-            "understaffed": _short_facts(founded.short),
+            **_lacks(founded),
         },
         as_json=as_json,
     )
-    _warn(founded.short)
+    _warn(founded)

@@ -185,6 +185,17 @@ def describe_nearest(found: Assessment, *, minimum: int) -> str:
     )
 
 
+def describe_too_few(state: State, *, at_ms: int) -> str:
+    """Say that fewer people are needed than the charter in force asks; "" when they are not, or it asks for none.
+
+    Args:
+        state: of a governed ledger whose register is known.
+        at_ms: when.
+    """
+    minimum = state.governance.coalition_min
+    return describe_nearest(assess(state, at_ms=at_ms, minimum=minimum), minimum=minimum) if minimum else ""
+
+
 def count_people(people: int) -> str:
     """Give a number of people, as `nobody`, `1 person` or `2 people`."""
     return "nobody" if not people else "1 person" if people == 1 else f"{people} people"
