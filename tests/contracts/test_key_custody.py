@@ -104,9 +104,9 @@ def test_index_is_the_same_for_the_same_label_and_value_alone(custody: KeyCustod
 
 
 def test_many_names_are_blinded_as_each_alone_is(custody: KeyCustody) -> None:
-    names = ["self", "0a", "", "\u00e9"]
-    alone = [blind_record(custody, "posts", b"s" * 16, name) for name in names]
-    assert blind_records(custody, "posts", b"s" * 16, names) == alone
+    names, datasets = ["self", "0a", "", "\u00e9"], ["posts", "posts", "watched", "posts"]
+    alone = [blind_record(custody, dataset, b"s" * 16, name) for dataset, name in zip(datasets, names, strict=True)]
+    assert blind_records(custody, datasets, b"s" * 16, names) == alone
     others = [blind_record(custody, "posts", b"t" * 16, "self"), blind_record(custody, "post", b"s" * 16, "self")]
     assert len({*alone, *others}) == 6
     assert custody.indexes("user", [b"alice", b"bob"]) == [

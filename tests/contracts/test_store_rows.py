@@ -475,8 +475,9 @@ async def test_many_parts_are_written_in_columns_with_as_many_names_as_parts(sto
     writer = Writer()
     keys = [hashlib.sha256(b"%d" % number).digest()[:16] for number in range(count)]
     sealed = [b"sealed %d" % number for number in range(count)]
-    parts = PartsWrite(0, "posts", ALICE, "public", 1, keys, sealed)
-    for wrong in (parts._replace(sealed=sealed[:-1]), parts._replace(record_keys=keys[1:])):
+    parts = PartsWrite(0, ALICE, "public", 1, ["posts"] * count, keys, sealed)
+    shorter = {"sealed": sealed[:-1]}, {"record_keys": keys[1:]}, {"datasets": ["posts"] * (count - 1)}
+    for wrong in [parts._replace(**columns) for columns in shorter]:
         with pytest.raises(ValueError, match=f"for {len(wrong.sealed)} parts"):
             await store.transact(writer.build(writes=[wrong]))
 
@@ -484,7 +485,7 @@ async def test_many_parts_are_written_in_columns_with_as_many_names_as_parts(sto
 
     names = [PartName("posts", ALICE, key, "public") for key in keys]
     assert parts_of(await writer.commit(store, reads=names)) == [(1, part) for part in sealed]
-    again = parts._replace(version=2, record_keys=keys[-2:], sealed=[b"new", b"newer"])
+    again = parts._replace(version=2, datasets=["posts"] * 2, record_keys=keys[-2:], sealed=[b"new", b"newer"])
     await writer.commit(store, writes=[again])
     assert parts_of(await writer.commit(store, reads=names[-2:])) == [(2, b"new"), (2, b"newer")]
     with pytest.raises(ItemConflictError):

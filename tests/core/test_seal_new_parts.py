@@ -13,7 +13,8 @@ SUBJECT = b"subject---------"
 KEYS = [bytes([number]) * 16 for number in range(3)]
 TEXTS = [b"", b"one", b"two" * 100]
 NONCES = bytes(range(36))
-CONTEXTS = contexts_of_new("posts", SUBJECT, "public", KEYS)
+DATASETS = ["posts", "watched", "posts"]
+CONTEXTS = contexts_of_new(DATASETS, SUBJECT, "public", KEYS)
 
 
 def seal() -> list[bytes]:
@@ -24,19 +25,19 @@ def test_many_parts_are_sealed_as_each_alone_is() -> None:
     alone = [
         seal_part(
             CIPHER,
-            PartName("posts", SUBJECT, key, "public"),
+            PartName(dataset, SUBJECT, key, "public"),
             version=1,
             plaintext=text,
             nonce=NONCES[12 * place : 12 * place + 12],
         )
-        for place, (key, text) in enumerate(zip(KEYS, TEXTS, strict=True))
+        for place, (dataset, key, text) in enumerate(zip(DATASETS, KEYS, TEXTS, strict=True))
     ]
     assert seal() == alone
 
 
 def test_each_opens_under_its_own_name_and_first_version_alone() -> None:
-    for key, text, sealed in zip(KEYS, TEXTS, seal(), strict=True):
-        name = PartName("posts", SUBJECT, key, "public")
+    for dataset, key, text, sealed in zip(DATASETS, KEYS, TEXTS, seal(), strict=True):
+        name = PartName(dataset, SUBJECT, key, "public")
         assert open_part(CIPHER, name, version=1, sealed=sealed) == text
         with pytest.raises(IntegrityError):
             open_part(CIPHER, name, version=2, sealed=sealed)
@@ -53,3 +54,8 @@ def test_as_many_contexts_as_plaintexts_and_nonces_are_wanted(
 ) -> None:
     with pytest.raises(ValueError, match="zip"):
         seal_new_parts(CIPHER, contexts=contexts, plaintexts=texts, nonces=nonces)
+
+
+def test_as_many_datasets_as_records_are_wanted() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        contexts_of_new(DATASETS[:2], SUBJECT, "public", KEYS)

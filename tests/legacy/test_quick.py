@@ -21,7 +21,8 @@ from tests.legacy.test_any_document import CHATS, PROFILE, SHAPED, WATCHED
 
 
 def quickly(text: str | bytes, limits: ReadLimits = DEFAULT_LIMITS) -> list[Item] | None:
-    return read_quickly(text.encode() if isinstance(text, str) else text, matcher=load_matcher(), limits=limits)
+    found = read_quickly(text.encode() if isinstance(text, str) else text, matcher=load_matcher(), limits=limits)
+    return None if found is None else [item for items in found for item in items.each()]
 
 
 def outcome(items: list[Item] | None) -> list[tuple[str, str, str]] | None:

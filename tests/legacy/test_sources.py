@@ -138,8 +138,12 @@ def test_what_may_not_be_read_is_refused_and_the_rest_goes_on(
 
     sources, skipped = walk(plain_directory)
 
-    assert names(sources, plain_directory) == ["a.json"]
-    assert names(skipped, plain_directory) == ["b.json", "c"]
+    assert names(sources, plain_directory) == ["a.json", "b.json"]
+    with sources[0].open() as readable:
+        assert readable.read(100) == EXPORT
+    with pytest.raises(InvalidInputError, match="cannot be read: Permission denied"):
+        sources[1].open()
+    assert names(skipped, plain_directory) == ["c"]
     assert {(source.verdict, "Permission denied" in source.reason) for source in skipped} == {("refused", True)}
 
 

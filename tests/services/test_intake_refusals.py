@@ -22,7 +22,7 @@ from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.intake import chunk, person
 from ringfence.services.intake.intake import Intake
-from ringfence.services.intake.messages import Interrupted, Message, Piece
+from ringfence.services.intake.messages import NO_ROWS, Interrupted, Message, Piece
 from tests.services.exports_taken import (
     Taken,
     dump,
@@ -344,9 +344,7 @@ def test_interrupted_export_says_that_a_part_of_it_is_stored(deployment: Deploym
             async def interrupted() -> AsyncIterator[Message]:
                 async for message in messages_of(runtime, (path,), DEFAULT_LIMITS):
                     if isinstance(message, Piece):
-                        yield Piece(
-                            message.name, message.user, message.reason, message.opened().rows, [], 0, last=False
-                        )
+                        yield Piece(message.name, message.user, message.reason, message.rows, NO_ROWS, 0, last=False)
                         yield Interrupted(message.name, "found the end", f"{message.name}#")
                     else:
                         yield message

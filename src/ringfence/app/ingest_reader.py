@@ -24,7 +24,7 @@ from ringfence.core.errors import ConfigurationError, InvalidInputError, Ringfen
 from ringfence.legacy.evidence import AddressBook, EvidenceCollector
 from ringfence.legacy.limits import ReadLimits
 from ringfence.legacy.quick import QUICK_SIZE_BYTES_MAX, read_quickly
-from ringfence.legacy.reader import Item, read_export
+from ringfence.legacy.reader import Items, gather_items, read_export
 from ringfence.legacy.sources import ExportSource, OpenExport, SkippedSource, walk_sources
 from ringfence.services.intake.messages import (
     LEFT,
@@ -161,8 +161,8 @@ class OneExport:
         """How many bytes were read since `read` was called last."""
         return self._stream.position if self._stream else 0
 
-    def read(self) -> Iterator[Item]:
-        """Give its records.
+    def read(self) -> Iterator[list[Items]]:
+        """Give its records, many at a time.
 
         Raises:
             InvalidInputError: a fault; or another file lies there than when it was read before.
@@ -173,13 +173,14 @@ class OneExport:
         self._stamp = stamp
         items = self._read_quickly()
         if items is not None:
-            yield from items
+            yield items
             return
         with self._source.open() as stream:
             self._stream = _CountedStream(stream)
-            yield from read_export(self._stream, name=self.name, matcher=self._matcher, limits=self._limits)
+            one_by_one = read_export(self._stream, name=self.name, matcher=self._matcher, limits=self._limits)
+            yield from gather_items(one_by_one, position=self.position)
 
-    def _read_quickly(self) -> list[Item] | None:
+    def _read_quickly(self) -> list[Items] | None:
         """Give the records of a small export that is plainly in order; None leaves it to the reader."""
         if self._source.size_bytes > QUICK_SIZE_BYTES_MAX:
             return None
@@ -232,7 +233,7 @@ def _send_all(messages: Iterator[Message], send: Callable[[bytes], None]) -> Non
             waiting.append(message)
             size += MESSAGE_SIZE_BYTES
         if isinstance(message, Piece):
-            size += message.weigh().size_bytes * (2 if message.sealed else 1)
+            size += message.weigh().size_bytes
         if size >= SENT_SIZE_BYTES or len(waiting) >= 1000 or advanced >= 4 * SENT_SIZE_BYTES:
             send(render_messages([*waiting, Advanced(advanced)]))
             waiting, size, advanced = [], 0, 0

@@ -30,6 +30,7 @@ from ringfence.services.intake.messages import Message, parse_messages
 TOOL: Final = "ingest"
 END_SECONDS_MAX: Final = 5.0
 AHEAD_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
+AHEAD_SIZE_BYTES_MIN: Final = 2 * 1024 * 1024
 SWITCH_SECONDS: Final = 0.0002
 """How soon the thread that receives gets its turn: it needs it for a moment, and the reader waits for it."""
 
@@ -63,14 +64,24 @@ class SourceFeed:
             deployment=str(runtime.deployment.directory),
         )
         self._pipe: Connection | None = None
+        self._users_are_new = True
         self._sealing = True
 
     def expect(self, new: bool) -> None:
-        """Have the rows of what is read from here on sealed, because most users are new to the vault; or not."""
-        if new != self._sealing and self._pipe is not None:
-            self._sealing = new
+        """Be told whether most users of what is read from here on are new to the vault."""
+        self._users_are_new = new
+
+    def _share_work(self, waiting_size_bytes: int) -> None:
+        """Have the reader seal, or leave that to this process: whoever is behind gets less to do.
+
+        Sealed rows help where users are new to the vault, and as long as this process has something to go on with.
+        """
+        bound = AHEAD_SIZE_BYTES_MIN // (2 if self._sealing else 1)
+        sealing = self._users_are_new and waiting_size_bytes >= bound
+        if sealing != self._sealing and self._pipe is not None:
+            self._sealing = sealing
             with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
-                self._pipe.send_bytes(SEAL if new else LEAVE_OPEN)
+                self._pipe.send_bytes(SEAL if sealing else LEAVE_OPEN)
 
     async def messages(self) -> AsyncIterator[Message]:
         """Give everything that is read.
@@ -90,6 +101,7 @@ class SourceFeed:
             while (packed := await ahead.take()) is not None:
                 if not packed:
                     return
+                self._share_work(ahead.waiting_size_bytes)
                 for message in parse_messages(packed):
                     yield message
             raise UnavailableError("the process that reads the exports was killed", hint="run it again")
@@ -150,7 +162,7 @@ class _ReadAhead:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._changed = threading.Condition()
-        self._waiting_size_bytes = 0
+        self.waiting_size_bytes = 0
         self._stopped = False
         self._work = self._loop.run_in_executor(None, self._receive_all)
 
@@ -158,7 +170,7 @@ class _ReadAhead:
         """Give the next bytes; b"" at the end, None when the other process is gone."""
         packed = await self._waiting.get()
         with self._changed:
-            self._waiting_size_bytes -= len(packed or b"")
+            self.waiting_size_bytes -= len(packed or b"")
             self._changed.notify()
         return packed
 
@@ -173,7 +185,7 @@ class _ReadAhead:
         packed: bytes | None = b" "
         while packed:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._waiting_size_bytes < AHEAD_SIZE_BYTES_MAX)
+                self._changed.wait_for(lambda: self._stopped or self.waiting_size_bytes < AHEAD_SIZE_BYTES_MAX)
                 if self._stopped:
                     return
             try:
@@ -181,5 +193,5 @@ class _ReadAhead:
             except (EOFError, OSError):
                 packed = None
             with self._changed:
-                self._waiting_size_bytes += len(packed or b"")
+                self.waiting_size_bytes += len(packed or b"")
             self._loop.call_soon_threadsafe(self._waiting.put_nowait, packed)

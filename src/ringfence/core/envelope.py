@@ -101,15 +101,20 @@ def seal_part(cipher: AESGCM, name: PartName, *, version: int, plaintext: bytes,
     return _FORMAT + nonce + cipher.encrypt(nonce, plaintext, _part_context(name, version))
 
 
-def contexts_of_new(dataset: str, subject_ref: bytes, data_class: str, record_keys: Sequence[bytes]) -> list[bytes]:
-    """Give what `seal_new_parts` binds the first versions of parts to that share all but their record.
+def contexts_of_new(
+    datasets: Sequence[str], subject_ref: bytes, data_class: str, record_keys: Sequence[bytes]
+) -> list[bytes]:
+    """Give what `seal_new_parts` binds the first versions of parts to, of one subject and class.
 
     Args:
-        dataset, subject_ref, data_class: see `PartName`.
-        record_keys: 16 bytes each.
+        datasets, record_keys: of each part; see `PartName`.
+        subject_ref, data_class: see `PartName`.
+
+    Raises:
+        ValueError: there are not as many of each.
     """
-    head = _context_head(dataset, data_class) + subject_ref
-    return [head + record_key + _FIRST_VERSION for record_key in record_keys]
+    heads = {dataset: _context_head(dataset, data_class) + subject_ref for dataset in {*datasets}}
+    return [heads[dataset] + key + _FIRST_VERSION for dataset, key in zip(datasets, record_keys, strict=True)]
 
 
 def seal_new_parts(

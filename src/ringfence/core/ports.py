@@ -163,39 +163,43 @@ class SubjectErasure(NamedTuple):
 
 
 class PartsWrite(NamedTuple):
-    """Parts of one subject, dataset and class to store as `version`: those of many records, in columns.
+    """Parts of one subject and class to store as `version`: those of many records, in columns.
 
     Conflicts (`version`) unless `version - 1` of each is stored (1: nothing is), and (`subject`) when its subject is
     not there.
 
     Attributes:
-        record_keys, sealed: what the parts are called and what they hold; as many of one as of the other.
+        datasets, record_keys, sealed: where the parts belong, what they are called and what they hold; as many of each.
     """
 
     item: int
-    dataset: str
     subject_ref: bytes
     data_class: str
     version: int
+    datasets: Sequence[str]
     record_keys: Sequence[bytes]
     sealed: Sequence[bytes]
 
-    def rows(self) -> Iterator[tuple[str, bytes, bytes, str, int, bytes]]:
-        """Give each part as (dataset, subject_ref, record_key, data_class, version, sealed).
+    def check(self) -> None:
+        """Check that the columns are of one length.
 
         Raises:
-            ValueError: there are not as many names as parts.
+            ValueError: they are not.
         """
-        _, dataset, subject_ref, data_class, version, keys, sealed = self
-        if len(keys) != len(sealed):
-            raise ValueError(f"{len(keys)} names for {len(sealed)} parts of {dataset}")
-        return zip(repeat(dataset), repeat(subject_ref), keys, repeat(data_class), repeat(version), sealed)
+        _, _, _, _, datasets, keys, sealed = self
+        if not len(datasets) == len(keys) == len(sealed):
+            raise ValueError(f"{len(datasets)} datasets and {len(keys)} names for {len(sealed)} parts")
+
+    def rows(self) -> Iterator[tuple[str, bytes, bytes, str, int, bytes]]:
+        """Give each part as (dataset, subject_ref, record_key, data_class, version, sealed)."""
+        _, subject_ref, data_class, version, datasets, keys, sealed = self
+        return zip(datasets, repeat(subject_ref), keys, repeat(data_class), repeat(version), sealed, strict=False)
 
 
 def write_part(name: PartName, *, version: int, sealed: bytes) -> PartsWrite:
     """Give the write of a single part, for item 0."""
     dataset, subject_ref, record_key, data_class = name
-    return PartsWrite(0, dataset, subject_ref, data_class, version, (record_key,), (sealed,))
+    return PartsWrite(0, subject_ref, data_class, version, (dataset,), (record_key,), (sealed,))
 
 
 class PartDrop(NamedTuple):

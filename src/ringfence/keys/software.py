@@ -59,10 +59,17 @@ class KeyedHash:
 
     def digest(self, value: bytes) -> bytes:
         """Give the code (32 bytes) of a value."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(value)
-        outer.update(inner.digest())
-        return outer.digest()
+        return self.digests((value,))[0]
+
+    def digests(self, values: Iterable[bytes]) -> list[bytes]:
+        """Give the code of each value."""
+        found, start, end = [], self._inner.copy, self._outer.copy
+        for value in values:
+            inner, outer = start(), end()
+            inner.update(value)
+            outer.update(inner.digest())
+            found.append(outer.digest())
+        return found
 
 
 class SoftwareCustody:
@@ -114,8 +121,7 @@ class SoftwareCustody:
 
     def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
         """Give the blind index of each value."""
-        code = self._keyed(label).digest
-        return [code(value)[:REFERENCE_SIZE_BYTES] for value in values]
+        return [code[:REFERENCE_SIZE_BYTES] for code in self._keyed(label).digests(values)]
 
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""

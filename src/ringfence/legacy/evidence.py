@@ -103,7 +103,7 @@ class AddressBook:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        try:
+        try:  # not by its C extension, which ends the process on some damaged files
             self._reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
         except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
             raise ConfigurationError(

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -28,7 +29,7 @@ from ringfence.legacy.reader import (
     INTEGER_MAX,
     INTEGER_MIN,
     KEY_OVERHEAD,
-    Item,
+    Items,
     Json,
     escape_key,
     exact_number,
@@ -38,6 +39,7 @@ QUICK_SIZE_BYTES_MAX: Final = MEBIBYTE
 NUMBER_CHARACTERS_MAX: Final = 30
 LEVELS_MAX: Final = 20
 _SPACE_BEFORE_COLON: Final = re.compile(rb'"[ \t\r\n]+:')
+_OBJECT: Final = frozenset((dict,))
 _PLAIN: Final = frozenset((str, bool, float, type(None)))
 _BYTES_PER_KEY_MIN: Final = 5  # `"":0,`
 _HALF_PAIR: Final = re.compile(
@@ -50,7 +52,7 @@ class _UnusualError(ValueError):
     """Something that the reader is to look at."""
 
 
-def read_quickly(text: bytes, *, matcher: SourceMatcher, limits: ReadLimits) -> list[Item] | None:
+def read_quickly(text: bytes, *, matcher: SourceMatcher, limits: ReadLimits) -> list[Items] | None:
     """Give the records of one export in the order of the file; None when the reader is to read it.
 
     Args:
@@ -65,7 +67,7 @@ def read_quickly(text: bytes, *, matcher: SourceMatcher, limits: ReadLimits) -> 
     return _read_exactly(text, matcher, levels_max=levels_max) if items is None else items
 
 
-def _read_plainly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> list[Item] | None:
+def _read_plainly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> list[Items] | None:
     """Read what has no name twice and no integer over 64 bits; None leaves it to `_read_exactly`."""
     is_spaced = b" :" in text or b"\n" in text or b"\t" in text or b"\r" in text
     if is_spaced and _SPACE_BEFORE_COLON.search(text):
@@ -78,7 +80,7 @@ def _read_plainly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> li
     return items if walk.names == text.count(b'":') else None
 
 
-def _read_exactly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> list[Item] | None:
+def _read_exactly(text: bytes, matcher: SourceMatcher, *, levels_max: int) -> list[Items] | None:
     """Read whatever no limit stands against; None leaves it to the reader."""
     if _has_half_pair(text):
         return None
@@ -108,7 +110,8 @@ def _is_within(text: bytes, limits: ReadLimits) -> bool:
         return False
     if size + size // _BYTES_PER_KEY_MIN * KEY_OVERHEAD > limits.open_keys_size_max:
         return False
-    return text.count(b"{") + text.count(b"[") <= limits.record_containers_max
+    containers_max = limits.record_containers_max
+    return size <= containers_max or text.count(b"{") + text.count(b"[") <= containers_max
 
 
 def _has_half_pair(text: bytes) -> bool:
@@ -150,10 +153,10 @@ class _Walk:
         self._root = matcher.root
         self._catch_all = matcher.catch_all.name
         self._levels_max = levels_max
-        self.items: list[Item] = []
+        self.items: list[Items] = []
         self.names = 0
 
-    def walk(self, document: Json) -> list[Item]:
+    def walk(self, document: Json) -> list[Items]:
         """Give every record of the document."""
         self._walk(self._root, document, "", 0, None)
         return self.items
@@ -201,31 +204,45 @@ class _Walk:
     def _take_list(
         self, dataset: Dataset, elements: list[Json], pointer: str, level: int, wild_key: str | None
     ) -> None:
-        if not elements and wild_key is not None:
-            self._add_leaf(elements, pointer)
-        for index, element in enumerate(elements):
-            self._take_record(dataset, element, f"{pointer}/{index}", level, wild_key)
+        if wild_key is not None:
+            if not elements:
+                self._add_leaf(elements, pointer)
+            for index, element in enumerate(elements):
+                self._take_record(dataset, element, f"{pointer}/{index}", level, wild_key)
+        elif elements:
+            if not self._all_plain(elements, level):
+                elements = [self._record(element, level) for element in elements]
+            self.items.append(Items(dataset.name, elements, pointer, is_list=True))
+
+    def _all_plain(self, elements: list[Json], level: int) -> bool:
+        """Whether these are objects of plain values, as most are: then their names are counted."""
+        if not _OBJECT.issuperset(map(type, elements)):
+            return False
+        if not _PLAIN.issuperset(map(type, chain.from_iterable(map(dict.values, elements)))):
+            return False
+        self._check_level(level)
+        self.names += sum(map(len, elements))
+        return True
+
+    def _record(self, value: Json, level: int) -> dict[str, Json]:
+        """Give a value as a record, its names counted and its numbers and depth looked at."""
+        if type(value) is dict:
+            self._look_inside(value, level)
+            return value
+        self._look_inside((value,), level - 1)
+        return {"value": value}
 
     def _take_record(self, dataset: Dataset, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
-        if type(value) is dict:
-            if _PLAIN.issuperset(map(type, value.values())):  # as most records are
-                self._check_level(level)
-                self.names += len(value)
-            else:
-                self._look_inside(value, level)
-            record = value
-        else:
-            self._look_inside((value,), level - 1)
-            record = {"value": value}
+        record = self._record(value, level)
         if wild_key is not None:
             if dataset.key_field in record:  # it gives way to the dynamic key, and is not lost
                 self._add_leaf(record[dataset.key_field], f"{pointer}/{escape_key(dataset.key_field)}")
             record[dataset.key_field] = wild_key
-        self.items.append(Item(dataset.name, record, pointer))
+        self.items.append(Items(dataset.name, [record], pointer, is_list=False))
 
     def _add_leaf(self, value: Json, pointer: str) -> None:
         self._check_number(value)
-        self.items.append(Item(self._catch_all, {"path": pointer, "value": value}, pointer))
+        self.items.append(Items(self._catch_all, [{"path": pointer, "value": value}], pointer, is_list=False))
 
     def _check_level(self, level: int) -> None:
         if level > self._levels_max:

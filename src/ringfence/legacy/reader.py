@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -52,6 +52,50 @@ class Item(NamedTuple):
     dataset: str
     record: dict[str, Json]
     pointer: str
+
+
+class Items(NamedTuple):
+    """Records of one export that stand together: those of a list, or a single one.
+
+    Attributes:
+        dataset: a dataset of the charter.
+        records: see `Item`.
+        pointer: of the list, or of the single record.
+        is_list: which of the two it is.
+    """
+
+    dataset: str
+    records: list[dict[str, Json]]
+    pointer: str
+    is_list: bool
+
+    def pointer_of(self, place: int) -> str:
+        """Give the pointer of one of the records."""
+        return f"{self.pointer}/{place}" if self.is_list else self.pointer
+
+    def each(self) -> Iterator[Item]:
+        """Give the records one by one."""
+        for place, record in enumerate(self.records):
+            yield Item(self.dataset, record, self.pointer_of(place))
+
+
+def gather_items(items: Iterable[Item], *, position: Callable[[], int]) -> Iterator[list[Items]]:
+    """Give items in lists, each of what one block of the stream held.
+
+    Args:
+        items: of an export that is being read.
+        position: says how many bytes of it were read.
+    """
+    gathered: list[Items] = []
+    start = position()
+    for item in items:
+        if position() != start and gathered:
+            yield gathered
+            gathered = []
+            start = position()
+        gathered.append(Items(item.dataset, [item.record], item.pointer, is_list=False))
+    if gathered:
+        yield gathered
 
 
 def read_export(

@@ -109,10 +109,11 @@ def walk_sources(
         while pending:
             found = pending.pop()
             try:
-                if os.path.isdir(found.path) and not os.path.islink(found.path):
+                status = os.lstat(found.path)
+                if stat.S_ISDIR(status.st_mode):
                     pending.extend(sorted(_list_directory(found), key=_by_name, reverse=True))
                 else:
-                    yield from _walk_file(found, limits=limits)
+                    yield from _walk_file(found, status, limits=limits)
             except OSError as error:
                 yield SkippedSource(name=found.name, verdict="refused", reason=_describe(error))
             except InvalidInputError as error:
@@ -137,18 +138,18 @@ def _list_directory(found: _Found) -> Iterator[_Found]:
         yield _Found(os.path.join(found.path, name), f"{found.name.rstrip('/')}/{printable_name(name)}", root)
 
 
-def _walk_file(found: _Found, *, limits: ReadLimits) -> Iterator[ExportSource | SkippedSource]:
-    """Give what one file holds, by its extension."""
+def _walk_file(found: _Found, status: os.stat_result, *, limits: ReadLimits) -> Iterator[ExportSource | SkippedSource]:
+    """Give what one file holds, by its extension; whether it can be read is found by who reads it."""
     path = found.path
-    if os.path.islink(path):
+    if stat.S_ISLNK(status.st_mode):
         path = os.path.realpath(path)
         if os.path.commonpath([path, found.root]) != found.root:
             yield SkippedSource(name=found.name, verdict="left", reason="it is a link out of the directory")
             return
-        if os.path.isdir(path):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
             yield SkippedSource(name=found.name, verdict="left", reason="it is a link to a directory")
             return
-    status = os.stat(path)
     extension = os.path.splitext(found.path)[1].lower()
     if not stat.S_ISREG(status.st_mode):
         yield SkippedSource(name=found.name, verdict="left", reason="it is no regular file")
@@ -161,7 +162,6 @@ def _walk_file(found: _Found, *, limits: ReadLimits) -> Iterator[ExportSource | 
     elif extension == ".ndjson":
         yield from _walk_lines(path, found.name, limits=limits)
     else:
-        _open_regular(path).close()  # what cannot be read is said now, with the walk
         yield _sized(ExportSource(name=found.name, size_bytes=status.st_size, path=path), limits=limits)
 
 

@@ -122,17 +122,20 @@ def check_parts_once(transaction: Transaction) -> None:
 
     Raises:
         ItemConflictError: of reason `version`, with the later items.
+        ValueError: there are not as many names as parts.
     """
     t = transaction
-    named: dict[tuple[str, bytes, str], set[bytes]] = {}
+    for write in t.writes:
+        write.check()
+    named: dict[tuple[bytes, str], set[tuple[str, bytes]]] = {}
     repeated: list[int] = []
-    steps: list[tuple[int, tuple[str, bytes, str], Sequence[bytes]]] = []
-    steps += [(d.item, (d.name.dataset, d.name.subject_ref, d.name.data_class), (d.name.record_key,)) for d in t.drops]
-    steps += [(w.item, (w.dataset, w.subject_ref, w.data_class), w.record_keys) for w in t.writes]
-    for item, place, record_keys in steps:
-        there = named.setdefault(place, set())
+    steps: list[tuple[int, bytes, str, Sequence[str], Sequence[bytes]]] = []
+    steps += [(d.item, d.name.subject_ref, d.name.data_class, (d.name.dataset,), (d.name.record_key,)) for d in t.drops]
+    steps += [(w.item, w.subject_ref, w.data_class, w.datasets, w.record_keys) for w in t.writes]
+    for item, subject_ref, data_class, datasets, record_keys in steps:
+        there = named.setdefault((subject_ref, data_class), set())
         size = len(there)
-        there.update(record_keys)
+        there.update(zip(datasets, record_keys, strict=False))
         if len(there) != size + len(record_keys):
             repeated.append(item)
     if repeated:
@@ -174,7 +177,7 @@ def subjects_needed(transaction: Transaction) -> list[tuple[bytes, tuple[int, ..
     t = transaction
     added = {subject.subject_ref for subject in t.subjects}
     needed: dict[bytes, set[int]] = {}
-    for item, _, subject_ref, *_ in t.writes:
+    for item, subject_ref, *_ in t.writes:
         if subject_ref not in added:
             needed.setdefault(subject_ref, set()).add(item)
     for item, _, subject_ref, _, token in t.searches:
@@ -194,7 +197,7 @@ def unstorable_items(transaction: Transaction) -> list[int]:
     rows += [(k.item, [k.row.subject_ref], [k.row.data_class], [k.row.key_epoch]) for k in t.keys]
     rows += [(c.item, [], [c.step.counter], [c.step.ordinal, c.step.amount, c.step.total]) for c in t.counts]
     rows += [(d.item, [d.name[1], d.name[2]], [d.name[0], d.name[3]], [d.version]) for d in t.drops]
-    rows += [(w.item, [w.subject_ref, *w.record_keys], [w.dataset, w.data_class], [w.version]) for w in t.writes]
+    rows += [(w.item, [w.subject_ref, *w.record_keys], [w.data_class, *w.datasets], [w.version]) for w in t.writes]
     rows += [(s.item, [s.subject_ref, s.record_key, s.token or bytes(16)], [s.field], []) for s in t.searches]
     bad = {
         item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ringfence.core import entry as e
@@ -136,9 +136,9 @@ class Gate:
         """Give the blinded name of a record in the store, 16 bytes."""
         return blind_record(self.keys, dataset, subject_ref, record)
 
-    def record_keys(self, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
-        """Give what `record_key` gives for each record of one subject's dataset."""
-        return blind_records(self.keys, dataset, subject_ref, records)
+    def record_keys(self, datasets: Sequence[str], subject_ref: bytes, records: Sequence[str]) -> list[bytes]:
+        """Give what `record_key` gives for each record of one subject."""
+        return blind_records(self.keys, datasets, subject_ref, records)
 
     def is_erased(self, subject_ref: bytes) -> bool:
         """Tell whether a subject was erased lately: what was planned for it before must not go on."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ringfence.core.key_custody import KeyCustody
 
 
-def blind_records(keys: KeyCustody, dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
-    """Give the blinded name, 16 bytes, of each record of one subject's dataset.
+def blind_records(keys: KeyCustody, datasets: Sequence[str], subject_ref: bytes, records: Sequence[str]) -> list[bytes]:
+    """Give the blinded name, 16 bytes, of each record of one subject.
 
     Args:
         keys: the custodian's keys.
-        dataset: the dataset's name.
+        datasets: of each record.
         subject_ref: 16 bytes.
         records: the records' names within the user's dataset.
     """
-    return keys.indexes("record", record_values(dataset, subject_ref, records))
+    heads = {dataset: _head(dataset, subject_ref) for dataset in {*datasets}}
+    values = [heads[dataset] + record.encode() for dataset, record in zip(datasets, records, strict=True)]
+    return keys.indexes("record", values)
 
 
 def blind_record(keys: KeyCustody, dataset: str, subject_ref: bytes, record: str) -> bytes:
@@ -27,12 +29,6 @@ def blind_record(keys: KeyCustody, dataset: str, subject_ref: bytes, record: str
 def blind_named(keys: KeyCustody, names: Iterable[tuple[str, bytes, str]]) -> list[bytes]:
     """Give the blinded name of each (dataset, subject reference, record): see `blind_records`."""
     return keys.indexes("record", [_head(dataset, of) + record.encode() for dataset, of, record in names])
-
-
-def record_values(dataset: str, subject_ref: bytes, records: Iterable[str]) -> list[bytes]:
-    """Give what is blinded of each name, as in `blind_records`, which does so for a single dataset."""
-    head = _head(dataset, subject_ref)
-    return [head + record.encode() for record in records]
 
 
 def _head(dataset: str, subject_ref: bytes) -> bytes:

@@ -38,7 +38,7 @@ RECORDS_PER_ENTRY_MAX: Final = 200
 _OPENING_SIZE_MAX: Final = e.OPENING_SIZE_BYTES_MAX - 4096
 _RECORD_SIZE: Final = 2 * 28
 _WRITTEN_SIZE: Final = 24 + 44 + 32
-_LARGEST_RECORD_SIZE: Final = 16 * _WRITTEN_SIZE  # a part of every class, what marks it as taken, the user's id
+_PARTS_PER_RECORD_MAX: Final = 16  # one of every class, what marks it as taken, the user's id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +77,13 @@ class Group:
             self.classes.add(part.data_class)
 
     def room(self) -> int:
-        """How many more records of one part each fit; 0 or less when it is full."""
-        size = _RECORD_SIZE * len(self.records) + _WRITTEN_SIZE * len(self.written)
-        left = _OPENING_SIZE_MAX - _LARGEST_RECORD_SIZE - size
-        return min(self.records_max - self.count, left // (_RECORD_SIZE + _WRITTEN_SIZE))
+        """How many more records fit, each with a part or two; 0 or less when it is full."""
+        return self.records_max - self.count if self.fits(1, _PARTS_PER_RECORD_MAX) else 0
+
+    def fits(self, records: int, parts: int) -> bool:
+        """Whether so many more records with so many parts together keep the entry's opening within its bound."""
+        size = _RECORD_SIZE * (len(self.records) + records) + _WRITTEN_SIZE * (len(self.written) + parts)
+        return size <= _OPENING_SIZE_MAX
 
     def about(self) -> e.About:
         """Give the opening of the entry."""
@@ -101,7 +104,7 @@ class Groups:
         return self.find_room(dataset)[0]
 
     def find_room(self, dataset: str) -> tuple[Group, int]:
-        """Give a group of this dataset that has room, and for how many records of one part each."""
+        """Give a group of this dataset that has room for one record, and for how many by number."""
         group = self._open.get(dataset)
         if group is not None and (room := group.room()) > 0:
             return group, room

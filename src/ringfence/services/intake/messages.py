@@ -6,7 +6,9 @@ else that was found is `Told` once.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Sequence
+from itertools import chain, compress, groupby, repeat, starmap
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -43,59 +45,79 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     searched: list[tuple[str, str]]
 
 
+Value = TypeVar("Value")
+
+
 class ManyRows(msgspec.Struct, frozen=True, array_like=True):
-    """Records of a dataset of which a user has many, each named by its content, and with nothing to search.
+    """Records of which a user has many, each named by its content, and with nothing to search: in columns.
 
     Attributes:
-        dataset: where they go.
+        runs: (dataset, how many of the records that follow one another are of it).
         records: their names.
         parts: for each data class one plaintext a record; b"" where the record has no such part.
     """
 
-    dataset: str
+    runs: list[tuple[str, int]]
     records: list[str]
     parts: dict[str, list[bytes]]
 
+    def datasets(self) -> list[str]:
+        """Give the dataset of each record."""
+        return spread(self.runs)
 
-class SealedRows(msgspec.Struct, frozen=True, array_like=True):
-    """First versions of records of one user, sealed.
+    def pick(self, chosen: Sequence[bool]) -> ManyRows:
+        """Give the chosen ones; `chosen` says of each record whether it is."""
+        return ManyRows(
+            runs_of(compress(self.datasets(), chosen)),
+            [*compress(self.records, chosen)],
+            {name: [*compress(texts, chosen)] for name, texts in self.parts.items()},
+        )
+
+
+def runs_of(datasets: Iterable[str]) -> list[tuple[str, int]]:
+    """Give (dataset, how many follow one another) of each record's dataset."""
+    return [(dataset, len([*same])) for dataset, same in groupby(datasets)]
+
+
+def spread(runs: Iterable[tuple[Value, int]]) -> list[Value]:
+    """Give each value as often as it is said: the inverse of `runs_of`."""
+    return [*chain.from_iterable(starmap(repeat, runs))]
+
+
+class SealedRun(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Some sealed records that follow one another.
 
     Attributes:
         dataset: where they are stored.
+        length: how many they are.
         entry_dataset: the dataset whose entry names them: the same, but for what this program keeps for itself.
-        count: how many of them are records of the export, or the evidence.
+        counted: whether they are records of the export, or the evidence.
+    """
+
+    dataset: str
+    length: int
+    entry_dataset: str
+    counted: bool
+
+
+class SealedRows(msgspec.Struct, frozen=True, array_like=True):
+    """First versions of records of one user, sealed: in columns.
+
+    Attributes:
+        runs: where the records belong, in order.
         keys: their blinded names.
         parts: for each data class the sealed parts and their SHA-256, one a record; b"" where a record has none.
         searched: (label, blinded name, token) of each searchable value.
     """
 
-    dataset: str
-    entry_dataset: str
-    count: int
+    runs: list[SealedRun]
     keys: list[bytes]
     parts: dict[str, tuple[list[bytes], list[bytes]]]
-    searched: list[tuple[str, bytes, bytes]] = []
+    searched: list[tuple[str, bytes, bytes]]
 
-    def split(self, at: int) -> tuple[SealedRows, SealedRows]:
-        """Give the first `at` records, with all that is searched, and the others."""
-        first, rest = slice(at), slice(at, None)
-        return (
-            SealedRows(
-                self.dataset,
-                self.entry_dataset,
-                min(self.count, at),
-                self.keys[first],
-                {name: (sealed[first], digests[first]) for name, (sealed, digests) in self.parts.items()},
-                self.searched,
-            ),
-            SealedRows(
-                self.dataset,
-                self.entry_dataset,
-                max(self.count - at, 0),
-                self.keys[rest],
-                {name: (sealed[rest], digests[rest]) for name, (sealed, digests) in self.parts.items()},
-            ),
-        )
+    def datasets(self) -> list[str]:
+        """Give the dataset of each record."""
+        return spread((run.dataset, run.length) for run in self.runs)
 
 
 class Weight(msgspec.Struct, frozen=True, array_like=True):
@@ -114,6 +136,9 @@ class Weight(msgspec.Struct, frozen=True, array_like=True):
     datasets: list[str]
 
 
+NO_ROWS: Final = ManyRows([], [], {})
+
+
 class SealedUser(msgspec.Struct, frozen=True, array_like=True):
     """An export that is one piece, sealed as it is to be stored if the user is new to the vault.
 
@@ -122,14 +147,12 @@ class SealedUser(msgspec.Struct, frozen=True, array_like=True):
         keys: (class, key epoch, wrapped key, commitment) of every data key.
         rows: all records, what marks them as taken, and the user's id.
         weight: of the piece.
-        open: the piece before it was sealed, packed: it is looked into only when the user turns out to be known.
     """
 
     subject_ref: bytes
     keys: list[tuple[str, int, bytes, bytes]]
-    rows: list[SealedRows]
+    rows: SealedRows
     weight: Weight
-    open: bytes
 
 
 class Sized(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -166,8 +189,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         user: the app's user id.
         reason: why it is taken: a verdict's reason.
         rows: of the first piece, the first is the evidence.
-        many: rows of a simpler kind, by dataset; with the others at most `person.ROWS_PER_PIECE_MAX`.
-        sealed: the rows sealed already; then `rows` and `many` are empty. None when they are not.
+        many: rows of a simpler kind.
+        sealed: everything, sealed already; then `many` is empty, and `rows` is still there. None when it is not.
         repeated: records that are in the export a second time and need no row of their own.
         last: whether the export ends here.
     """
@@ -176,7 +199,7 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
     user: str
     reason: str
     rows: list[Row]
-    many: list[ManyRows]
+    many: ManyRows
     repeated: int
     last: bool
     sealed: SealedUser | None = None
@@ -189,24 +212,17 @@ class Piece(msgspec.Struct, frozen=True, array_like=True, tag=True):
         parts = sum(len(row.parts) for row in self.rows)
         size_bytes = sum(len(plaintext) for row in self.rows for _, plaintext in row.parts)
         datasets = {row.dataset for row in self.rows}
-        for rows in self.many:
-            records += len(rows.records)
-            datasets.add(rows.dataset)
-            for plaintexts in rows.parts.values():
-                parts += len(plaintexts)
-                size_bytes += sum(map(len, plaintexts))
+        records += len(self.many.records)
+        datasets.update(dataset for dataset, _ in self.many.runs)
+        for plaintexts in self.many.parts.values():
+            parts += len(plaintexts) - plaintexts.count(b"")
+            size_bytes += sum(map(len, plaintexts))
         return Weight(records, parts, size_bytes, sorted(datasets))
 
-    def opened(self) -> Piece:
-        """Give the piece as it was before it was sealed."""
-        return self if self.sealed is None else _parse_piece(self.sealed.open)
-
-    def with_sealed(
-        self, *, subject_ref: bytes, keys: list[tuple[str, int, bytes, bytes]], rows: list[SealedRows]
-    ) -> Piece:
-        """Give the piece with its rows sealed."""
-        sealed = SealedUser(subject_ref, keys, rows, self.weigh(), _render_piece(self))
-        return msgspec.structs.replace(self, rows=[], many=[], sealed=sealed)
+    def with_sealed(self, *, subject_ref: bytes, keys: list[tuple[str, int, bytes, bytes]], rows: SealedRows) -> Piece:
+        """Give the piece with everything sealed."""
+        sealed = SealedUser(subject_ref, keys, rows, self.weigh())
+        return msgspec.structs.replace(self, many=NO_ROWS, sealed=sealed)
 
 
 class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -227,7 +243,5 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 Message: TypeAlias = Sized | Advanced | Told | Piece | Interrupted | Failed
 
-_render_piece = msgspec.msgpack.Encoder().encode
-_parse_piece = msgspec.msgpack.Decoder(Piece).decode
 render_messages = msgspec.msgpack.Encoder().encode
 parse_messages = msgspec.msgpack.Decoder(list[Message]).decode

@@ -10,40 +10,53 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, repeat
 from typing import Any, Final, Protocol
 
-from ringfence.core.charter import PROTECTED, Charter
+from ringfence.core.charter import Charter
+from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
 from ringfence.services.custody.gate import NAME_SIZE_BYTES_MAX
-from ringfence.services.intake.messages import LEFT, REFUSED, Advanced, Interrupted, ManyRows, Message, Piece, Row, Told
+from ringfence.services.intake.messages import (
+    LEFT,
+    REFUSED,
+    Advanced,
+    Interrupted,
+    ManyRows,
+    Message,
+    Piece,
+    Row,
+    Told,
+    runs_of,
+)
 from ringfence.services.intake.record_names import SELF, RecordNamer, RepeatFilter, digest_of_name
-from ringfence.services.intake.rendering import RowRenderer, render_single
+from ringfence.services.intake.rendering import RowRenderer, render_single, too_large
 
 ROWS_PER_PIECE_MAX: Final = 2_000
 PIECE_SIZE_BYTES_MAX: Final = 2 * 1024 * 1024
 DATASETS_PER_PIECE_MAX: Final = 100
 KEPT_SIZE_BYTES_MAX: Final = 8 * 1024 * 1024
 ROW_OVERHEAD_BYTES: Final = 400
-RECORDS_PER_STEP: Final = 4_096
+RECORDS_PER_STEP: Final = 500
 
 
-class ExportItem(Protocol):
-    """One record of an export."""
+class ExportItems(Protocol):
+    """Records of an export that stand together."""
 
     @property
     def dataset(self) -> str:
-        """The dataset it belongs to."""
+        """The dataset they belong to."""
 
     @property
-    def record(self) -> dict[str, Any]:
-        """Its fields."""
+    def records(self) -> Sequence[dict[str, Any]]:
+        """The fields of each."""
 
-    @property
-    def pointer(self) -> str:
-        """Where it was in the export, as a JSON pointer."""
+    def pointer_of(self, place: int, /) -> str:
+        """Give where one of them was in the export, as a JSON pointer."""
 
 
 class Export(Protocol):
@@ -57,8 +70,8 @@ class Export(Protocol):
     def size_bytes(self) -> int:
         """Its size as stated by where it lies."""
 
-    def read(self) -> Iterator[ExportItem]:
-        """Give its records.
+    def read(self) -> Iterator[Sequence[ExportItems]]:
+        """Give its records, many at a time, those of a dataset in the order in which they stand.
 
         Raises:
             InvalidInputError: a fault, at any time; its place names the export and a JSON pointer.
@@ -123,57 +136,46 @@ class PersonReader:
 class _Content:
     """What one piece holds, while it is filled."""
 
-    __slots__ = ("_datasets", "count", "many", "rows", "size")
+    __slots__ = ("_datasets", "_many_datasets", "_names", "_parts", "rows", "size")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.many: dict[str, ManyRows] = {}
+        self._names: list[str] = []
+        self._many_datasets: list[str] = []
+        self._parts: dict[str, list[bytes]] = {}
         self._datasets: set[str] = set()
-        self.count = 0
         self.size = 0
 
     def add_row(self, row: Row) -> None:
         """Take one row."""
         self.rows.append(row)
         self._datasets.add(row.dataset)
-        self.count += 1
         self.size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
 
-    def add_protected(self, dataset: str, record: str, plaintext: bytes) -> None:
-        """Take one record that is one protected part."""
-        rows = self.many.get(dataset)
-        if rows is None:
-            rows = self.many[dataset] = ManyRows(dataset, [], {PROTECTED: []})
-        rows.records.append(record)
-        rows.parts[PROTECTED].append(plaintext)
-        self.count += 1
-        self.size += ROW_OVERHEAD_BYTES + len(plaintext)
+    def add_many(self, many: ManyRows) -> None:
+        """Take records of the simpler kind."""
+        for data_class, texts in many.parts.items():
+            column = self._parts.setdefault(data_class, [])
+            column += repeat(b"", len(self._names) - len(column))
+            column += texts
+            self.size += sum(map(len, texts))
+        self.size += ROW_OVERHEAD_BYTES * len(many.records)
+        self._names += many.records
+        self._many_datasets += many.datasets()
+        self._datasets.update(self._many_datasets)
 
-    def add_many(self, dataset: str, record: str, parts: Mapping[str, bytes]) -> None:
-        """Take one record of the simpler kind."""
-        rows = self.many.get(dataset)
-        if rows is None:
-            rows = self.many[dataset] = ManyRows(dataset, [], {})
-        columns = rows.parts
-        for data_class, plaintext in parts.items():
-            column = columns.get(data_class)
-            if column is None:
-                column = columns[data_class] = [b""] * len(rows.records)
-            column.append(plaintext)
-            self.size += ROW_OVERHEAD_BYTES + len(plaintext)
-        rows.records.append(record)
-        if len(parts) < len(columns):
-            for data_class, column in columns.items():
-                if data_class not in parts:
-                    column.append(b"")
-        self.count += 1
+    def many(self) -> ManyRows:
+        """Give all of the simpler kind."""
+        for column in self._parts.values():
+            column += repeat(b"", len(self._names) - len(column))
+        return ManyRows(runs_of(self._many_datasets), self._names, self._parts)
 
     def is_full(self) -> bool:
         """Whether it is time for another piece."""
         return (
-            self.count >= ROWS_PER_PIECE_MAX
+            len(self.rows) + len(self._names) >= ROWS_PER_PIECE_MAX
             or self.size >= PIECE_SIZE_BYTES_MAX
-            or len(self.many) + len(self._datasets) >= DATASETS_PER_PIECE_MAX
+            or len(self._datasets) >= DATASETS_PER_PIECE_MAX
         )
 
 
@@ -189,12 +191,14 @@ class _Reading:
         self._renderer = renderer
         self._export = export
         self._user = ""
-        self._kept = [_Content()]
+        self._kept: list[_Content] = []
         self._kept_size = 0
+        self._content = _Content()
         self._repeated = 0
         self._namer = RecordNamer()
         self._advanced = 0
         self._filter: RepeatFilter | None = None
+        self._is_noting = False
         self.records = 0
         self.evidence = Evidence()
 
@@ -202,22 +206,12 @@ class _Reading:
         """Read the export once, to its end: rule 1."""
         if self._export.size_bytes > KEPT_SIZE_BYTES_MAX:
             self._keep_no_more()
-        identity_dataset, telling = self._identity.dataset, self._telling
-        for item in self._export.read():
-            dataset, record = item.dataset, item.record
-            self.records += 1
-            if dataset == identity_dataset:
-                self._identify(record)
-            if dataset in telling:
-                self._collector.add(dataset, record)
-            content = self._kept[-1]
-            self._render(item, content, self._namer)
-            if self._filter is not None:
-                self._kept = [_Content()] if content.count else self._kept
-            elif content.is_full():
-                self._keep_on(content)
-            if self.records % RECORDS_PER_STEP == 0:
-                yield self.advanced(0.5 if self._filter else 1)
+        for lot in self._export.read():
+            for items in lot:
+                self._look_at(items.dataset, items.records)
+            for content in self._render(lot):
+                self._keep(content)
+            yield self.advanced(0.5 if self._filter else 1)
 
     def conclude(self) -> tuple[str, Verdict]:
         """Give the user and whether the user belongs to the jurisdiction."""
@@ -231,15 +225,13 @@ class _Reading:
 
     def give(self, user: str, reason: str, evidence: Row) -> Iterator[Piece | Advanced]:
         """Give what is to be stored, from what was kept or from a second pass."""
-        name, rows, content = self._export.name, [evidence], None
-        for following in self._kept if self._filter is None else self._read_again():
-            if content is not None:
-                yield Piece(name, user, reason, rows + content.rows, list(content.many.values()), 0, last=False)
-                rows = []
-                yield self.advanced(1)
-            content = following
-        content = content or _Content()
-        yield Piece(name, user, reason, rows + content.rows, list(content.many.values()), self._repeated, last=True)
+        name, rows = self._export.name, [evidence]
+        for content in self._kept if self._filter is None else self._read_again():
+            yield Piece(name, user, reason, rows + content.rows, content.many(), 0, last=False)
+            rows = []
+            yield self.advanced(1)
+        content = self._content
+        yield Piece(name, user, reason, rows + content.rows, content.many(), self._repeated, last=True)
 
     def advanced(self, share: float) -> Advanced:
         """Say how much further the reading is: half of the way after the first of two passes."""
@@ -250,6 +242,16 @@ class _Reading:
             reached = (size + min(self._export.position(), size)) // 2
         step, self._advanced = max(reached - self._advanced, 0), max(reached, self._advanced)
         return Advanced(step)
+
+    def _look_at(self, dataset: str, records: Sequence[dict[str, Any]]) -> None:
+        """Find the user and the evidence of the jurisdiction in records."""
+        self.records += len(records)
+        if dataset == self._identity.dataset:
+            for record in records:
+                self._identify(record)
+        if dataset in self._telling:
+            for record in records:
+                self._collector.add(dataset, record)
 
     def _identify(self, record: dict[str, Any]) -> None:
         value = record.get(self._identity.field)
@@ -268,50 +270,90 @@ class _Reading:
             raise InvalidInputError(f"found two user ids in {where}; expected one user an export", place=place)
         self._user = user
 
-    def _render(self, item: ExportItem, content: _Content, namer: RecordNamer) -> None:
-        """Render one record into a piece."""
-        dataset = item.dataset
-        try:
-            if dataset in self._renderer.protected:
-                name, plaintext = self._renderer.render_protected(dataset, item.record, namer)
-                content.add_protected(dataset, name, plaintext)
-            elif dataset in self._renderer.many:
-                name, parts = self._renderer.render_many(dataset, item.record, namer)
-                content.add_many(dataset, name, parts)
-            elif row := self._renderer.render(dataset, item.record, namer):
-                name = "" if row.mark else row.record
-                content.add_row(row)
-            else:
-                name = ""
-                self._repeated += 1
-            if self._filter is not None and namer is self._namer and name:
-                self._filter.note(digest_of_name(name))
-        except InvalidInputError as error:
-            raise InvalidInputError(error.message, place=f"{self._export.name}#{item.pointer}") from None
+    def _render(self, lot: Sequence[ExportItems]) -> Iterator[_Content]:
+        """Render records into the piece that is being filled; gives it each time that it is full."""
+        many = [items for items in lot if items.dataset in self._renderer.many]
+        datasets = [*chain.from_iterable(repeat(items.dataset, len(items.records)) for items in many)]
+        records = [*chain.from_iterable(items.records for items in many)]
+        for start in range(0, len(records), RECORDS_PER_STEP):
+            end = start + RECORDS_PER_STEP
+            self._render_many(datasets[start:end], records[start:end], functools.partial(_pointer, many, start))
+            yield from self._full()
+        if sum(len(items.records) for items in lot) > len(records):
+            for items in lot:
+                if items.dataset not in self._renderer.many:
+                    for place, record in enumerate(items.records):
+                        self._render_one(items.dataset, record, items.pointer_of(place))
+                        yield from self._full()
 
-    def _keep_on(self, content: _Content) -> None:
+    def _render_many(
+        self, datasets: Sequence[str], records: Sequence[dict[str, Any]], pointer_of: Callable[[int], str]
+    ) -> None:
+        place = 0
+        try:
+            rows = self._renderer.render_many(datasets, records, self._namer)
+            for texts in rows.parts.values():
+                sizes = [*map(len, texts)]
+                if max(sizes) > PLAINTEXT_SIZE_BYTES_MAX:
+                    place = sizes.index(max(sizes))
+                    raise too_large(texts[place])
+            if self._is_noting and self._filter is not None:
+                for place, name in enumerate(rows.records):  # noqa: B007 - it says where, when one is too many
+                    self._filter.note(digest_of_name(name))
+        except InvalidInputError as error:
+            raise InvalidInputError(error.message, place=f"{self._export.name}#{pointer_of(place)}") from None
+        self._content.add_many(rows)
+
+    def _render_one(self, dataset: str, record: dict[str, Any], pointer: str) -> None:
+        try:
+            row = self._renderer.render(dataset, record, self._namer)
+            if row is None:
+                self._repeated += 1
+                return
+            if self._is_noting and self._filter is not None and not row.mark:
+                self._filter.note(digest_of_name(row.record))
+        except InvalidInputError as error:
+            raise InvalidInputError(error.message, place=f"{self._export.name}#{pointer}") from None
+        self._content.add_row(row)
+
+    def _full(self) -> Iterator[_Content]:
+        """Give the piece and begin another one, when it is time; while names are only noted nothing is kept."""
+        content = self._content
+        if self._is_noting:
+            self._content = _Content()
+        elif content.is_full():
+            self._content = _Content()
+            yield content
+
+    def _keep(self, content: _Content) -> None:
+        self._kept.append(content)
         self._kept_size += content.size
         if self._kept_size > KEPT_SIZE_BYTES_MAX:
             self._keep_no_more()
-        else:
-            self._kept.append(_Content())
 
     def _keep_no_more(self) -> None:
         """Go on to a second pass: rule 2."""
         self._filter = RepeatFilter(self._export.size_bytes)
+        self._is_noting = True
         self._namer.note_all(self._filter)
         self._namer = RecordNamer(self._filter)
-        self._kept = [_Content()]
+        self._kept = []
 
     def _read_again(self) -> Iterator[_Content]:
-        namer, content = RecordNamer(self._filter), _Content()
+        self._namer, self._content, self._is_noting = RecordNamer(self._filter), _Content(), False
         self._repeated = 0
-        for item in self._export.read():
-            self._render(item, content, namer)
-            if content.is_full():
-                yield content
-                content = _Content()
-        yield content
+        for lot in self._export.read():
+            yield from self._render(lot)
+
+
+def _pointer(many: Sequence[ExportItems], start: int, place: int) -> str:
+    """Give the pointer of one of all the records, of those from `start` on."""
+    place += start
+    for items in many:
+        if place < len(items.records):
+            return items.pointer_of(place)
+        place -= len(items.records)
+    raise IndexError(place)
 
 
 def _render_evidence(verdict: Verdict, reason: str, evidence: Evidence, charter: Charter) -> Row:

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import repeat
+from itertools import compress
 from typing import Final
 
 from ringfence.core import entry as e
@@ -36,8 +36,9 @@ from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.wards import Ward
 from ringfence.services.custody.write_entries import Asking, Group, Groups, leaves_protected
 from ringfence.services.intake.chunk import Chunk
+from ringfence.services.intake.entries import NewRecords
 from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
-from ringfence.services.intake.sealing import Nonces, UserSealer, mark_name
+from ringfence.services.intake.sealing import Nonces, UserSealer, mark_name, open_piece
 from ringfence.services.subjects import open_subject
 
 ROWS_PER_TURN: Final = 500
@@ -99,6 +100,7 @@ class _Planner:
         self._groups = Groups(gate, asking)
         self._identity_dataset = gate.keeper.state.rules.identity.dataset
         self._plan = Plan()
+        self._new = NewRecords()
         self._tally = Tally()
         self._turn = 0
 
@@ -108,6 +110,7 @@ class _Planner:
 
     def finish(self) -> Plan:
         """Give the plan."""
+        self._new.name_in(self._groups)
         self._plan.groups = self._groups.all()
         return self._plan
 
@@ -117,21 +120,18 @@ class _Planner:
         """Plan a user of whom nothing is stored."""
         ready = pieces[0].sealed
         if ready is not None and len(pieces) == 1:
-            reference, rows = ready.subject_ref, ready.rows
+            reference = ready.subject_ref
+            await self._place(reference, ready.rows)
             keys = [KeyRow(reference, *key[:2], WrappedKey(*key[2:])) for key in ready.keys]
         else:
             ward = Ward(user, index, None)
             sealer = self._sealer(ward)
-            rows = [
-                row
-                for place, piece in enumerate(map(Piece.opened, pieces))
-                for row in sealer.seal_piece(piece.rows, piece.many, first=place == 0)
-            ]
+            for place, piece in enumerate(open_piece(piece, self._keys) for piece in pieces):
+                await self._place(ward.subject_ref, sealer.seal_piece(piece.rows, piece.many, first=place == 0))
             reference, keys = ward.subject_ref, [key.row for key in ward.new_keys()]
         self._plan.references[user] = reference
         self._plan.subjects.append(NewSubject(0, reference, index))
         self._plan.keys += [NewKey(0, key) for key in keys]
-        await self._place_all(reference, rows)
         self._tally.new += sum(piece.weigh().records for piece in pieces)
 
     # -- a user of whom something is stored: rules 1 and 2 -------------------------------------------------------
@@ -142,13 +142,12 @@ class _Planner:
         self._plan.known_users.add(user)
         ward = Ward(user, subject.user_index, open_subject(user, subject, self._keys, expires_at=math.inf))
         sealer = self._sealer(ward)
-        opened = [piece.opened() for piece in pieces]
+        opened = [open_piece(piece, self._keys) for piece in pieces]
         stored = await self._find_stored(ward.subject_ref, opened)
         for piece in opened:
             for row in piece.rows:
                 await self._plan_known_row(ward, sealer, row, stored)
-            for some in piece.many:
-                await self._plan_known_many(ward, sealer, some, stored)
+            await self._plan_known_many(ward, sealer, piece.many, stored)
         self._plan.keys += ward.new_keys()
 
     async def _find_stored(self, reference: bytes, pieces: Sequence[Piece]) -> _Stored:
@@ -160,9 +159,9 @@ class _Planner:
                 names = [(row.dataset, row.record)]
                 names += [(TAKEN_DATASET, mark_name(row))] if row.mark else []
                 stored.keys.update({name: record_key(name[0], reference, name[1]) for name in names})
-            for some in piece.many:
-                keys = record_keys(some.dataset, reference, some.records)
-                stored.keys.update(zip(zip(repeat(some.dataset), some.records), keys, strict=False))
+            datasets = piece.many.datasets()
+            keys = record_keys(datasets, reference, piece.many.records)
+            stored.keys.update(zip(zip(datasets, piece.many.records, strict=True), keys, strict=True))
         asked = [(dataset, reference, key) for (dataset, _), key in stored.keys.items()]
         stored.versions = dict(zip(stored.keys, await self._gate.store.versions(asked), strict=True))
         return stored
@@ -179,19 +178,15 @@ class _Planner:
             return
         if found:
             self._replace(ward, row, stored.keys[name], dict(found))
-        await self._place_all(ward.subject_ref, sealer.seal_mark(row) if found else sealer.seal_row(row))
+        await self._place(ward.subject_ref, sealer.seal_mark(row) if found else sealer.seal_row(row))
 
     async def _plan_known_many(self, ward: Ward, sealer: UserSealer, many: ManyRows, stored: _Stored) -> None:
-        missing = [place for place, record in enumerate(many.records) if not stored.versions[(many.dataset, record)]]
-        self._tally.known += len(many.records) - len(missing)
-        self._tally.new += len(missing)
-        if missing:
-            some = ManyRows(
-                many.dataset,
-                [many.records[place] for place in missing],
-                {name: [texts[place] for place in missing] for name, texts in many.parts.items()},
-            )
-            await self._place_all(ward.subject_ref, sealer.seal_many(some))
+        missing = [not stored.versions[name] for name in zip(many.datasets(), many.records, strict=True)]
+        new = sum(missing)
+        self._tally.known += len(missing) - new
+        self._tally.new += new
+        if new:
+            await self._place(ward.subject_ref, sealer.seal_many(many.pick(missing)))
 
     def _replace(self, ward: Ward, row: Row, key: bytes, known: dict[str, int]) -> None:
         """Seal a record's next version; drop the parts of classes that it has no more."""
@@ -223,38 +218,17 @@ class _Planner:
     def _sealer(self, ward: Ward) -> UserSealer:
         return UserSealer(self._keys, ward, identity_dataset=self._identity_dataset, nonces=self._nonces)
 
-    async def _place_all(self, reference: bytes, all_rows: Sequence[SealedRows]) -> None:
-        """Put a user's sealed rows into the plan."""
-        for rows in all_rows:
-            self._place(reference, rows)
-        await self._give_way(sum(len(rows.keys) for rows in all_rows))
-
-    def _place(self, reference: bytes, rows: SealedRows) -> None:
-        """Put sealed rows into the plan, an entry's worth at a time."""
-        while True:
-            group, room = self._groups.find_room(rows.entry_dataset)
-            room = max(room // len(rows.parts), 1)
-            if len(rows.keys) <= room:
-                self._place_whole(group, reference, rows)
-                return
-            first, rows = rows.split(room)
-            self._place_whole(group, reference, first)
-
-    def _place_whole(self, group: Group, reference: bytes, rows: SealedRows) -> None:
-        """Put sealed rows into the plan, all of them under one entry."""
-        keys, dataset = rows.keys, rows.dataset
-        own = "" if dataset == rows.entry_dataset else dataset
-        group.count += rows.count
-        group.subjects += [reference] * len(keys)
-        group.records += keys
-        for data_class, columns in rows.parts.items():
-            named, sealed, digests = _without_gaps(keys, *columns)
-            if named:
-                self._plan.writes.append(PartsWrite(0, dataset, reference, data_class, 1, named, sealed))
-                group.written += map(e.Written, named, repeat(data_class), repeat(1), digests, repeat(own))
-                group.classes.add(data_class)
-        for label, key, token in rows.searched:
-            self._plan.searches.append(SearchWrite(0, label, reference, key, token))
+    async def _place(self, reference: bytes, rows: SealedRows) -> None:
+        """Put sealed rows of a user into the plan."""
+        plan, datasets = self._plan, rows.datasets()
+        for data_class, (sealed, _) in rows.parts.items():
+            named = (datasets, rows.keys, sealed)
+            if b"" in sealed:
+                named = ([*compress(datasets, sealed)], [*compress(rows.keys, sealed)], [*filter(None, sealed)])
+            plan.writes.append(PartsWrite(0, reference, data_class, 1, *named))
+        plan.searches += [SearchWrite(0, label, reference, key, token) for label, key, token in rows.searched]
+        self._new.add(reference, rows)
+        await self._give_way(len(rows.keys))
 
     async def _give_way(self, rows: int) -> None:
         """Let the lane's writer turn its batches round while the next one is planned."""
@@ -262,13 +236,3 @@ class _Planner:
         if self._turn >= ROWS_PER_TURN:
             self._turn = 0
             await asyncio.sleep(0)
-
-
-def _without_gaps(
-    keys: Sequence[bytes], sealed: Sequence[bytes], digests: Sequence[bytes]
-) -> tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes]]:
-    """Leave out the records that have no part of a class, where b"" stands."""
-    if b"" not in sealed:
-        return keys, sealed, digests
-    there = [place for place, part in enumerate(sealed) if part]
-    return [keys[at] for at in there], [sealed[at] for at in there], [digests[at] for at in there]

@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -32,6 +33,12 @@ render_content = msgspec.json.Encoder(order="deterministic").encode
 def digest_content(content: bytes) -> bytes:
     """Give what a content is named by, 16 bytes."""
     return hashlib.sha256(content).digest()[:DIGEST_SIZE_BYTES]
+
+
+def name_contents(contents: Iterable[bytes]) -> list[str]:
+    """Give what each content is called where it is met for the first time: the hex of its digest."""
+    sha256, size = hashlib.sha256, 2 * DIGEST_SIZE_BYTES
+    return [sha256(content).hexdigest()[:size] for content in contents]
 
 
 def digest_of_name(name: str) -> bytes:
@@ -88,30 +95,41 @@ class RecordNamer:
 
     def __init__(self, seldom: RepeatFilter | None = None) -> None:
         self._filter = seldom
-        self._seen: dict[str, dict[bytes, int]] = {}
+        self._many: dict[tuple[str, str], int] = {}
+        self._ones: dict[str, dict[bytes, int]] = {}
 
-    def name_many(self, dataset: str, digest: bytes) -> str:
-        """Give the name of a record where a user has many."""
-        if self._filter is not None and not self._filter.may_repeat(digest):
-            return digest.hex()
-        seen = self._seen.get(dataset)
-        if seen is None:
-            seen = self._seen[dataset] = {}
-        ordinal = seen[digest] = seen.get(digest, 0) + 1
-        return digest.hex() if ordinal == 1 else f"{digest.hex()}-{ordinal}"
+    def name_many(self, datasets: Sequence[str], names: Sequence[str]) -> Sequence[str]:
+        """Give the names of records of which a user has many.
+
+        Args:
+            datasets: of each record.
+            names: what each is called where its content is met for the first time.
+        """
+        if self._filter is None:  # nearly always nothing is there twice, and then it is told all at once
+            fresh = dict.fromkeys(zip(datasets, names, strict=True), 1)
+            if len(fresh) == len(names) and self._many.keys().isdisjoint(fresh):
+                self._many.update(fresh)
+                return names
+        return [*map(self._name, datasets, names)]
+
+    def _name(self, dataset: str, name: str) -> str:
+        if self._filter is not None and not self._filter.may_repeat(digest_of_name(name)):
+            return name
+        ordinal = self._many[dataset, name] = self._many.get((dataset, name), 0) + 1
+        return name if ordinal == 1 else f"{name}-{ordinal}"
 
     def name_one(self, dataset: str, digest: bytes) -> str:
         """Give the name of a record where a user has one; "" when the same was named before."""
-        seen = self._seen.setdefault(dataset, {})
+        seen = self._ones.setdefault(dataset, {})
         if digest in seen:
             return ""
         ordinal = seen[digest] = len(seen) + 1
         return SELF if ordinal == 1 else f"{SELF}-{ordinal}"
 
     def note_all(self, into: RepeatFilter) -> None:
-        """Note in a filter every record that was named so far."""
-        for seen in self._seen.values():
-            for digest, count in seen.items():
+        """Note in a filter every record of which a user has many that was named so far."""
+        for (_, name), count in self._many.items():
+            digest = digest_of_name(name)
+            into.note(digest)
+            if count > 1:
                 into.note(digest)
-                if count > 1:
-                    into.note(digest)

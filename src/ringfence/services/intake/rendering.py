@@ -7,9 +7,9 @@ one part too, so that it is rendered once: nearly all of an export's records are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from itertools import compress, count
 from typing import Any
 
 from ringfence.core.catalog import class_of_record, classify_record
@@ -18,8 +18,8 @@ from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.searchable import normalize
 from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.intake.messages import Row
-from ringfence.services.intake.record_names import DIGEST_SIZE_BYTES, RecordNamer, digest_content, render_content
+from ringfence.services.intake.messages import ManyRows, Row, runs_of
+from ringfence.services.intake.record_names import RecordNamer, digest_content, name_contents, render_content
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +38,41 @@ class RowRenderer:
     def __init__(self, charter: Charter) -> None:
         self._kinds = {dataset.name: _kind(dataset, charter) for dataset in charter.datasets.values()}
         many = {name: kind for name, kind in self._kinds.items() if kind.is_many and not kind.searchable}
-        self.protected = frozenset(name for name, kind in many.items() if kind.all_protected)
-        """Datasets whose records `render_protected` renders."""
-        self.many = frozenset(many) - self.protected
+        self.many = frozenset(many)
         """Datasets whose records `render_many` renders."""
-
-    def render_protected(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> tuple[str, bytes]:
-        """Give the name and the one part of a record where a user has many and all is protected.
-
-        Raises:
-            InvalidInputError: the part is over `PLAINTEXT_SIZE_BYTES_MAX`.
-        """
-        content = render_content(record)
-        name = namer.name_many(dataset, sha256(content).digest()[:DIGEST_SIZE_BYTES])
-        plaintext = b'{"record":"%b","fields":%b}' % (name.encode("ascii"), content)
-        if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-            raise _too_large(plaintext)
-        return name, plaintext
+        self._mixed = frozenset(name for name, kind in many.items() if not kind.all_protected)
 
     def render_many(
-        self, dataset: str, record: Mapping[str, Any], namer: RecordNamer
-    ) -> tuple[str, Mapping[str, bytes]]:
-        """Give the name and the parts of a record where a user has many.
+        self, datasets: Sequence[str], records: Sequence[Mapping[str, Any]], namer: RecordNamer
+    ) -> ManyRows:
+        """Give the names and the parts, of whatever size, of records of which a user has many.
 
-        Raises:
-            InvalidInputError: a part is over `PLAINTEXT_SIZE_BYTES_MAX`.
+        Args:
+            datasets: of each record.
+            records: in the order of the export.
+            namer: has named what came before in the export.
         """
-        name = namer.name_many(dataset, digest_content(render_content(record)))
-        head = b'{"record":"%b","fields":' % name.encode("ascii")
-        split = classify_record(self._kinds[dataset].dataset, record)
-        parts = {data_class: b"%b%b}" % (head, render_content(fields)) for data_class, fields in split.items()}
-        for plaintext in parts.values():
-            if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-                raise _too_large(plaintext)
-        return name, parts
+        contents = [*map(render_content, records)]
+        names = namer.name_many(datasets, name_contents(contents))
+        encoded = [*map(str.encode, names)]
+        texts = [b'{"record":"%b","fields":%b}' % pair for pair in zip(encoded, contents, strict=True)]
+        parts = {PROTECTED: texts}
+        if not self._mixed.isdisjoint(datasets):
+            for place in compress(count(), map(self._mixed.__contains__, datasets)):
+                self._split(parts, place, encoded[place], datasets[place], records[place])
+        return ManyRows(runs_of(datasets), [*names], parts)
+
+    def _split(
+        self, parts: dict[str, list[bytes]], place: int, name: bytes, dataset: str, record: Mapping[str, Any]
+    ) -> None:
+        """Put one part for each class where the whole record stands among the protected ones."""
+        texts = parts[PROTECTED]
+        texts[place] = b""
+        for data_class, fields in classify_record(self._kinds[dataset].dataset, record).items():
+            column = parts.get(data_class)
+            if column is None:
+                column = parts[data_class] = [b""] * len(texts)
+            column[place] = b'{"record":"%b","fields":%b}' % (name, render_content(fields))
 
     def render(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> Row | None:
         """Give a record's row; None when it says the same as another one of the export and needs none.
@@ -81,14 +82,14 @@ class RowRenderer:
         """
         kind = self._kinds[dataset]
         digest = digest_content(render_content(record))
-        name = namer.name_many(dataset, digest) if kind.is_many else namer.name_one(dataset, digest)
+        name = namer.name_many([dataset], [digest.hex()])[0] if kind.is_many else namer.name_one(dataset, digest)
         if not name:
             return None
         split = classify_record(kind.dataset, record)
         parts = [(data_class, render_plaintext(name, fields)) for data_class, fields in split.items()]
         for _, plaintext in parts:
             if len(plaintext) > PLAINTEXT_SIZE_BYTES_MAX:
-                raise _too_large(plaintext)
+                raise too_large(plaintext)
         searched = [(label, _text(record, rule)) for label, rule in kind.searchable] if kind.searchable else []
         own_class = class_of_record(kind.dataset, record) if kind.dataset.record_class else ""
         return Row(dataset, name, b"" if kind.is_many else digest, own_class, parts, searched)
@@ -101,7 +102,8 @@ def render_single(dataset: str, name: str, fields: Mapping[str, Any]) -> Row:
     )
 
 
-def _too_large(plaintext: bytes) -> InvalidInputError:
+def too_large(plaintext: bytes) -> InvalidInputError:
+    """Give the error for a part over `PLAINTEXT_SIZE_BYTES_MAX`."""
     return InvalidInputError(
         f"found a record that takes {len(plaintext)} bytes; expected at most {PLAINTEXT_SIZE_BYTES_MAX}"
     )

@@ -7,20 +7,29 @@ reads, under a reference and keys made there; when the user turns out to be know
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import accumulate, compress
+from itertools import compress, repeat
 from typing import Final
 
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from ringfence.core.charter import PROTECTED
-from ringfence.core.envelope import NONCE_SIZE_BYTES, contexts_of_new, seal_new_parts
+from ringfence.core.envelope import (
+    NONCE_SIZE_BYTES,
+    PartName,
+    WrappedKey,
+    contexts_of_new,
+    open_part,
+    seal_new_parts,
+)
 from ringfence.core.key_custody import KeyCustody
-from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET
-from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.custody.record_keys import record_values
+from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_DATASET, KeyRow
+from ringfence.services.custody.opening import decode_name, render_plaintext
+from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.wards import Ward
-from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows
+from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows, SealedRun, runs_of, spread
 
 NONCES_PER_CALL: Final = 1_000
 
@@ -57,126 +66,129 @@ class UserSealer:
         self._identity_dataset = identity_dataset
         self._nonces = nonces
 
-    def seal_piece(self, rows: Sequence[Row], many: Sequence[ManyRows], *, first: bool) -> list[SealedRows]:
+    def seal_piece(self, rows: Sequence[Row], many: ManyRows, *, first: bool) -> SealedRows:
         """Seal everything of a piece; with the first one the user's id."""
-        drafts = [draft for row in rows for draft in (self._draft(row), self._draft_mark(row)) if draft]
-        sealed = self._seal([*drafts, *map(_draft_many, many)])
-        return [*sealed, *self._seal_identity()] if first else sealed
+        draft = _Draft()
+        for row in rows:
+            self._add(draft, row)
+            self._add_mark(draft, row)
+        draft.add_many(many)
+        sealed = self._seal(draft)
+        if first:
+            self._add_identity(sealed)
+        return sealed
 
-    def seal_row(self, row: Row) -> list[SealedRows]:
+    def seal_row(self, row: Row) -> SealedRows:
         """Seal one record, and what marks its content as taken."""
-        return self._seal([draft for draft in (self._draft(row), self._draft_mark(row)) if draft])
+        draft = _Draft()
+        self._add(draft, row)
+        self._add_mark(draft, row)
+        return self._seal(draft)
 
-    def seal_mark(self, row: Row) -> list[SealedRows]:
+    def seal_mark(self, row: Row) -> SealedRows:
         """Seal what marks a record's content as taken, if anything does: see `ports.TAKEN_DATASET`."""
-        return self._seal([draft for draft in (self._draft_mark(row),) if draft])
+        draft = _Draft()
+        self._add_mark(draft, row)
+        return self._seal(draft)
 
-    def seal_many(self, many: ManyRows) -> list[SealedRows]:
-        """Seal records of one dataset."""
-        return self._seal([_draft_many(many)])
+    def seal_many(self, many: ManyRows) -> SealedRows:
+        """Seal records of the simpler kind."""
+        draft = _Draft()
+        draft.add_many(many)
+        return self._seal(draft)
 
-    def _draft(self, row: Row) -> _Draft:
-        parts = {data_class: [text] for data_class, text in row.parts}
-        return _Draft(row.dataset, self._entry_dataset(row), 1, [row.record], parts, row.searched)
+    def _add(self, draft: _Draft, row: Row) -> None:
+        for label, text in row.searched:
+            if text:
+                draft.searched.append((len(draft.records), label, text))
+        draft.add(SealedRun(row.dataset, 1, self._entry_dataset(row), counted=True), row.record, row.parts)
 
-    def _draft_mark(self, row: Row) -> _Draft | None:
-        if not row.mark:
-            return None
-        name = mark_name(row)
-        parts = {PROTECTED: [render_plaintext(name, {})]}
-        return _Draft(TAKEN_DATASET, self._entry_dataset(row), 0, [name], parts)
+    def _add_mark(self, draft: _Draft, row: Row) -> None:
+        if row.mark:
+            name = mark_name(row)
+            run = SealedRun(TAKEN_DATASET, 1, self._entry_dataset(row), counted=False)
+            draft.add(run, name, [(PROTECTED, render_plaintext(name, {}))])
 
     def _entry_dataset(self, row: Row) -> str:
         return self._identity_dataset if row.dataset == JURISDICTION_DATASET else row.dataset
 
-    def _seal_identity(self) -> list[SealedRows]:
-        return [
-            SealedRows(
-                IDENTITY_DATASET,
-                self._identity_dataset,
-                0,
-                [name.record_key],
-                {name.data_class: ([sealed], [sha256(sealed).digest()])},
-            )
-            for name, sealed in self._ward.identity_part(self._keys)
-        ]
+    def _add_identity(self, rows: SealedRows) -> None:
+        for name, sealed in self._ward.identity_part(self._keys):
+            rows.runs.append(SealedRun(IDENTITY_DATASET, 1, self._identity_dataset, counted=False))
+            rows.keys.append(name.record_key)
+            for data_class, (parts, digests) in rows.parts.items():
+                parts.append(sealed if data_class == name.data_class else b"")
+                digests.append(sha256(sealed).digest() if data_class == name.data_class else b"")
 
-    # -- all of one class at once: most datasets have few records, so that a round for each would cost more than theirs
+    # -- all of one class at once, whatever their dataset: most datasets have few records ------------------------------
 
-    def _seal(self, drafts: Sequence[_Draft]) -> list[SealedRows]:
-        reference = self._ward.subject_ref
-        values = [value for draft in drafts for value in record_values(draft.dataset, reference, draft.records)]
-        blinded = self._keys.indexes("record", values)
-        ends = [*accumulate(len(draft.records) for draft in drafts)]
-        keys = [blinded[end - len(draft.records) : end] for end, draft in zip(ends, drafts, strict=True)]
-        classes = dict.fromkeys(data_class for draft in drafts for data_class in draft.parts)
-        sealed = {data_class: self._seal_class(data_class, drafts, keys) for data_class in classes}
-        return [
-            SealedRows(
-                draft.dataset,
-                draft.entry_dataset,
-                draft.count,
-                names,
-                {data_class: next(sealed[data_class]) for data_class in draft.parts},
-                self._tokens(draft, names),
-            )
-            for draft, names in zip(drafts, keys, strict=True)
+    def _seal(self, draft: _Draft) -> SealedRows:
+        datasets = draft.datasets()
+        keys = blind_records(self._keys, datasets, self._ward.subject_ref, draft.records)
+        parts = {name: self._seal_class(name, datasets, keys, texts) for name, texts in draft.columns()}
+        index = self._keys.index
+        searched = [
+            (label, keys[place], index(label, text.encode("utf-8", "surrogatepass")))
+            for place, label, text in draft.searched
         ]
+        return SealedRows(draft.runs, keys, parts, searched)
 
     def _seal_class(
-        self, data_class: str, drafts: Sequence[_Draft], keys: Sequence[Sequence[bytes]]
-    ) -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Give the sealed parts and their digests for each draft that has the class; b"" where a record has no part."""
-        contexts: list[bytes] = []
-        plaintexts: list[bytes] = []
-        reference = self._ward.subject_ref
-        for draft, names in zip(drafts, keys, strict=True):
-            texts = draft.parts.get(data_class)
-            if texts is not None:
-                contexts += contexts_of_new(draft.dataset, reference, data_class, names)
-                plaintexts += texts
-        parts, digests = self._seal_texts(data_class, contexts, plaintexts)
-        place = 0
-        for draft in drafts:
-            if data_class in draft.parts:
-                end = place + len(draft.records)
-                yield parts[place:end], digests[place:end]
-                place = end
-
-    def _seal_texts(
-        self, data_class: str, contexts: Sequence[bytes], plaintexts: Sequence[bytes]
+        self, data_class: str, datasets: Sequence[str], keys: Sequence[bytes], texts: Sequence[bytes]
     ) -> tuple[list[bytes], list[bytes]]:
-        if b"" in plaintexts:
-            there = [*map(bool, plaintexts)]
-            found = self._seal_texts(data_class, [*compress(contexts, there)], [*compress(plaintexts, there)])
-            return _fill(found[0], there), _fill(found[1], there)
-        cipher, nonces = self._ward.cipher(data_class, self._keys), self._nonces.take(len(plaintexts))
-        parts = seal_new_parts(cipher, contexts=contexts, plaintexts=plaintexts, nonces=nonces)
+        """Give the sealed parts of one class and their digests; b"" for a record that has none."""
+        if b"" in texts:
+            there = [*map(bool, texts)]
+            dense = [*compress(datasets, there)], [*compress(keys, there)], [*filter(None, texts)]
+            parts, digests = self._seal_class(data_class, *dense)
+            return _fill(parts, there), _fill(digests, there)
+        contexts = contexts_of_new(datasets, self._ward.subject_ref, data_class, keys)
+        cipher, nonces = self._ward.cipher(data_class, self._keys), self._nonces.take(len(texts))
+        parts = seal_new_parts(cipher, contexts=contexts, plaintexts=texts, nonces=nonces)
         return parts, [sha256(part).digest() for part in parts]
 
-    def _tokens(self, draft: _Draft, names: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
-        index = self._keys.index
-        return [
-            (label, names[0], index(label, text.encode("utf-8", "surrogatepass")))
-            for label, text in draft.searched
-            if text
-        ]
 
-
-@dataclass(slots=True)
 class _Draft:
-    """Records of one dataset before they are sealed: see `SealedRows`. Where something is searched it is one record."""
+    """Records of one user before they are sealed: see `SealedRows`; `searched` names the place of its record."""
 
-    dataset: str
-    entry_dataset: str
-    count: int
-    records: list[str]
-    parts: Mapping[str, list[bytes]]
-    searched: Sequence[tuple[str, str]] = ()
+    __slots__ = ("_parts", "records", "runs", "searched")
 
+    def __init__(self) -> None:
+        self.runs: list[SealedRun] = []
+        self.records: list[str] = []
+        self.searched: list[tuple[int, str, str]] = []
+        self._parts: dict[str, list[bytes]] = {}
 
-def _draft_many(many: ManyRows) -> _Draft:
-    return _Draft(many.dataset, many.dataset, len(many.records), many.records, many.parts)
+    def add(self, run: SealedRun, record: str, parts: Iterable[tuple[str, bytes]]) -> None:
+        """Take one record."""
+        for data_class, text in parts:
+            self._column(data_class).append(text)
+        self.runs.append(run)
+        self.records.append(record)
+
+    def add_many(self, many: ManyRows) -> None:
+        """Take records of the simpler kind."""
+        for data_class, texts in many.parts.items():
+            column = self._column(data_class)
+            column += texts
+        self.runs += [SealedRun(dataset, length, dataset, counted=True) for dataset, length in many.runs]
+        self.records += many.records
+
+    def datasets(self) -> list[str]:
+        """Give the dataset of each record."""
+        return spread((run.dataset, run.length) for run in self.runs)
+
+    def columns(self) -> list[tuple[str, list[bytes]]]:
+        """Give each class with one text a record; b"" where a record has no part of it."""
+        return [(data_class, self._column(data_class)) for data_class in self._parts]
+
+    def _column(self, data_class: str) -> list[bytes]:
+        """Give the texts of one class, for every record so far."""
+        column = self._parts.get(data_class)
+        if column is None:
+            column = self._parts[data_class] = []
+        column += repeat(b"", len(self.records) - len(column))
+        return column
 
 
 def _fill(found: Sequence[bytes], there: Sequence[bool]) -> list[bytes]:
@@ -205,6 +217,35 @@ class PieceSealer:
         rows = sealer.seal_piece(piece.rows, piece.many, first=True)
         keys = [(key.row.data_class, key.row.key_epoch, *key.row.key) for key in ward.new_keys()]
         return piece.with_sealed(subject_ref=ward.subject_ref, keys=keys, rows=rows)
+
+
+def open_piece(piece: Piece, keys: KeyCustody) -> Piece:
+    """Give a piece as it was before it was sealed: what is not there any more is opened again.
+
+    Raises:
+        IntegrityError: it was not sealed with these keys.
+    """
+    if piece.sealed is None:
+        return piece
+    reference, rows = piece.sealed.subject_ref, piece.sealed.rows
+    first, last = (
+        sum(2 if row.mark else 1 for row in piece.rows),
+        len(rows.keys) - 1,
+    )  # before them rows, after them the id
+    datasets, names = rows.datasets()[first:last], rows.keys[first:last]
+    parts: dict[str, list[bytes]] = {}
+    for data_class, key_epoch, *key in piece.sealed.keys:
+        sealed = rows.parts[data_class][0][first:last]
+        if any(sealed):
+            cipher = AESGCM(keys.unwrap(KeyRow(reference, data_class, key_epoch, WrappedKey(*key))))
+            parts[data_class] = [
+                open_part(cipher, PartName(dataset, reference, name, data_class), version=1, sealed=part)
+                if part
+                else b""
+                for dataset, name, part in zip(datasets, names, sealed, strict=True)
+            ]
+    records = [decode_name(next(filter(None, texts))) for texts in zip(*parts.values(), strict=True)]
+    return msgspec.structs.replace(piece, many=ManyRows(runs_of(datasets), records, parts), sealed=None)
 
 
 def mark_name(row: Row) -> str:
