@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import maxminddb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from ringfence.core.countries import COUNTRIES
 from ringfence.core.errors import ConfigurationError
 from ringfence.core.jurisdiction import CONTRADICTORY, INSIDE, MISSING, OUTSIDE, determine
+from ringfence.legacy import evidence
 from ringfence.legacy.evidence import (
     DISTINCT_VALUES_MAX,
     AddressBook,
@@ -244,3 +246,26 @@ def test_what_a_user_can_make_the_collector_hold_is_bounded() -> None:
 
     (observation,) = collector.evidence().observations
     assert observation.count == DISTINCT_VALUES_MAX
+
+
+def test_network_is_asked_for_once_and_what_is_kept_of_networks_is_bounded(
+    addresses: AddressBook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "geography.mmdb"
+    write_geography(path)
+    texts = [f"{network}.{host}" for host in (1, 2) for network in ("192.0.2", "198.51.100", "203.0.113", "8.8.8")]
+    texts += [f"2001:db8:{network}::{host}" for host in (1, 2) for network in (1, 2, 3)]
+    expected = [maxminddb.open_database(path).get(text) for text in texts]
+    asked: list[str] = []
+    for networks_max in (evidence._CACHED_NETWORKS_MAX, 2):
+        monkeypatch.setattr(evidence, "_CACHED_NETWORKS_MAX", networks_max)
+        with AddressBook(path) as book:
+            ask = book._ask
+            monkeypatch.setattr(book, "_ask", lambda address, ask=ask: asked.append(str(address)) or ask(address))
+            for text, record in zip(texts, expected, strict=True):
+                assert book.locate(text).country == ((record or {}).get("country", {}).get("iso_code", ""))
+            assert len(book._networks) <= networks_max
+        assert "8.8.8.2" not in asked
+        assert ("2001:db8:1::2" in asked) == (networks_max == 2)
+        assert "192.0.2.2" in asked  # its network is smaller than those that are kept
+        asked.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ringfence.services.intake.messages import (
     ManyRows,
     Piece,
     Row,
+    join_runs,
     parse_messages,
     render_messages,
     runs_of,
@@ -141,3 +143,11 @@ def test_picked_rows_are_the_chosen_ones_in_order(chosen: list[tuple[str, bool]]
     assert picked.records == [name for name, (_, is_chosen) in zip(names, chosen, strict=True) if is_chosen]
     assert picked.datasets() == [dataset for dataset, is_chosen in chosen if is_chosen]
     assert picked.parts == {"public": [name.encode() for name in picked.records]}
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=8))
+def test_joined_runs_are_those_of_the_records(runs: list[tuple[str, int]]) -> None:
+    joined = join_runs(runs)
+
+    assert spread(joined) == spread(runs)
+    assert all(one != other for (one, _), (other, _) in pairwise(joined))

@@ -30,6 +30,8 @@ from ringfence.core.jurisdiction import DECLARED, LOGIN_IP, PHONE, Evidence, Obs
 VALUE_CHARACTERS_MAX: Final = 200
 DISTINCT_VALUES_MAX: Final = 1000
 _CACHED_VALUES_MAX: Final = 4096
+_CACHED_NETWORKS_MAX: Final = 65_536
+_NETWORK_SIZE_BYTES: Final = {4: 3, 6: 6}  # /24 and /48: what a site is given, so that its addresses are in one country
 
 PHONE_LIBRARY: Final = f"phonenumbers {metadata.version('phonenumbers')}"
 COUNTRY_LIBRARY: Final = f"pycountry {metadata.version('pycountry')}"
@@ -112,6 +114,7 @@ class AddressBook:
             ) from None
         about = self._reader.metadata()
         self.library = f"{about.database_type} {about.build_epoch}"
+        self._networks: dict[bytes, Location] = {}
         self._locate = functools.lru_cache(maxsize=_CACHED_VALUES_MAX)(self._look_up)
 
     def locate(self, text: str) -> Location:
@@ -137,15 +140,29 @@ class AddressBook:
             return Location("", self.library, "it is no address")
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
+        network = address.packed[: _NETWORK_SIZE_BYTES[address.version]]
+        location = self._networks.get(network)
+        if location is None:
+            location, prefix = self._ask(address)
+            if prefix <= 8 * len(network):  # so that it is the answer for the whole network
+                if len(self._networks) >= _CACHED_NETWORKS_MAX:
+                    self._networks.clear()
+                self._networks[network] = location
+        return location
+
+    def _ask(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[Location, int]:
+        """Ask the database; gives how many bits of the address it looked at too."""
         try:
-            record: Any = self._reader.get(address)
+            record: Any
+            record, prefix = self._reader.get_with_prefix_len(address)
         except (ValueError, maxminddb.InvalidDatabaseError):
-            return Location("", self.library, "the database does not hold such addresses, or is damaged there")
+            reason = "the database does not hold such addresses, or is damaged there"
+            return Location("", self.library, reason), 8 * len(address.packed)
         country = record.get("country") if isinstance(record, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
         if not isinstance(code, str):
-            return Location("", self.library, "the database does not know the address")
-        return _known(code, self.library)
+            return Location("", self.library, "the database does not know the address"), prefix
+        return _known(code, self.library), prefix
 
 
 class EvidenceCollector:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, compress, groupby, repeat, starmap
+from operator import itemgetter
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -77,6 +78,11 @@ class ManyRows(msgspec.Struct, frozen=True, array_like=True):
 def runs_of(datasets: Iterable[str]) -> list[tuple[str, int]]:
     """Give (dataset, how many follow one another) of each record's dataset."""
     return [(dataset, len([*same])) for dataset, same in groupby(datasets)]
+
+
+def join_runs(runs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Give the same with runs that follow one another and are of one dataset made one."""
+    return [(dataset, sum(map(itemgetter(1), same))) for dataset, same in groupby(runs, itemgetter(0))]
 
 
 def spread(runs: Iterable[tuple[Value, int]]) -> list[Value]:

@@ -31,7 +31,9 @@ from ringfence.services.intake.messages import (
     Piece,
     Row,
     Told,
+    join_runs,
     runs_of,
+    spread,
 )
 from ringfence.services.intake.record_names import SELF, RecordNamer, RepeatFilter, digest_of_name
 from ringfence.services.intake.rendering import RowRenderer, render_single, too_large
@@ -136,12 +138,12 @@ class PersonReader:
 class _Content:
     """What one piece holds, while it is filled."""
 
-    __slots__ = ("_datasets", "_many_datasets", "_names", "_parts", "rows", "size")
+    __slots__ = ("_datasets", "_names", "_parts", "_runs", "rows", "size")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._names: list[str] = []
-        self._many_datasets: list[str] = []
+        self._runs: list[tuple[str, int]] = []
         self._parts: dict[str, list[bytes]] = {}
         self._datasets: set[str] = set()
         self.size = 0
@@ -161,14 +163,14 @@ class _Content:
             self.size += sum(map(len, texts))
         self.size += ROW_OVERHEAD_BYTES * len(many.records)
         self._names += many.records
-        self._many_datasets += many.datasets()
-        self._datasets.update(self._many_datasets)
+        self._runs += many.runs
+        self._datasets.update(dataset for dataset, _ in many.runs)
 
     def many(self) -> ManyRows:
         """Give all of the simpler kind."""
         for column in self._parts.values():
             column += repeat(b"", len(self._names) - len(column))
-        return ManyRows(runs_of(self._many_datasets), self._names, self._parts)
+        return ManyRows(join_runs(self._runs), self._names, self._parts)
 
     def is_full(self) -> bool:
         """Whether it is time for another piece."""
@@ -273,11 +275,12 @@ class _Reading:
     def _render(self, lot: Sequence[ExportItems]) -> Iterator[_Content]:
         """Render records into the piece that is being filled; gives it each time that it is full."""
         many = [items for items in lot if items.dataset in self._renderer.many]
-        datasets = [*chain.from_iterable(repeat(items.dataset, len(items.records)) for items in many)]
+        runs = [(items.dataset, len(items.records)) for items in many]
         records = [*chain.from_iterable(items.records for items in many)]
         for start in range(0, len(records), RECORDS_PER_STEP):
             end = start + RECORDS_PER_STEP
-            self._render_many(datasets[start:end], records[start:end], functools.partial(_pointer, many, start))
+            some = runs if len(records) <= RECORDS_PER_STEP else runs_of(spread(runs)[start:end])
+            self._render_many(some, records[start:end], functools.partial(_pointer, many, start))
             yield from self._full()
         if sum(len(items.records) for items in lot) > len(records):
             for items in lot:
@@ -287,11 +290,11 @@ class _Reading:
                         yield from self._full()
 
     def _render_many(
-        self, datasets: Sequence[str], records: Sequence[dict[str, Any]], pointer_of: Callable[[int], str]
+        self, runs: list[tuple[str, int]], records: Sequence[dict[str, Any]], pointer_of: Callable[[int], str]
     ) -> None:
         place = 0
         try:
-            rows = self._renderer.render_many(datasets, records, self._namer)
+            rows = self._renderer.render_many(runs, records, self._namer)
             for texts in rows.parts.values():
                 sizes = [*map(len, texts)]
                 if max(sizes) > PLAINTEXT_SIZE_BYTES_MAX:

@@ -18,7 +18,7 @@ from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.searchable import normalize
 from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.intake.messages import ManyRows, Row, runs_of
+from ringfence.services.intake.messages import ManyRows, Row, spread
 from ringfence.services.intake.record_names import RecordNamer, digest_content, name_contents, render_content
 
 
@@ -43,15 +43,16 @@ class RowRenderer:
         self._mixed = frozenset(name for name, kind in many.items() if not kind.all_protected)
 
     def render_many(
-        self, datasets: Sequence[str], records: Sequence[Mapping[str, Any]], namer: RecordNamer
+        self, runs: list[tuple[str, int]], records: Sequence[Mapping[str, Any]], namer: RecordNamer
     ) -> ManyRows:
         """Give the names and the parts, of whatever size, of records of which a user has many.
 
         Args:
-            datasets: of each record.
-            records: in the order of the export.
+            runs: see `ManyRows`.
+            records: those of a dataset in the order of the export.
             namer: has named what came before in the export.
         """
+        datasets = spread(runs)
         contents = [*map(render_content, records)]
         names = namer.name_many(datasets, name_contents(contents))
         encoded = [*map(str.encode, names)]
@@ -60,7 +61,7 @@ class RowRenderer:
         if not self._mixed.isdisjoint(datasets):
             for place in compress(count(), map(self._mixed.__contains__, datasets)):
                 self._split(parts, place, encoded[place], datasets[place], records[place])
-        return ManyRows(runs_of(datasets), [*names], parts)
+        return ManyRows(runs, [*names], parts)
 
     def _split(
         self, parts: dict[str, list[bytes]], place: int, name: bytes, dataset: str, record: Mapping[str, Any]
