@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import pytest
 from ringfence.core.errors import DeniedError
 from ringfence.services.custody import writing
 from ringfence.services.custody.granting import load_grant
-from ringfence.services.custody.opening import RecordName
+from ringfence.services.custody.opening import RecordName, render_plaintext
 from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
+from ringfence.services.intake import intake
+from ringfence.services.intake.intake import Intake
+from ringfence.services.intake.messages import NO_ROWS, Message, Piece, Row
+from ringfence.services.intake.planning import Plan, plan_chunk
 from ringfence.vault.audit import AuditFinding, audit_vault
 from tests.governed import ISSUER
 from tests.services.governed_world import GovernedWorld, found_deployment, in_governed_world
@@ -165,6 +170,86 @@ def test_write_is_planned_again_where_a_charter_moved_a_field_meanwhile(
         assert await classes(world) == ({"protected"} if is_closed else {"public"})
         assert await values(world) == {"Title": "c"}
         assert await differences(world) == []
+
+    in_governed_world(deployment, work)
+    verified(deployment, tmp_path / "bundle")
+
+
+TITLE_PUBLIC = "fields: {Tag: public, Text: public, Title: public, Note: protected}"
+TITLE_SHOWN = "fields: {Tag: public, Text: public, Title: shown, Note: protected}"
+ALL_CLASSES = "classes: [protected, public, shown]\n  - name: helping"
+
+
+def without_shown(fields: str, version: int = 1) -> str:
+    """Give the charter in which the app may write everything but what is shown."""
+    text = writable(fields, version)
+    assert text.count(ALL_CLASSES) == 1
+    return text.replace(ALL_CLASSES, ALL_CLASSES.replace(", shown", ""))
+
+
+@pytest.mark.parametrize(("after", "is_given"), [(TITLE_PUBLIC, True), (TITLE_SHOWN, False)])
+def test_export_replaces_what_is_stored_where_every_class_of_it_may_be_written(
+    tmp_path: Path, after: str, is_given: bool
+) -> None:
+    deployment = found_deployment(tmp_path / "new", charter=without_shown(TITLE_PUBLIC), services=SERVICES)
+
+    async def work(world: GovernedWorld) -> None:
+        app = world.caller("service")
+        await put(world, app, {"Title": "a"})
+        await enact(world, without_shown(after, 2))
+        if is_given:
+            await take_export(world, app, {"Text": "b"})
+            assert await values(world) == {"Text": "b"}
+        else:
+            with pytest.raises(DeniedError):
+                await take_export(world, app, {"Text": "b"})
+        assert await classes(world) == {"public"}
+        assert await differences(world) == []
+
+    in_governed_world(deployment, work)
+    verified(deployment, tmp_path / "bundle")
+
+
+async def take_export(world: GovernedWorld, caller: Caller, fields: dict[str, Any]) -> None:
+    """Take in a record of which a user has one."""
+    row = Row("posts", "one", bytes(16), "", [("public", render_plaintext("one", fields))], [])
+
+    async def messages() -> AsyncIterator[Message]:
+        yield Piece("ann.json", "ann", "inside", [row], NO_ROWS, 0, last=True)
+
+    await Intake(world.gate, caller, purpose="serve").run(messages())
+
+
+@pytest.mark.parametrize(("after", "is_given"), [(TITLE_PUBLIC, True), (TITLE_SHOWN, False)])
+def test_export_is_planned_again_where_a_charter_moved_a_field_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str, is_given: bool
+) -> None:
+    deployment = found_deployment(tmp_path / "new", charter=without_shown(TITLE_PUBLIC), services=SERVICES)
+    plans: list[Plan] = []
+
+    async def work(world: GovernedWorld) -> None:
+        app = world.caller("service")
+        await put(world, app, {"Title": "a"})
+
+        monkeypatch.setattr(intake, "plan_chunk", plan_and_note)
+        refuse = Intake._refuse_if_denied
+
+        async def refuse_early(self: Intake, plan: Plan, asking: Any) -> None:
+            await refuse(self, plan, asking)
+            if len(plans) == 1:
+                await enact(world, without_shown(after, 2))
+
+        monkeypatch.setattr(Intake, "_refuse_if_denied", refuse_early)
+        if is_given:
+            await take_export(world, app, {"Text": "b"})
+        else:
+            with pytest.raises(DeniedError):
+                await take_export(world, app, {"Text": "b"})
+        assert len(plans) == (1 if is_given else 2)
+
+    async def plan_and_note(*given: Any) -> Plan:
+        plans.append(await plan_chunk(*given))
+        return plans[-1]
 
     in_governed_world(deployment, work)
     verified(deployment, tmp_path / "bundle")

@@ -221,6 +221,8 @@ class Intake:
         def prepare(state: State, at_ms: int) -> Prepared:
             if self._erased.intersection(plan.references.values()):
                 raise ItemConflictError([0], reason="subject")
+            if any(state.datasets[dataset] != kept for dataset, kept in plan.kept.items()):
+                raise ItemConflictError([0], reason="charter")
             last = gate.bulk.counters.last_steps()
             if not counters <= last.keys():  # another writer was faster, so that they are to be read again
                 raise ItemConflictError([0], reason="count")

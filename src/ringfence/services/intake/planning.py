@@ -5,20 +5,22 @@ Rules of this file:
    name, so nothing stored is ever opened.
 2. A record of which a user has one is stored again, as the next version, when it says something that no export of
    this user that was taken in has said before: see `ports.TAKEN_DATASET`.
-3. What is planned on (subject, versions) is checked by the store in the transaction; when it moved, plan again.
+3. What is planned on (subject, versions, what the charters say of the fields) is checked when it is written; when it
+   moved, plan again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import compress
 from typing import Final
 
 from ringfence.core import entry as e
+from ringfence.core.catalog import Kept
 from ringfence.core.envelope import PartName, WrappedKey, seal_part
 from ringfence.core.ports import (
     JURISDICTION_DATASET,
@@ -66,6 +68,7 @@ class Plan:
     tallies: dict[str, Tally] = field(default_factory=dict)
     references: dict[str, bytes] = field(default_factory=dict)
     known_users: set[str] = field(default_factory=set)
+    kept: dict[str, Kept] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -198,6 +201,9 @@ class _Planner:
         group.records.append(key)
         if leaves_protected(row.own_class, known, [data_class for data_class, _ in row.parts]):
             group.downgraded.setdefault(row.own_class, []).append((reference, key))
+        for data_class in self._classes_now(dataset, known).difference(known, [name for name, _ in row.parts]):
+            group.written.append(e.Written(key, data_class, 0, b"", own))
+            group.classes.add(data_class)
         for data_class, plaintext in row.parts:
             name, version = PartName(dataset, reference, key, data_class), known.pop(data_class, 0) + 1
             cipher = ward.cipher(data_class, self._keys)
@@ -212,6 +218,13 @@ class _Planner:
         for label, text in row.searched:
             token = self._keys.index(label, text.encode("utf-8", "surrogatepass")) if text else None
             plan.searches.append(SearchWrite(0, label, reference, key, token))
+
+    def _classes_now(self, dataset: str, known: Iterable[str]) -> frozenset[str]:
+        """Give every class that what is stored of a record can have now: see `catalog.Kept`."""
+        if dataset == JURISDICTION_DATASET:  # this program's own, which no charter names
+            return frozenset(known)
+        kept = self._plan.kept[dataset] = self._gate.kept(dataset)
+        return frozenset[str]().union(*map(kept.classes_now, known))
 
     # -- both ----------------------------------------------------------------------------------------------------
 
