@@ -31,7 +31,7 @@ from dataclasses import replace
 
 from ringfence.core import changes as c
 from ringfence.core.folding import RuleSource, complete, fold
-from ringfence.core.governed_entry import Carried
+from ringfence.core.ledger.governed_entry import Carried
 from ringfence.core.register import PersonFacts, record
 from ringfence.core.standing import Appointment, Member, SigningKey
 from ringfence.core.state import Principal, State

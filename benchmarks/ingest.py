@@ -39,7 +39,7 @@ import asyncpg
 from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.initialise import Ground, initialise
-from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.synthetic.files import render_export, write_exports, write_large_export
 from ringfence.synthetic.geography import write_geography
 from ringfence.synthetic.people import make_users

@@ -29,13 +29,20 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ringfence.core import entry as e
-from ringfence.core.detail import render_detail
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.lane import AUTHORITY_LANE, LaneHead, authenticate_header, build_batch, lane_secret, seal_head
-from ringfence.core.merkle import hash_leaf, root_of
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.detail import render_detail
+from ringfence.core.ledger.lane import (
+    AUTHORITY_LANE,
+    LaneHead,
+    authenticate_header,
+    build_batch,
+    lane_secret,
+    seal_head,
+)
+from ringfence.core.ledger.merkle import hash_leaf, root_of
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from ringfence.core.ports import StoredSeal, Transaction
-from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.ledger.sequencer import Sequencer
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.vault.sqlite import SqliteStore

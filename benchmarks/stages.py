@@ -27,11 +27,11 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
-from ringfence.core import entry as e
-from ringfence.core.detail import render_detail
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
-from ringfence.core.lane import authenticate_header, build_batch
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.detail import render_detail
+from ringfence.core.ledger.lane import authenticate_header, build_batch
 from ringfence.core.ports import RecordRead, Transaction
 from ringfence.gateway.application import RECEIPT
 from ringfence.gateway.authentication import TokenChecker, read_issuer

@@ -32,11 +32,11 @@ from pathlib import Path
 
 import msgspec
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Charter, Flow, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.merkle import Frontier, hash_leaf
-from ringfence.core.tiles import TILE_WIDTH, parse_bundle
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.merkle import Frontier, hash_leaf
+from ringfence.core.ledger.tiles import TILE_WIDTH, parse_bundle
 from ringfence.verify import parse_trust, verify_bundle
 from tests.ledgers import Ledger, render_trust, write_files
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from ringfence.core import changes as c
-from ringfence.core import governed_entry as g
+from ringfence.core.ledger import governed_entry as g
 from tests.attestations import BUILDER
 from tests.core.attestor_keys import attestor_key
 from tests.governed import APP, HOUR_MS, Ground

@@ -15,9 +15,9 @@ from ringfence.app.deployment import SHARES_VARIABLE, open_deployment
 from ringfence.app.initialise import Ground
 from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.governance.founding import FOUND
 from ringfence.core.governance.statement import APPROVE, ORDER, PROPOSE, Statement, render_statement
+from ringfence.core.ledger import entry as e
 from ringfence.keys.shares import open_share
 from ringfence.services.governance.signed import Done
 from tests.governed import ISSUER, key_of, sign

@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.governance.founding import (
     FOUND,
@@ -36,9 +34,11 @@ from ringfence.core.governance.statement import (
     digest_statement,
     render_statement,
 )
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
+from ringfence.core.ledger.signed_note import render_vkey
 from ringfence.core.register import PersonFacts, record, render_facts
 from ringfence.core.signatures import parse_public_key, sign_message
-from ringfence.core.signed_note import render_vkey
 from ringfence.core.state import EMPTY, State
 from tests import ledgers
 

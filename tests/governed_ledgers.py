@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from tests.governed import BUILD, CHARTER, NUMBERS, ORIGIN, Ground, a_grant
 from tests.ledgers import GATEWAY, Ledger, key_of
 

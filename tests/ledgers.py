@@ -16,16 +16,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core import entry as e
 from ringfence.core.catalog import classes_of
-from ringfence.core.checkpoint import Checkpoint, add_cosignatures, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governed_entry import PeopleRecorded
-from ringfence.core.lane import AUTHORITY_LANE, LaneHead, build_batch, seal_head
-from ringfence.core.merkle import hash_leaf, root_of
-from ringfence.core.ruling import Asked, rule_access, rule_erasure
-from ringfence.core.signed_note import (
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.checkpoint import Checkpoint, add_cosignatures, sign_checkpoint
+from ringfence.core.ledger.governed_entry import PeopleRecorded
+from ringfence.core.ledger.lane import AUTHORITY_LANE, LaneHead, build_batch, seal_head
+from ringfence.core.ledger.merkle import hash_leaf, root_of
+from ringfence.core.ledger.signed_note import (
     KEY_TYPE_COSIGNATURE,
     VerifierKey,
     cosign,
@@ -33,8 +32,9 @@ from ringfence.core.signed_note import (
     render_vkey,
     verifier_key_of,
 )
+from ringfence.core.ledger.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle, grow_tiles
+from ringfence.core.ruling import Asked, rule_access, rule_erasure
 from ringfence.core.state import EMPTY, State
-from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle, grow_tiles
 from ringfence.verify import Trust
 
 ORIGIN = "log.example/ringfence"

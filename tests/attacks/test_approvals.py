@@ -7,11 +7,11 @@ import hashlib
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
 from ringfence.core.governance.statement import APPROVE
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
 from tests.governed import CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign
 
 

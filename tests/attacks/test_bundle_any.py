@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.verify import REFUTED, VERIFIED, Verdict, verify_bundle
 from ringfence.verify.render import render_json, render_text
-from tests.core.any_entry import ACCESSES, LEAVES, OPENINGS, RULES
+from tests.core.ledger.any_entry import ACCESSES, LEAVES, OPENINGS, RULES
 from tests.core.mutation import mutated
 from tests.ledgers import GATEWAY, Ledger, opening_of, started, write_files
 

@@ -9,7 +9,7 @@ import pytest
 
 from ringfence.core import folding
 from ringfence.core.charter import parse_charter
-from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile
+from ringfence.core.ledger.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile
 from ringfence.verify import REFUTED, SELF_CONSISTENT, VERIFIED, verify_bundle
 from tests.attacks.bundles import require_verified
 from tests.ledgers import APP, GATEWAY, Ledger

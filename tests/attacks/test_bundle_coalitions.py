@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.coalition import countings, gate
 from ringfence.core.coalition.countings import NEWEST_COUNTING, Counting
 from ringfence.core.folding import RuleSource
-from ringfence.core.governed_entry import Carried
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.governed_entry import Carried
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.governed import NUMBERS
 from tests.governed_ledgers import GovernedLedger, governed

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
-from ringfence.core.entry import render_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.signed_note import render_vkey
-from ringfence.core.tiles import encode_bundle
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.entry import render_entry
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.signed_note import render_vkey
+from ringfence.core.ledger.tiles import encode_bundle
 from ringfence.verify import REFUTED, UNREADABLE, parse_trust, verify_bundle
 from ringfence.verify.bundle import ENTRIES_FILE_SIZE_BYTES_MAX, Bundle
 from tests.attacks.bundles import require_refuted, require_verified

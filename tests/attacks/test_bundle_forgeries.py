@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ringfence.core import entry as e
-from ringfence.core.lane import AUTHORITY_LANE, LaneHead
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import AUTHORITY_LANE, LaneHead
+from ringfence.core.ledger.merkle import hash_leaf
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import (
     APP,

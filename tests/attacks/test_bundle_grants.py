@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
 from ringfence.core.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.governed import HOUR_MS, NUMBERS, a_grant, facts

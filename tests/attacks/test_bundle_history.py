@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
-from ringfence.core.merkle import EMPTY_ROOT, hash_leaf, root_of
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.merkle import EMPTY_ROOT, hash_leaf, root_of
 from ringfence.verify import UNREADABLE, verify_bundle
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import BOB, GATEWAY, ORIGIN, Ledger, cosigned_by, key_of, started, whole, write_files

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import ALICE, APP, BOB, CHARTER, GATEWAY, INGEST, PARENT, Ledger, record_of, started
 

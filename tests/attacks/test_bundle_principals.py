@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.ledgers import started
 

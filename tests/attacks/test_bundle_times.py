@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.folding import RuleSource
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.governed import APP, HOUR_MS, a_grant

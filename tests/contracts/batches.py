@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ringfence.core.entry import Access, KeyEpochOpened, render_entry
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, PartName, WrappedKey
-from ringfence.core.lane import LaneHead, build_batch
+from ringfence.core.ledger.entry import Access, KeyEpochOpened, render_entry
+from ringfence.core.ledger.lane import LaneHead, build_batch
 from ringfence.core.ports import (
     KeyRow,
     NewKey,

@@ -8,7 +8,7 @@ import hashlib
 import pytest
 
 from ringfence.core.errors import ConfigurationError
-from ringfence.core.lane import LaneHead, build_batch
+from ringfence.core.ledger.lane import LaneHead, build_batch
 from ringfence.core.ports import EpochMovedError, LaneMovedError, Store, StoredBatch, StoredSeal
 from tests.contracts.batches import LANE, START_MS, Writer, access_entry, part_name, parts_of, write
 from tests.stores import Database

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from ringfence.core.errors import IntegrityError
-from ringfence.core.merkle import EMPTY_ROOT, Frontier
+from ringfence.core.ledger.merkle import EMPTY_ROOT, Frontier
 from ringfence.core.ports import Placement, Store, StoredSeal, TreeHead
 from tests.contracts.batches import LANE, Writer
 from tests.stores import Database

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName
+from ringfence.core.ledger.entry import Count
 from ringfence.core.ports import (
     IDENTITY_DATASET,
     CountWrite,

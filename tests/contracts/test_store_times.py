@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from ringfence.core.errors import UnavailableError
-from ringfence.core.lane import TIME_OFF_MS_MAX
+from ringfence.core.ledger.lane import TIME_OFF_MS_MAX
 from ringfence.core.ports import Store, TimePassedError
 from tests.contracts.batches import LANE, START_MS, Writer, write
 from tests.contracts.test_store_postgres import begin, is_waiting, until

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringfence.core.entry import PRODUCTION, Identity
 from ringfence.core.governance.founding import Founding, FoundingPerson, FoundingService, render_founding
+from ringfence.core.ledger.entry import PRODUCTION, Identity
 from ringfence.core.register import PersonFacts
 from tests.core.ssh_keys import file_key
 from tests.core.statements import AT_MS

@@ -20,7 +20,7 @@ from ringfence.core.coalition.gate import Counted, assess
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, complete, fold
-from ringfence.core.governed_entry import Carried
+from ringfence.core.ledger.governed_entry import Carried
 from tests.governed import CHARTER, NUMBERS, Ground, facts
 from tests.prover.powers import COUNTED, written
 

@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from ringfence.core.charter import Charter
 from ringfence.core.enacting import enact
 from ringfence.core.engines import decide, what_could_be_asked
-from ringfence.core.entry import CharterEnacted
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import CharterEnacted
 from ringfence.core.state import EMPTY
 from ringfence.core.view import APPROVED, DENIED, NONE, OTHER, View
 from tests.core.governed_charter import GOVERNED, governed_charter

@@ -12,7 +12,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ringfence.core import changes as c
-from ringfence.core.entry import Identity
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.change_shape import SHAPES
 from ringfence.core.governance.statement import (
@@ -32,6 +31,7 @@ from ringfence.core.governance.statement import (
     render_statement,
 )
 from ringfence.core.governance.wording import quote, show_duration
+from ringfence.core.ledger.entry import Identity
 from ringfence.core.times import show_time
 from tests.core.attestor_keys import attestor_key
 from tests.core.mutation import mutated

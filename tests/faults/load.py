@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, Self
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.core.entry import AnyLeaf, parse_entry
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import AnyLeaf, parse_entry
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.receipt import Receipt, parse_receipt
 from ringfence.core.ports import StoredBatch
-from ringfence.core.receipt import Receipt, parse_receipt
 from tests.services.world import US_ADDRESS
 
 WAIT_SECONDS_MAX = 40.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.app.deployment import Deployment
-from ringfence.core.entry import Refusals
+from ringfence.core.ledger.entry import Refusals
 from tests.faults.load import Caller, Load, Seen, check_values, missing_entries, read_entries, wait_until
 from tests.faults.serving import Server, command
 from tests.services.world import make_deployment, verified

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.app.deployment import Deployment, open_deployment
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.services.refusals import SINGLE_REFUSALS_PER_SECOND_MAX, STRANGER
 from tests.faults.load import Answer, Caller, Load, Seen, read_entries
 from tests.faults.serving import Server, command

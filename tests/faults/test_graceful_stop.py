@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.services.refusals import STRANGER
 from tests.faults.load import Caller, Load, Seen, check_values, missing_entries, read_entries
 from tests.faults.serving import Server, command

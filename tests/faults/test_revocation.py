@@ -17,10 +17,10 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.receipt import parse_receipt
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.receipt import parse_receipt
 from ringfence.ledger.tree_reader import TreeReader
 from tests.faults.load import Caller, Load, Seen
 from tests.faults.serving import Server, command

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from ringfence.app.deployment import Deployment
-from ringfence.core import entry as e
 from ringfence.core.errors import IntegrityError, NotFoundError, RingfenceError, UnavailableError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CommitUnknownError, Rows, StoredBatch, Transaction
 from ringfence.services.custody.erasing import ErasureAnswer, erase_user
 from ringfence.services.custody.opening import RecordName

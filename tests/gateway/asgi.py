@@ -15,9 +15,9 @@ from ringfence.app.deployment import Deployment
 from ringfence.app.serving import _tree_files
 from ringfence.app.surroundings import make_country_finder
 from ringfence.app.tokens import PUBLIC_FILE, mint_token
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
-from ringfence.core.receipt import parse_receipt
+from ringfence.core.ledger.entry import DEVELOPMENT
+from ringfence.core.ledger.receipt import parse_receipt
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker, read_issuer
 from ringfence.gateway.governance import GovernanceCalls

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ringfence.app.surroundings import make_country_finder
-from ringfence.core import entry as e
 from ringfence.core.errors import NotFoundError
+from ringfence.core.ledger import entry as e
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.gateway.scim.calls import ScimCalls

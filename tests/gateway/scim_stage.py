@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.ledger.governed_entry import PeopleRecorded
 from ringfence.gateway.application import Gateway
 from tests.gateway.governed_gateway import make_gateway
 from tests.gateway.issuers import claims, sign

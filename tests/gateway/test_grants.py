@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import DeniedError, InvalidInputError
+from ringfence.core.ledger import entry as e
 from ringfence.gateway.exporting import GRANTED_PAGE_RECORDS, send_export
 from tests.gateway.governed_gateway import make_gateway
 from tests.gateway.issuers import claims, sign

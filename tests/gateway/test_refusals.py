@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.core.entry import Refusals, parse_entry
+from ringfence.core.ledger.entry import Refusals, parse_entry
 from ringfence.services.refusals import COUNTED_PRINCIPALS_MAX, SINGLE_REFUSALS_PER_SECOND_MAX, STRANGER, RefusalMeter
 
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 
 from ringfence.app.configuration import Configuration
 from ringfence.app.initialise import Ground
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
+from ringfence.core.ledger.entry import DEVELOPMENT
 from tests.faults.serving import Server, command
 from tests.founders import EXAMPLE_PEOPLE, found, number_of
 from tests.governed import key_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from tests.faults.serving import Server
 from tests.journeys.programs import Done, complained, run_inside
 from tests.journeys.test_client import PURPOSE, connect

@@ -24,9 +24,9 @@ from ringfence.app.initialise import Ground
 from ringfence.app.tokens import create_token_key
 from ringfence.client.client import Client
 from ringfence.core import changes as c
-from ringfence.core.entry import PRODUCTION
 from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.core.issuers import DEVELOPMENT_ISSUER, LOCAL_ISSUER
+from ringfence.core.ledger.entry import PRODUCTION
 from ringfence.synthetic.geography import write_geography
 from tests.faults.serving import Server, command
 from tests.founders import agree, found, order, register_service

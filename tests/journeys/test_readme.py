@@ -151,10 +151,10 @@ def test_path_and_test_that_is_named_exists(document: Path) -> None:
 def test_path_is_known_from_what_only_looks_like_one(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text(
-        "`tests/gone/`, `tests/a.py::test_b`, `vault.db`, `tile/<L>/<N>`, `/v1/records`, `core/entry.py`"
+        "`tests/gone/`, `tests/a.py::test_b`, `vault.db`, `tile/<L>/<N>`, `/v1/records`, `core/ledger/entry.py`"
     )
 
-    assert list_paths(document) == [("tests/gone/", ""), ("tests/a.py", "test_b"), ("core/entry.py", "")]
+    assert list_paths(document) == [("tests/gone/", ""), ("tests/a.py", "test_b"), ("core/ledger/entry.py", "")]
 
 
 def test_exit_codes_are_those_of_the_program() -> None:

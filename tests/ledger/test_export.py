@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError
-from ringfence.core.lane import LaneHead, build_batch
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.tiles import encode_bundle, parse_bundle
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import LaneHead, build_batch
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.tiles import encode_bundle, parse_bundle
 from ringfence.ledger.export import export_bundle
 from ringfence.vault.sqlite import SqliteStore
 from ringfence.vault.sqlite_ledger import place_of

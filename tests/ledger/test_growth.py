@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence.core.merkle import Frontier, hash_leaf
-from ringfence.core.tiles import ENTRIES_LEVEL, Tile, encode_bundle, parse_tile
+from ringfence.core.ledger.merkle import Frontier, hash_leaf
+from ringfence.core.ledger.tiles import ENTRIES_LEVEL, Tile, encode_bundle, parse_tile
 from ringfence.ledger.growth import Growth
-from tests.core.standard_tiles import bundles_of, tiles_of
+from tests.core.ledger.standard_tiles import bundles_of, tiles_of
 
 LEAVES = [str(number).encode() for number in range(1100)]
 HASHES = [*map(hash_leaf, LEAVES)]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence.core import entry as e
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import IntegrityError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Store, StoredBatch, StoredRule
 from ringfence.ledger.sequencer import CLOCK_AHEAD_MS_MAX
 from ringfence.ledger.tree_reader import TreeReader

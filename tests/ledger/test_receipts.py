@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import IntegrityError, InvalidInputError, NotFoundError, ProofInvalidError, UnavailableError
-from ringfence.core.lane import LaneHead
-from ringfence.core.receipt import Receipt, parse_receipt, render_receipt, verify_receipt
-from ringfence.core.signed_note import verifier_key_of
+from ringfence.core.ledger.lane import LaneHead
+from ringfence.core.ledger.receipt import Receipt, parse_receipt, render_receipt, verify_receipt
+from ringfence.core.ledger.signed_note import verifier_key_of
 from ringfence.ledger.receipts import prove_receipt
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.ledger.watch import SERVED_SECONDS_MAX, WATCH_INTERVAL_SECONDS, LaneWatch, prove_batch

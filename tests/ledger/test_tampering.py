@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ringfence.core import entry as e
 from ringfence.core.errors import IntegrityError
-from ringfence.core.lane import LaneHead, build_batch, seal_head
-from ringfence.core.tiles import encode_bundle
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import LaneHead, build_batch, seal_head
+from ringfence.core.ledger.tiles import encode_bundle
 from ringfence.vault.sqlite import SqliteStore
 from ringfence.vault.sqlite_ledger import place_of
 from tests.ledger.tree import check_order, make_sequencer, read_leaves, sequence

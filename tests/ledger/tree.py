@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ringfence.core import entry as e
-from ringfence.core.checkpoint import open_checkpoint
-from ringfence.core.merkle import hash_leaf, root_of
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.checkpoint import open_checkpoint
+from ringfence.core.ledger.merkle import hash_leaf, root_of
 from ringfence.core.ports import Store
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.sequencer import Progress, Sequencer, SequencerLimits
 from ringfence.ledger.tree_reader import TreeReader
-from tests.core.standard_tiles import bundles_of, tiles_of
+from tests.core.ledger.standard_tiles import bundles_of, tiles_of
 from tests.ledger.writer import LOG_KEY, ORIGIN, START_MS, VERIFIER
 
 NOW_MS = START_MS + 3_600_000

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core import entry as e
-from ringfence.core.detail import render_detail
-from ringfence.core.lane import (
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.detail import render_detail
+from ringfence.core.ledger.lane import (
     AUTHORITY_LANE,
     BuiltBatch,
     LaneHead,
@@ -18,9 +18,9 @@ from ringfence.core.lane import (
     lane_secret,
     seal_head,
 )
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from ringfence.core.ports import Store, StoredSeal, Transaction
-from ringfence.core.signed_note import render_vkey, verifier_key_of
 
 ORIGIN = "ledger.example.com/custody"
 START_MS = 1_700_000_000_000
@@ -76,7 +76,7 @@ class PlainCustody:
 
 @dataclass
 class LedgerWriter:
-    """Every lane of a small ledger. Keeps to what gateways promise: see `core.lane` and the order of leaves."""
+    """Every lane of a small ledger. Keeps to what gateways promise: see `core.ledger.lane` and the order of leaves."""
 
     store: Store
     heads: dict[int, LaneHead] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from ringfence.core.governance.orders import break_glass, order
 from ringfence.core.governance.proposals import approve, carry, propose
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import fold_people
-from ringfence.core.governed_entry import Approved, Carried, CredentialIssued, Ordered, PeopleRecorded, Proposed
+from ringfence.core.ledger.governed_entry import Approved, Carried, CredentialIssued, Ordered, PeopleRecorded, Proposed
 from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, PersonFacts
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension

@@ -12,7 +12,7 @@ from ringfence.core import changes as c
 from ringfence.core.charter import Charter
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.proposals import approve, propose
-from ringfence.core.governed_entry import Approved, Proposed
+from ringfence.core.ledger.governed_entry import Approved, Proposed
 from ringfence.core.state import State
 from tests.prover.brute_force import ENACT, anything_goes, grant_for
 from tests.prover.small_worlds import AT_MS, DUTIES, HOUR_MS, small_world

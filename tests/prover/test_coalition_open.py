@@ -7,10 +7,10 @@ import hashlib
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.coalition.gate import assess
 from ringfence.core.coalition.world import Kind, could_hold, see_world
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger import entry as e
 from ringfence.prover.coalition.answers import Answer
 from ringfence.prover.coalition.words import describe_open
 from tests.governed import ISSUER, NUMBERS, SALT, Ground, a_grant, facts

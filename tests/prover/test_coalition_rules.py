@@ -13,8 +13,8 @@ from ringfence.core.charter.governance import ORDERS
 from ringfence.core.coalition.world import see_world
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import approve, carry
-from ringfence.core.governed_entry import Approved, Carried
 from ringfence.core.issuers import is_trusted
+from ringfence.core.ledger.governed_entry import Approved, Carried
 from ringfence.core.register import PersonFacts, record
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import Principal, State

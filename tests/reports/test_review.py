@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import RingfenceError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import State
 from ringfence.core.times import DAY_MS

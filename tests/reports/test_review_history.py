@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from tests.governed import APP, CHARTER, ISSUER, NUMBERS, SALT, Ground, a_grant, facts
 from tests.governed_ledgers import GovernedLedger, governed
 from tests.ledgers import ALICE, BOB, GATEWAY, Ledger

@@ -13,13 +13,13 @@ from click.testing import CliRunner, Result
 
 from ringfence.cli.main import cli
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.errors import RingfenceError
 from ringfence.core.governance.statement import APPROVE
 from ringfence.core.governance.wording import quote
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.receipt import Receipt, render_receipt
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.receipt import Receipt, render_receipt
 from ringfence.core.times import show_time
 from tests.builds import BUILT, approve, for_builds, give_credential
 from tests.governed import APP, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, public_key_of, sign

@@ -10,7 +10,7 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import clock_ms
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.request import Request
 from ringfence.services.custody.writing import WriteItem, write_records

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.app.deployment import Deployment
-from ringfence.core import entry as e
 from ringfence.core.errors import DeniedError
+from ringfence.core.ledger import entry as e
 from ringfence.services.custody.batch_reading import read_records
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.searching import find_users

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.core.errors import IntegrityError
-from ringfence.core.lane import TIME_OFF_MS_MAX
+from ringfence.core.ledger.lane import TIME_OFF_MS_MAX
 from ringfence.services.writer import LaneWriter
 from ringfence.vault import sqlite
 from tests.governed import HOUR_MS, NUMBERS, facts

@@ -14,9 +14,9 @@ from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import TRUST_FILE, Deployment, open_deployment
 from ringfence.app.doctor import check_deployment
 from ringfence.app.initialise import Ground
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, ProofInvalidError, RingfenceError
 from ringfence.core.governance.founding import FOUND
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.state import State
 from ringfence.services.governance.authority import Governance
 from ringfence.services.governance.rule_writing import WrittenRule

@@ -12,8 +12,8 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.core.detail import parse_detail
-from ringfence.core.entry import OPENING_SIZE_BYTES_MAX
+from ringfence.core.ledger.detail import parse_detail
+from ringfence.core.ledger.entry import OPENING_SIZE_BYTES_MAX
 from ringfence.core.ports import JURISDICTION_DATASET, TAKEN_DATASET
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records

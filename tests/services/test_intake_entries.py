@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.services.custody.write_entries import RECORDS_PER_ENTRY_MAX, Group, Groups
 from ringfence.services.intake.entries import NewRecords
 from ringfence.services.intake.messages import SealedRows, SealedRun

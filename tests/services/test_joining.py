@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ringfence.app.deployment import Deployment
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.core.state import State
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.writer import JOINING_TURNS_MAX

@@ -12,10 +12,10 @@ import pytest
 
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import open_runtime
-from ringfence.core import entry as e
 from ringfence.core.changes import RecoverLane
 from ringfence.core.errors import ConflictError, IntegrityError, RollbackError
-from ringfence.core.lane import LaneHead, authenticate_header, build_batch, lane_secret, seal_head
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import LaneHead, authenticate_header, build_batch, lane_secret, seal_head
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.writing import WriteItem, write_records

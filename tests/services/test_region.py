@@ -11,8 +11,8 @@ from ringfence.app.configuration import Configuration, render_configuration
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.doctor import check_deployment
 from ringfence.app.initialise import Ground, initialise
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, DeniedError, InvalidInputError
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.writing import WriteAnswer, WriteItem, write_records

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import governed_entry as g
 from ringfence.core.errors import IntegrityError
+from ringfence.core.ledger import governed_entry as g
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import WrittenRule
 from tests.governed import HOUR_MS, NUMBERS, facts

@@ -10,10 +10,10 @@ import pytest
 from ringfence.app import runtime
 from ringfence.app.deployment import Deployment
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import RingfenceError, UnavailableError
 from ringfence.core.governance.statement import APPROVE
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import LaneHead
 from ringfence.core.state import State
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.opening import RecordName

@@ -13,8 +13,8 @@ from ringfence.app.configuration import Configuration
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.initialise import Ground, initialise
 from ringfence.app.runtime import Runtime, clock_ms, make_sequencer, open_runtime
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.ledger.export import export_bundle
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller

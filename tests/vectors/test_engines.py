@@ -15,8 +15,8 @@ import pytest
 
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.engines import ENGINES, decide
-from ringfence.core.entry import RULE_TYPES, parse_entry
 from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger.entry import RULE_TYPES, parse_entry
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import EMPTY, State, digest_state
 from ringfence.core.view import APPROVED, NONE, OTHER, SHAPES, VERBS, Decision, View

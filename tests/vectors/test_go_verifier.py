@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
-from ringfence.core.merkle import Frontier, hash_leaf
-from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.merkle import Frontier, hash_leaf
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from ringfence.ledger.growth import Growth
 from tests.vectors.go import run_go_verifier
 

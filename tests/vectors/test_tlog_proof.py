@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
-from ringfence.core.proof import InclusionProof, open_proof, render_proof
-from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
+from ringfence.core.ledger.proof import InclusionProof, open_proof, render_proof
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 
 ORIGIN = "ledger.example.com/custody"
 SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

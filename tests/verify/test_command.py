@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ringfence.cli.verify import verify
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.verify.render import FORMAT
 from tests.ledgers import BOB, GATEWAY, INGEST, Ledger, render_trust, started, whole
 

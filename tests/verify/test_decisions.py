@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger import entry as e
 from ringfence.verify.decisions import Decider
 from tests.governed import HOUR_MS, NUMBERS, Ground, a_grant, facts
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.verify import REFUTED, VERIFIED, Trust, Verdict, parts, rules, verify_bundle
 from ringfence.verify.rules import LEAVES_PER_PART
 from tests.ledgers import ALICE, BOB, GATEWAY, INGEST, Ledger, started

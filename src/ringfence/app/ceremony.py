@@ -34,7 +34,6 @@ from ringfence.app.initialise import (
     write_trust,
 )
 from ringfence.app.runtime import clock_ms, open_runtime
-from ringfence.core import entry as e
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.coalition.gate import describe_too_few
 from ringfence.core.engines import NEWEST_ENGINE
@@ -51,9 +50,10 @@ from ringfence.core.governance.founding import (
     verify_founding,
 )
 from ringfence.core.governance.proposals import understaffed
-from ringfence.core.governed_entry import TrustedIssuer
 from ringfence.core.issuers import CREDENTIALS_ISSUER
-from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.governed_entry import TrustedIssuer
+from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.register import EMPTY_REGISTER, record
 from ringfence.core.signatures import read_signature
 from ringfence.core.state import EMPTY, State

@@ -29,7 +29,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ringfence.app.yaml_text import parse_yaml
 from ringfence.core.charter.document import show
-from ringfence.core.entry import Identity
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.governance.founding import (
     FOUNDERS_MAX,
@@ -39,8 +38,9 @@ from ringfence.core.governance.founding import (
     FoundingPerson,
     FoundingService,
 )
-from ringfence.core.governed_entry import TrustedIssuer
 from ringfence.core.issuers import is_own
+from ringfence.core.ledger.entry import Identity
+from ringfence.core.ledger.governed_entry import TrustedIssuer
 from ringfence.core.register import PersonFacts
 from ringfence.core.signatures import parse_public_key
 from ringfence.gateway.authentication import read_issuer

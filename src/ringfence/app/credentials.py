@@ -27,8 +27,8 @@ from ringfence.app.deployment import Deployment
 from ringfence.core.attestors import name_attestor
 from ringfence.core.credentials import LIFETIME_MS_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError
-from ringfence.core.governed_entry import CredentialIssued
 from ringfence.core.issuers import CREDENTIALS_ISSUER
+from ringfence.core.ledger.governed_entry import CredentialIssued
 from ringfence.core.refusal_words import why_not_approved
 from ringfence.core.standing import Standing
 from ringfence.core.state import State

@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ringfence.app.configuration import SQLITE_STORE, Configuration, read_configuration
 from ringfence.core.errors import ConfigurationError, ProofInvalidError
 from ringfence.core.key_custody import KeyCustody
-from ringfence.core.lane import AUTHORITY_LANE, LaneHead
+from ringfence.core.ledger.lane import AUTHORITY_LANE, LaneHead
+from ringfence.core.ledger.signed_note import VerifierKey, parse_vkey
 from ringfence.core.ports import Store
-from ringfence.core.signed_note import VerifierKey, parse_vkey
 from ringfence.keys.files import read_key_file
 from ringfence.keys.lane_heads import SUFFIX, LaneHeadFile
 from ringfence.keys.shares import is_sealed, open_sealed_custody

@@ -18,9 +18,9 @@ from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, verify_certificate
 from ringfence.core.charter import PROTECTED, Charter
 from ringfence.core.coalition.gate import describe_too_few
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, RingfenceError
 from ringfence.core.governance.proposals import render_understaffed, understaffed
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.state import State
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.services.people.leavers import list_unusual

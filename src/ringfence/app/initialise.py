@@ -15,13 +15,13 @@ from ringfence.app.configuration import FILE, Configuration, render_configuratio
 from ringfence.app.deployment import TRUST_FILE, Deployment
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.app.tokens import create_token_key
-from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED, Charter, parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.core.issuers import LOCAL_ISSUER
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.signed_note import render_vkey, verifier_key_of
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from ringfence.keys.files import write_key_file
 from ringfence.keys.shares import check_holders, seal_custody
 from ringfence.keys.software import create_custody, make_custody_files

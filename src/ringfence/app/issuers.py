@@ -19,9 +19,9 @@ from typing import Final
 from ringfence.app.credential_keys import PUBLIC_FILE as CREDENTIALS_FILE
 from ringfence.app.deployment import Deployment
 from ringfence.app.tokens import PUBLIC_FILE
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
 from ringfence.core.issuers import CREDENTIALS_ISSUER, DEVELOPMENT_ISSUER, OWN_PREFIX, is_own
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.state import State
 from ringfence.gateway.authentication import AUDIENCE, Issuer, read_issuer
 

@@ -17,7 +17,7 @@ from ringfence.app.deployment import Deployment, Trust
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
 from ringfence.core.folding import BUILD_PREFIX
 from ringfence.core.key_custody import KeyCustody
-from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.ports import Store
 from ringfence.keys.files import write_key_file
 from ringfence.ledger.rollback import verify_not_rolled_back

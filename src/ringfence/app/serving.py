@@ -20,8 +20,8 @@ from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.app.surroundings import make_country_finder, make_guard
 from ringfence.core.errors import DeviceError, IntegrityError, ProofInvalidError, RingfenceError, UnavailableError
-from ringfence.core.receipt import parse_receipt
-from ringfence.core.tiles import parse_tile_path
+from ringfence.core.ledger.receipt import parse_receipt
+from ringfence.core.ledger.tiles import parse_tile_path
 from ringfence.core.times import DAY_MS
 from ringfence.gateway.application import Gateway
 from ringfence.gateway.authentication import TokenChecker

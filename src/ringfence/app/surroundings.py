@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ringfence.app.deployment import Deployment
 from ringfence.client.tls import refuse_password
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.gateway.connections import ConnectionGuard, ConnectionLimits
 from ringfence.gateway.country import CountryFinder
 from ringfence.legacy.evidence import AddressBook

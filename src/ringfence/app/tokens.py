@@ -12,9 +12,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from ringfence.app.deployment import Deployment
-from ringfence.core.entry import DEVELOPMENT
 from ringfence.core.errors import ConfigurationError, InvalidInputError
 from ringfence.core.issuers import DEVELOPMENT_ISSUER
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.state import State
 from ringfence.gateway.authentication import LIFETIME_SECONDS_MAX
 from ringfence.keys.files import write_key_file

@@ -30,8 +30,8 @@ from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
-from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.errors import InvalidInputError
+from ringfence.core.ledger.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.signatures import parse_public_key
 from ringfence.core.times import HOUR_MS
 

@@ -14,9 +14,9 @@ from ringfence.app.initialise import Ground, initialise
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
 from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.proposals import render_understaffed
+from ringfence.core.ledger.entry import DEVELOPMENT, PRODUCTION
 from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
 

@@ -13,7 +13,7 @@ from ringfence.cli.prove_subject import NOT_VERIFIED
 from ringfence.core.coalition.floor import COUNTED_MAX
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
+from ringfence.core.ledger.signed_note import NOTE_SIZE_BYTES_MAX
 from ringfence.core.times import show_time
 from ringfence.reports.history import open_evidence
 from ringfence.reports.movement import Move, Movement, Number, Point, follow_coalitions, open_kept

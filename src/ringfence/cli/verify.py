@@ -19,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.progress import show_progress
 from ringfence.core.errors import RingfenceError
-from ringfence.core.proof import PROOF_SIZE_BYTES_MAX
-from ringfence.core.receipt import parse_receipt
-from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX
+from ringfence.core.ledger.proof import PROOF_SIZE_BYTES_MAX
+from ringfence.core.ledger.receipt import parse_receipt
+from ringfence.core.ledger.signed_note import NOTE_SIZE_BYTES_MAX
 from ringfence.verify import REFUTED, VERIFIED, Trust, parse_trust, verify_bundle
 from ringfence.verify.processes import JOBS_MAX
 from ringfence.verify.receipts import FORMAT as RECEIPT_FORMAT

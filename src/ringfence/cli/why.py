@@ -13,7 +13,7 @@ import click
 
 from ringfence.cli.files import FILE
 from ringfence.cli.output import json_option, say
-from ringfence.core.receipt import parse_receipt
+from ringfence.core.ledger.receipt import parse_receipt
 from ringfence.reports.explaining import find_entry
 from ringfence.reports.sentences import explain
 

@@ -9,8 +9,7 @@ Imports nothing of Ringfence but itself; the libraries it may use are listed in 
 - What is so: `state` · `folding` the next one, from a rule · `enacting`, `credentials`, `issuers`, `naming` some rules.
 - People: `register` the facts · `standing` what they may do · `changes` what they can ask for · `governance` who must
   agree · `coalition` what they could make happen together · `signatures` theirs, and `attestors` those of builders.
-- The ledger: `leaf`, `entry`, `governed_entry` what stands in it · `detail` what it commits to · `lane` in what order ·
-  `merkle`, `tiles` as a tree · `signed_note`, `checkpoint` signed · `receipt`, `proof` shown to be in it.
+- The ledger: `ledger` what stands in it and how that is shown.
 - What is kept: `record`, `envelope` sealed · `searchable` as it is found · `ports`, `key_custody` what devices must do.
 - Everywhere: `errors`, `times`, `countries`, `exact_json`.
 """

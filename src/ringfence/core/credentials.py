@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Final
 
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governed_entry import CredentialIssued
+from ringfence.core.ledger.governed_entry import CredentialIssued
 from ringfence.core.refusal_words import why_not_approved
 from ringfence.core.standing import IssuedCredential
 from ringfence.core.state import State

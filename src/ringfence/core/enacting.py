@@ -7,8 +7,8 @@ from dataclasses import replace
 from ringfence.core.catalog import keep_datasets
 from ringfence.core.charter import Charter
 from ringfence.core.engines import ENGINES, HEEDING_ENGINES
-from ringfence.core.entry import CharterEnacted
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import CharterEnacted
 from ringfence.core.state import State
 
 

@@ -16,8 +16,6 @@ from typing import Final, assert_never
 
 import msgspec
 
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.changes import AnyChange, EnactCharter
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.coalition.countings import check_said, count_by, newest_for
@@ -30,8 +28,10 @@ from ringfence.core.governance.founding import approve_founding_build, begin_sta
 from ringfence.core.governance.orders import order
 from ringfence.core.governance.proposals import approve, carry, decline, open_proposal, propose
 from ringfence.core.governance.recording import fold_people
-from ringfence.core.lane import AUTHORITY_LANE
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
+from ringfence.core.ledger.lane import AUTHORITY_LANE
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.register import PersonFacts, parse_facts
 from ringfence.core.state import Lane, Principal, State, without_identity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.state import State
 
 OWN_PREFIX: Final = "ringfence:"

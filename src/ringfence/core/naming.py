@@ -9,8 +9,8 @@ from typing import Final
 
 from ringfence.core.changes import LEGAL_DEMAND
 from ringfence.core.charter.governance import Operation
-from ringfence.core.entry import SubjectsNamed
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import SubjectsNamed
 from ringfence.core.state import State
 
 USERS_NAMED_MAX: Final = 100

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple, Protocol, TypeAlias
 
-from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName, WrappedKey
 from ringfence.core.errors import DeviceError
-from ringfence.core.lane import BuiltBatch, LaneHead
+from ringfence.core.ledger.entry import Count
+from ringfence.core.ledger.lane import BuiltBatch, LaneHead
 
 IDENTITY_DATASET = "@identity"
 JURISDICTION_DATASET = "@jurisdiction"

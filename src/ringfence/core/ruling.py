@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY, Grant
 from ringfence.core.engines import decide
-from ringfence.core.entry import About, Access
+from ringfence.core.ledger.entry import About, Access
 from ringfence.core.standing import GivenGrant, Member, Standing
 from ringfence.core.state import State
 from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View

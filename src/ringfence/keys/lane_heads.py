@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.core.errors import IntegrityError, UnavailableError
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger.lane import LaneHead
 from ringfence.keys.files import write_key_file
 
 SUFFIX: Final = ".head"

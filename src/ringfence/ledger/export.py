@@ -25,16 +25,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ringfence.core.checkpoint import Checkpoint, open_checkpoint
-from ringfence.core.detail import parse_detail
-from ringfence.core.entry import RULE_PREFIX, parse_entry, public_file
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError, ProofInvalidError
-from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.key_custody import FACTS, KeyCustody
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.checkpoint import Checkpoint, open_checkpoint
+from ringfence.core.ledger.detail import parse_detail
+from ringfence.core.ledger.entry import RULE_PREFIX, parse_entry, public_file
+from ringfence.core.ledger.governed_entry import PeopleRecorded
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.signed_note import VerifierKey, render_vkey
+from ringfence.core.ledger.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle
 from ringfence.core.ports import Store
-from ringfence.core.signed_note import VerifierKey, render_vkey
-from ringfence.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle
 from ringfence.ledger.growth import Growth
 from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader

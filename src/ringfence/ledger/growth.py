@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.merkle import Frontier, hash_leaf
-from ringfence.core.tiles import (
+from ringfence.core.ledger.merkle import Frontier, hash_leaf
+from ringfence.core.ledger.tiles import (
     ENTRIES_LEVEL,
     TILE_HEIGHT,
     TILE_WIDTH,

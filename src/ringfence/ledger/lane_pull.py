@@ -21,10 +21,10 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import RULE_TYPES, AnyLeaf, Seal, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.lane import LaneHead, parse_stored_batch, verify_link, verify_seal
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import RULE_TYPES, AnyLeaf, Seal, parse_entry
+from ringfence.core.ledger.lane import LaneHead, parse_stored_batch, verify_link, verify_seal
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredRule, StoredSeal
 
 BATCHES_PER_PULL_MAX: Final = 64

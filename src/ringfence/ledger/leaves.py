@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import Batch, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import Batch, parse_entry
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.ports import Placement, Store, StoredBatch, StoredSeal
 
 PLACEMENTS_PER_PULL_MAX: Final = 512

@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import (
+from ringfence.core.errors import IntegrityError, ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger.entry import (
     RULE_TYPES,
     AnyLeaf,
     Batch,
@@ -29,10 +31,8 @@ from ringfence.core.entry import (
     parse_entry,
     public_file,
 )
-from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.folding import RuleSource, fold
-from ringfence.core.lane import LaneHead
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.lane import LaneHead
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredRule
 from ringfence.core.state import State
 from ringfence.ledger.lane_pull import LanePull, Leaves, check_seal, not_as_written

@@ -6,14 +6,14 @@ caller gets always verifies.
 
 from __future__ import annotations
 
-from ringfence.core.checkpoint import open_checkpoint
 from ringfence.core.errors import IntegrityError, NotFoundError, ProofInvalidError, UnavailableError
-from ringfence.core.merkle import HASH_SIZE_BYTES, verify_inclusion
+from ringfence.core.ledger.checkpoint import open_checkpoint
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, verify_inclusion
+from ringfence.core.ledger.proof import InclusionProof, render_proof
+from ringfence.core.ledger.receipt import Receipt
+from ringfence.core.ledger.signed_note import VerifierKey
+from ringfence.core.ledger.tiles import TILE_WIDTH, prove_inclusion_from_tiles
 from ringfence.core.ports import Store
-from ringfence.core.proof import InclusionProof, render_proof
-from ringfence.core.receipt import Receipt
-from ringfence.core.signed_note import VerifierKey
-from ringfence.core.tiles import TILE_WIDTH, prove_inclusion_from_tiles
 from ringfence.ledger.tree_reader import TreeReader
 
 

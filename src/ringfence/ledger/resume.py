@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.entry import RULE_TYPES, Batch, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger.entry import RULE_TYPES, Batch, parse_entry
+from ringfence.core.ledger.lane import LaneHead
 from ringfence.core.ports import Store, StoredBatch, TreeHead
 from ringfence.core.state import EMPTY, State
 from ringfence.ledger.leaves import check_digest

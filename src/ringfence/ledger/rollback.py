@@ -13,12 +13,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ringfence.core.checkpoint import Checkpoint, open_checkpoint
 from ringfence.core.errors import IntegrityError, ProofInvalidError, RollbackError
-from ringfence.core.merkle import Frontier, verify_consistency
+from ringfence.core.ledger.checkpoint import Checkpoint, open_checkpoint
+from ringfence.core.ledger.merkle import Frontier, verify_consistency
+from ringfence.core.ledger.signed_note import VerifierKey
+from ringfence.core.ledger.tiles import frontier_from_tiles, prove_consistency_from_tiles
 from ringfence.core.ports import Store, TreeHead
-from ringfence.core.signed_note import VerifierKey
-from ringfence.core.tiles import frontier_from_tiles, prove_consistency_from_tiles
 from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.tree_reader import TreeReader
 from ringfence.ledger.tree_standing import EMPTY, TreeStanding

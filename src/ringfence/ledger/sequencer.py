@@ -21,7 +21,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.errors import (
     ConfigurationError,
     DeviceError,
@@ -29,8 +28,9 @@ from ringfence.core.errors import (
     ProofInvalidError,
     UnavailableError,
 )
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 from ringfence.core.ports import CommitUnknownError, Store, TreeHead
-from ringfence.core.signed_note import render_vkey, verifier_key_of
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.leaves import read_placed_batches
 from ringfence.ledger.ordering import Edge, Log, Round, Waiting, collect_round, is_named

@@ -15,9 +15,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from ringfence.core.checkpoint import Checkpoint, open_checkpoint
 from ringfence.core.errors import IntegrityError, ProofInvalidError, UnavailableError
-from ringfence.core.signed_note import VerifierKey
+from ringfence.core.ledger.checkpoint import Checkpoint, open_checkpoint
+from ringfence.core.ledger.signed_note import VerifierKey
 
 SHOWN: Final = "shown-checkpoint"
 

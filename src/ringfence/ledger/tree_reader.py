@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
-from ringfence.core.merkle import HASH_SIZE_BYTES, fold_peaks
-from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX, VerifierKey, parse_vkey
-from ringfence.core.tiles import (
+from ringfence.core.ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, fold_peaks
+from ringfence.core.ledger.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX, VerifierKey, parse_vkey
+from ringfence.core.ledger.tiles import (
     ENTRIES_LEVEL,
     TILE_WIDTH,
     Tile,

@@ -19,9 +19,9 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ringfence.core.entry import RULE_PREFIX
 from ringfence.core.errors import IntegrityError
-from ringfence.core.merkle import EMPTY_ROOT
+from ringfence.core.ledger.entry import RULE_PREFIX
+from ringfence.core.ledger.merkle import EMPTY_ROOT
 from ringfence.core.ports import TreeHead
 from ringfence.ledger.leaves import PlacedBatch
 

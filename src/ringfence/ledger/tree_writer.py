@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
 from ringfence.core.errors import ConfigurationError, IntegrityError, ProofInvalidError, UnavailableError
-from ringfence.core.merkle import Frontier
-from ringfence.core.signed_note import VerifierKey, render_vkey
-from ringfence.core.tiles import Tile, frontier_from_tiles
+from ringfence.core.ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from ringfence.core.ledger.merkle import Frontier
+from ringfence.core.ledger.signed_note import VerifierKey, render_vkey
+from ringfence.core.ledger.tiles import Tile, frontier_from_tiles
 from ringfence.ledger.disk import Disk
 from ringfence.ledger.growth import Growth
 from ringfence.ledger.tree_reader import CHECKPOINT, VKEY, TreeReader

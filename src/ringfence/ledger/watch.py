@@ -15,9 +15,9 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from ringfence.core.errors import UnavailableError
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger.lane import LaneHead
+from ringfence.core.ledger.signed_note import VerifierKey
 from ringfence.core.ports import Store
-from ringfence.core.signed_note import VerifierKey
 from ringfence.ledger.receipts import prove_leaf
 from ringfence.ledger.tree_reader import TreeReader
 

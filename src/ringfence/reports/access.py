@@ -25,8 +25,8 @@ from ringfence.core.credentials import fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
 from ringfence.core.governance.recording import why_not_feed
-from ringfence.core.governed_entry import CredentialIssued
 from ringfence.core.issuers import can_call
+from ringfence.core.ledger.governed_entry import CredentialIssued
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Build, GivenGrant, Member
 from ringfence.core.state import State

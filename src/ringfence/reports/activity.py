@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from ringfence.core import entry as e
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.tiles import TILE_WIDTH
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.tiles import TILE_WIDTH
 from ringfence.reports.history import ASKED, OPERATED, REFUSED, Evidence, History, Period, clauses_of
 from ringfence.reports.names import Called
 from ringfence.verify.bundle import entries_tile, place_of_leaf

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ringfence.core.entry import parse_signed
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.proposals import Tallied, operations_of, tally
 from ringfence.core.governance.quorum import render_group, render_requirement
 from ringfence.core.governance.statement import parse_statement
 from ringfence.core.governance.wording import quote
-from ringfence.core.governed_entry import Approved, Carried, Proposed
+from ringfence.core.ledger.entry import parse_signed
+from ringfence.core.ledger.governed_entry import Approved, Carried, Proposed
 from ringfence.core.refusal_words import why_inactive
 from ringfence.core.standing import Proposal
 from ringfence.core.state import State

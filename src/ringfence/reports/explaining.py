@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringfence.core.entry import RULE_TYPES, About, AnyLeaf, Batch, parse_about, parse_entry
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import RULE_TYPES, About, AnyLeaf, Batch, parse_about, parse_entry
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.tiles import TILE_WIDTH
 from ringfence.core.state import EMPTY, State
-from ringfence.core.tiles import TILE_WIDTH
 from ringfence.reports.agreeing import Trail
 from ringfence.reports.history import open_evidence
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ringfence.core.changes import operation_of
-from ringfence.core.entry import (
+from ringfence.core.errors import InvalidInputError
+from ringfence.core.ledger.entry import (
     CharterEnacted,
     Genesis,
     SubjectErased,
 )
-from ringfence.core.errors import InvalidInputError
-from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, PeopleRecorded, Proposed
+from ringfence.core.ledger.governed_entry import Approved, Carried, Declined, Ordered, PeopleRecorded, Proposed
 from ringfence.core.state import EMPTY, State
 from ringfence.reports.names import Called, Names
 from ringfence.verify.bundle import Bundle

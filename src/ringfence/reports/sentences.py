@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.coalition.gate import count_people, minimum_of
 from ringfence.core.governance.change_words import describe_change
 from ringfence.core.governance.wording import count_of, quote, show_line
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
 from ringfence.core.refusal_words import why_inactive, why_refused
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import asked_by

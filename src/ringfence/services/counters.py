@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ringfence.core.entry import Count
+from ringfence.core.ledger.entry import Count
 from ringfence.core.ports import CountWrite, Store
 
 

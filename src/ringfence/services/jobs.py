@@ -8,7 +8,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from ringfence.core.lane import BuiltBatch
+from ringfence.core.ledger.lane import BuiltBatch
+from ringfence.core.ledger.receipt import Receipt, render_receipt
 from ringfence.core.ports import (
     CountWrite,
     Find,
@@ -26,7 +27,6 @@ from ringfence.core.ports import (
     StoredParts,
     SubjectErasure,
 )
-from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.state import State
 
 Row = TypeVar("Row", NewSubject, NewKey, PartsWrite, PartDrop, SearchWrite, CountWrite)

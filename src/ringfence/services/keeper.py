@@ -12,14 +12,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ringfence.core import entry as e
-from ringfence.core.detail import parse_detail
 from ringfence.core.errors import IntegrityError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governed_entry import PeopleRecorded
 from ringfence.core.key_custody import FACTS, KeyCustody
-from ringfence.core.lane import TIME_OFF_MS_MAX, LaneHead, parse_stored_batch, verify_seal
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.detail import parse_detail
+from ringfence.core.ledger.governed_entry import PeopleRecorded
+from ringfence.core.ledger.lane import TIME_OFF_MS_MAX, LaneHead, parse_stored_batch, verify_seal
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredBatch, StoredRule
 from ringfence.core.state import EMPTY, State
 

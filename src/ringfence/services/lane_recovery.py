@@ -17,10 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core.entry import Batch, Seal, parse_entry
 from ringfence.core.errors import IntegrityError, ProofInvalidError, RollbackError
-from ringfence.core.lane import LaneHead, authenticate_header, verify_batch, verify_seal
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import Batch, Seal, parse_entry
+from ringfence.core.ledger.lane import LaneHead, authenticate_header, verify_batch, verify_seal
+from ringfence.core.ledger.merkle import hash_leaf
 from ringfence.core.ports import Store, StoredBatch, StoredSeal
 
 BATCHES_PER_FETCH_MAX: Final = 256

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import Refusals, render_entry
+from ringfence.core.ledger.entry import Refusals, render_entry
 
 SINGLE_REFUSALS_PER_SECOND_MAX: Final = 20
 COUNTED_PRINCIPALS_MAX: Final = 1_000

@@ -16,11 +16,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ringfence.core import entry as e
 from ringfence.core.charter import PROTECTED
 from ringfence.core.envelope import open_part
 from ringfence.core.errors import IntegrityError, RingfenceError
 from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import KeyRow, Store, Subject
 from ringfence.core.record import parse_stored_record
 

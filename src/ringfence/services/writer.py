@@ -21,7 +21,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.detail import render_detail
 from ringfence.core.errors import (
     ConflictError,
     DeviceError,
@@ -31,7 +30,8 @@ from ringfence.core.errors import (
     UnavailableError,
 )
 from ringfence.core.key_custody import FACTS, KeyCustody
-from ringfence.core.lane import (
+from ringfence.core.ledger.detail import render_detail
+from ringfence.core.ledger.lane import (
     ENTRIES_PER_BATCH_MAX,
     BuiltBatch,
     LaneHead,

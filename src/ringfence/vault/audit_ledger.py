@@ -19,13 +19,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.detail import parse_detail
 from ringfence.core.envelope import PartName
 from ringfence.core.errors import CharterInvalidError, IntegrityError, ProofInvalidError
 from ringfence.core.key_custody import KeyCustody
-from ringfence.core.lane import LaneHead, parse_stored_batch, verify_batch, verify_seal
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.detail import parse_detail
+from ringfence.core.ledger.lane import LaneHead, parse_stored_batch, verify_batch, verify_seal
 from ringfence.core.ports import IDENTITY_DATASET, Store, StoredBatch
 from ringfence.core.ruling import is_given
 from ringfence.core.state import State

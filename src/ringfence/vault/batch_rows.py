@@ -17,10 +17,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ringfence.core.entry import Batch, Count
 from ringfence.core.envelope import REFERENCE_SIZE_BYTES, WrappedKey
 from ringfence.core.errors import IntegrityError, ProofInvalidError, UnavailableError
-from ringfence.core.lane import TIME_OFF_MS_MAX
+from ringfence.core.ledger.entry import Batch, Count
+from ringfence.core.ledger.lane import TIME_OFF_MS_MAX
+from ringfence.core.ledger.tiles import encode_bundle, parse_bundle
 from ringfence.core.ports import (
     CountWrite,
     ItemConflictError,
@@ -31,7 +32,6 @@ from ringfence.core.ports import (
     TimePassedError,
     Transaction,
 )
-from ringfence.core.tiles import encode_bundle, parse_bundle
 
 _header_decoder: msgspec.json.Decoder[Batch] = msgspec.json.Decoder(Batch)
 _sequenced_decoder: msgspec.json.Decoder[dict[int, int]] = msgspec.json.Decoder(dict[int, int])

@@ -20,9 +20,9 @@ from typing import Any, Final
 import asyncpg
 
 from ringfence.core.charter import PROTECTED
-from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName
 from ringfence.core.errors import ConfigurationError, UnavailableError
+from ringfence.core.ledger.entry import Count
 from ringfence.core.ports import (
     IDENTITY_DATASET,
     CommitUnknownError,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ringfence.core.errors import IntegrityError
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger.lane import LaneHead
 from ringfence.core.ports import Placement, StoredBatch, StoredRule, StoredSeal, TreeHead
 from ringfence.vault.batch_rows import parse_sequenced, render_sequenced, unpack_batch
 from ringfence.vault.postgres_device import PostgresDevice

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.merkle import EMPTY_ROOT, Frontier
+from ringfence.core.ledger.merkle import EMPTY_ROOT, Frontier
 
 APPLICATION_ID: Final = 0x52464E43
 SCHEMA_VERSION: Final = 2

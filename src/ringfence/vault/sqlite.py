@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from ringfence.core.charter import PROTECTED
-from ringfence.core.entry import Count
 from ringfence.core.envelope import PartName
-from ringfence.core.lane import NO_PREVIOUS
+from ringfence.core.ledger.entry import Count
+from ringfence.core.ledger.lane import NO_PREVIOUS
 from ringfence.core.ports import (
     IDENTITY_DATASET,
     EpochMovedError,

@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ringfence.core.errors import ConfigurationError, DeviceError, IntegrityError, UnavailableError
-from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.ports import CommitUnknownError, ItemConflictError
 from ringfence.vault.schema_sqlite import APPLICATION_ID, FIRST_ROWS, SCHEMA_VERSION, TABLES
 

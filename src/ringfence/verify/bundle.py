@@ -23,11 +23,10 @@ from pathlib import Path
 from typing import Final
 
 from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.entry import ENTRY_SIZE_BYTES_MAX, OPENING_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.register import FACTS_SIZE_BYTES_MAX
-from ringfence.core.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX
-from ringfence.core.tiles import (
+from ringfence.core.ledger.entry import ENTRY_SIZE_BYTES_MAX, OPENING_SIZE_BYTES_MAX
+from ringfence.core.ledger.signed_note import NOTE_SIZE_BYTES_MAX, VKEY_SIZE_CHARACTERS_MAX
+from ringfence.core.ledger.tiles import (
     ENTRIES_LEVEL,
     TILE_HEIGHT,
     TILE_SIZE_BYTES_MAX,
@@ -37,6 +36,7 @@ from ringfence.core.tiles import (
     parse_tile,
     parse_tile_path,
 )
+from ringfence.core.register import FACTS_SIZE_BYTES_MAX
 
 CHECKPOINTS_MAX: Final = 20_000
 DIRECTORY_ENTRIES_MAX: Final = 50_000

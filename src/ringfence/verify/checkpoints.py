@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, parse_checkpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.signed_note import KEY_TYPE_ED25519, VerifierKey, parse_note, parse_vkey, render_vkey
+from ringfence.core.ledger.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint, parse_checkpoint
+from ringfence.core.ledger.signed_note import KEY_TYPE_ED25519, VerifierKey, parse_note, parse_vkey, render_vkey
 from ringfence.verify.bundle import Bundle
 from ringfence.verify.trust import Trust
 from ringfence.verify.verdict import Findings

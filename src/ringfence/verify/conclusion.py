@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ringfence.core.entry import Genesis
 from ringfence.core.errors import RingfenceError
+from ringfence.core.ledger.entry import Genesis
 from ringfence.verify.checkpoints import Notes
 from ringfence.verify.openings import ERASURES_WITHHELD
 from ringfence.verify.rules import RuleBook

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from ringfence.core.entry import Count
+from ringfence.core.ledger.entry import Count
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.verdict import Findings
 

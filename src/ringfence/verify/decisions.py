@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.catalog import classes_of
-from ringfence.core.entry import Access, Count, Downgrade, SubjectErased
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import Access, Count, Downgrade, SubjectErased
 from ringfence.core.refusal_words import why_refused
 from ringfence.core.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.state import State

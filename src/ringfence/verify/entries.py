@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from ringfence.core.entry import (
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import (
     About,
     Access,
     AnyLeaf,
@@ -27,7 +28,6 @@ from ringfence.core.entry import (
     SubjectsNamed,
     parse_entry,
 )
-from ringfence.core.errors import ProofInvalidError
 from ringfence.core.naming import check_naming
 from ringfence.core.state import State
 from ringfence.verify.bundle import place_of_leaf

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ringfence.core.entry import About, Access, Count
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import About, Access, Count
 from ringfence.core.ruling import (
     GRANT_OTHER_USER,
     GRANT_USED_UP,

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from ringfence.core.entry import Seal
-from ringfence.core.lane import LaneHead
+from ringfence.core.ledger.entry import Seal
+from ringfence.core.ledger.lane import LaneHead
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 from ringfence.verify.verdict import Findings

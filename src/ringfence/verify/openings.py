@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Final
 
-from ringfence.core.entry import (
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import (
     About,
     Access,
     AnyLeaf,
@@ -31,8 +32,7 @@ from ringfence.core.entry import (
     parse_about,
     parse_identity,
 )
-from ringfence.core.errors import ProofInvalidError
-from ringfence.core.tiles import TILE_WIDTH
+from ringfence.core.ledger.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile
 
 SUBJECTS_WITHHELD: Final = "openings of accesses: which subjects and records they were about"

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.core.entry import RULE_PREFIX, Batch, LaneRecovered, Rule, Seal, parse_entry
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.lane import ENTRIES_PER_BATCH_MAX, LaneHead, verify_seal
+from ringfence.core.ledger.entry import RULE_PREFIX, Batch, LaneRecovered, Rule, Seal, parse_entry
+from ringfence.core.ledger.lane import ENTRIES_PER_BATCH_MAX, LaneHead, verify_seal
+from ringfence.core.ledger.tiles import TILE_WIDTH, Tile, fold_tile
 from ringfence.core.state import Lane, State
-from ringfence.core.tiles import TILE_WIDTH, Tile, fold_tile
 from ringfence.verify.bundle import entries_tile, place_of_leaf
 from ringfence.verify.counters import Run
 from ringfence.verify.entries import EntryChecker

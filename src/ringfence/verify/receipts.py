@@ -14,11 +14,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from ringfence.core.checkpoint import open_checkpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import verify_inclusion
-from ringfence.core.proof import parse_proof
-from ringfence.core.receipt import Receipt
+from ringfence.core.ledger.checkpoint import open_checkpoint
+from ringfence.core.ledger.merkle import verify_inclusion
+from ringfence.core.ledger.proof import parse_proof
+from ringfence.core.ledger.receipt import Receipt
 from ringfence.core.times import show_time
 from ringfence.verify.checkpoints import require_witnesses
 from ringfence.verify.render import render_refutation

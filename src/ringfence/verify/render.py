@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from ringfence.core.entry import DEVELOPMENT
+from ringfence.core.ledger.entry import DEVELOPMENT
 from ringfence.core.times import show_time
 from ringfence.verify.revocations import Revocation, percentile_ms
 from ringfence.verify.verdict import REFUTED, SELF_CONSISTENT, UNREADABLE, VERIFIED, Refutation, Verdict

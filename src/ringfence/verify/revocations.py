@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.changes import Grant, operation_of
-from ringfence.core.entry import Batch, Rule, parse_signed
 from ringfence.core.governance.statement import parse_statement
-from ringfence.core.governed_entry import Ordered
+from ringfence.core.ledger.entry import Batch, Rule, parse_signed
+from ringfence.core.ledger.governed_entry import Ordered
 
 PERCENTILE: Final = 99
 

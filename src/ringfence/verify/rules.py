@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.core.entry import (
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger.entry import (
     RULE_PREFIX,
     RULE_TYPES,
     Batch,
@@ -25,11 +27,9 @@ from ringfence.core.entry import (
     parse_entry,
     public_file,
 )
-from ringfence.core.errors import ProofInvalidError
-from ringfence.core.folding import RuleSource, fold
-from ringfence.core.governed_entry import Carried, PeopleRecorded
+from ringfence.core.ledger.governed_entry import Carried, PeopleRecorded
+from ringfence.core.ledger.tiles import TILE_WIDTH
 from ringfence.core.state import EMPTY, State
-from ringfence.core.tiles import TILE_WIDTH
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.openings import Openings, verify_opening
 from ringfence.verify.revocations import Revocation, revocation_of

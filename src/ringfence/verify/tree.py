@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ringfence.core.merkle import EMPTY_ROOT, subtree_root
-from ringfence.core.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, fold_tile, node_reader_from_tiles
+from ringfence.core.ledger.merkle import EMPTY_ROOT, subtree_root
+from ringfence.core.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, Tile, fold_tile, node_reader_from_tiles
 from ringfence.verify.bundle import Bundle
 from ringfence.verify.checkpoints import Notes
 from ringfence.verify.verdict import Findings

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.signed_note import KEY_TYPE_COSIGNATURE, KEY_TYPE_ED25519, VerifierKey, parse_vkey
+from ringfence.core.ledger.signed_note import KEY_TYPE_COSIGNATURE, KEY_TYPE_ED25519, VerifierKey, parse_vkey
 
 TRUST_SIZE_BYTES_MAX: Final = 128 * 1024
 WITNESSES_MAX: Final = 32

@@ -24,10 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ringfence.core.entry import Genesis, parse_entry
 from ringfence.core.errors import DeviceError, InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import hash_leaf
-from ringfence.core.signed_note import render_vkey
+from ringfence.core.ledger.entry import Genesis, parse_entry
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.signed_note import render_vkey
 from ringfence.verify.bundle import Bundle, Listing, entries_tile, place_of_leaf
 from ringfence.verify.checkpoints import Notes, open_earlier, open_newest, time_limits
 from ringfence.verify.conclusion import conclude, unreadable

@@ -12,8 +12,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.governance.statement import Statement, render_statement
+from ringfence.core.ledger import entry as e
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import GRANT_USED_UP, Asked, Ruling
 from tests.core.governance.model import Model

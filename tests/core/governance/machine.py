@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
-from ringfence.core import governed_entry as g
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger import governed_entry as g
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import Asked, Ruling, rule_access
 from tests.attacks.bundles import judge, require_verified

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger import entry as e
 from ringfence.core.ruling import (
     GRANT_UNUSABLE,
     STOPPED_EVERYTHING,

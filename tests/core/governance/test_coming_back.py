@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger import entry as e
 from tests.governed import CHARTER, HOUR_MS, ISSUER, NUMBERS, SALT, Ground, a_grant, facts, public_key_of
 
 

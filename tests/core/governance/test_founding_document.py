@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.entry import DEVELOPMENT, PRODUCTION, Identity
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.founding import (
     FOUNDERS_MAX,
@@ -23,8 +22,9 @@ from ringfence.core.governance.founding import (
     render_founding,
 )
 from ringfence.core.governance.founding_words import describe_founding
-from ringfence.core.governed_entry import TrustedIssuer
 from ringfence.core.issuers import is_trustable
+from ringfence.core.ledger.entry import DEVELOPMENT, PRODUCTION, Identity
+from ringfence.core.ledger.governed_entry import TrustedIssuer
 from ringfence.core.register import PersonFacts
 from tests.core.foundings import BYTES, FOUNDING, make_person
 from tests.core.mutation import mutated

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
+from ringfence.core.ledger import entry as e
 from ringfence.core.register import PersonFacts
 from ringfence.core.ruling import GRANT_USED_UP, Asked, rule_access, without_grant
 from tests.core.governance.ground import CHANGES_OF_CHARTER, CHANGES_OF_GRANTS, charter_text

@@ -9,8 +9,8 @@ from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governance.founding import ISSUERS_MAX
-from ringfence.core.governed_entry import TrustedIssuer
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
+from ringfence.core.ledger.governed_entry import TrustedIssuer
 from ringfence.core.state import EMPTY, State
 from tests.governed import Ground, found
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ruling import is_approved
 from tests.governed import CHARTER, FOUNDERS, ISSUER, NUMBERS, SALT, Ground, a_grant, facts, public_key_of
 

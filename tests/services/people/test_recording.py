@@ -10,7 +10,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.errors import ConflictError, LimitExceededError, NotFoundError, PeopleInvalidError
-from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.ledger.governed_entry import PeopleRecorded
 from ringfence.core.state import EMPTY, State
 from ringfence.services.governance.rule_writing import WrittenRule
 from ringfence.services.people import recording

@@ -4,5 +4,5 @@
 `signing` who may sign · `founding`, `founding_words` how it begins · `recording`, `voiding` what facts, and what else
 takes something, take away · `independence` who may hold a duty ·
 `quorum` who must agree · `proposals`, `orders` how a change comes about · `conditions`, `effects` what it needs, what
-it does. The values are in `core`: `changes`, `governed_entry`, `register`, `standing`.
+it does. The values are in `core`: `changes`, `register`, `standing`, and the entries in `ledger`.
 """

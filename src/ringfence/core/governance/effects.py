@@ -11,10 +11,10 @@ from dataclasses import replace
 from immutables import Map
 
 from ringfence.core import changes as c
-from ringfence.core import entry as e
 from ringfence.core.enacting import enact
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.voiding import void_after, void_gifts
+from ringfence.core.ledger import entry as e
 from ringfence.core.standing import (
     Appointment,
     Build,

@@ -39,7 +39,7 @@ from ringfence.core.governance.signing import (
     verify_by_key,
 )
 from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE, Statement
-from ringfence.core.governed_entry import Approved, Carried, Declined, Proposed, Signed
+from ringfence.core.ledger.governed_entry import Approved, Carried, Declined, Proposed, Signed
 from ringfence.core.standing import Approval, Member, Proposal, Standing
 from ringfence.core.state import State
 

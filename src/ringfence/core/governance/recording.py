@@ -20,7 +20,7 @@ from ringfence.core.charter.governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.voiding import void_admissions
-from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.ledger.governed_entry import PeopleRecorded
 from ringfence.core.register import PersonFacts, Register, record
 from ringfence.core.standing import Member, Standing
 from ringfence.core.state import Principal, State

@@ -20,7 +20,6 @@ from typing import Final
 import msgspec
 
 from ringfence.core import changes as c
-from ringfence.core.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.change_shape import (
     DIGEST_BYTES,
@@ -32,6 +31,7 @@ from ringfence.core.governance.change_shape import (
 )
 from ringfence.core.governance.change_words import describe_change
 from ringfence.core.governance.wording import count_of, quote, show_duration
+from ringfence.core.ledger.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
 from ringfence.core.times import DAY_MS, show_time
 
 STATEMENT_SIZE_BYTES_MAX: Final = 48 * 1024

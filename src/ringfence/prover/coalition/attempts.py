@@ -18,7 +18,7 @@ from ringfence.core.coalition.world import World
 from ringfence.core.credentials import LIFETIME_MS_MAX, fold_credential
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
-from ringfence.core.governed_entry import CredentialIssued
+from ringfence.core.ledger.governed_entry import CredentialIssued
 from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.standing import Suspension
 from ringfence.core.state import State

@@ -27,7 +27,7 @@ from ringfence.core.governance.orders import order
 from ringfence.core.governance.proposals import approve, asked_duties, carry, propose, vetoes, why_not_carried
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import find_effects, fold_people
-from ringfence.core.governed_entry import Approved, Carried, Ordered, PeopleRecorded, Proposed
+from ringfence.core.ledger.governed_entry import Approved, Carried, Ordered, PeopleRecorded, Proposed
 from ringfence.core.register import PersonFacts, record
 from ringfence.core.state import State
 

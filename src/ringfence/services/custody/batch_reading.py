@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, LimitExceededError, RingfenceError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite, ItemConflictError, RecordRead
 from ringfence.core.state import State
 from ringfence.core.view import Decision

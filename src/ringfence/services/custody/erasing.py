@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ItemConflictError, SubjectErasure
 from ringfence.core.refusal_words import why_refused
 from ringfence.core.ruling import Ruling, rule_access, rule_erasure

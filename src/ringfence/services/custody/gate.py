@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.catalog import Kept, classes_of
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import (
@@ -21,6 +20,7 @@ from ringfence.core.errors import (
 )
 from ringfence.core.issuers import is_trusted
 from ringfence.core.key_custody import KeyCustody
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Store
 from ringfence.core.refusal_words import could_be_asked, why_refused
 from ringfence.core.ruling import Asked, Ruling, rule_access

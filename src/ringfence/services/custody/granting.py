@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import ConflictError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.ruling import (
     GRANT_OTHER_USER,

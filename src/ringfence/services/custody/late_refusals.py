@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.errors import DeniedError
+from ringfence.core.ledger import entry as e
 from ringfence.services.jobs import Prepared
 from ringfence.services.refusals import RefusalMeter
 

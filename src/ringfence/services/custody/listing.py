@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import DeniedError, LimitExceededError, RingfenceError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ListRead, RecordRead
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringfence.core import entry as e
 from ringfence.core.errors import DeniedError, LimitExceededError, NotFoundError
+from ringfence.core.ledger import entry as e
 from ringfence.core.naming import USERS_NAMED_MAX, may_name
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import msgspec
 
-from ringfence.core import entry as e
 from ringfence.core.charter import Dataset
 from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import RecordRead
 from ringfence.core.ruling import Ruling
 from ringfence.core.state import State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from ringfence.core.entry import SALT_SIZE_BYTES
+from ringfence.core.ledger.entry import SALT_SIZE_BYTES
 
 SALTS_DRAWN: Final = 256
 

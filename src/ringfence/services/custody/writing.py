@@ -25,11 +25,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ringfence.core import entry as e
 from ringfence.core.catalog import Kept, class_of_record, classify_record
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, IntegrityError, LimitExceededError
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.merkle import hash_leaf
+from ringfence.core.ledger.receipt import Receipt, render_receipt
 from ringfence.core.ports import (
     ItemConflictError,
     PartDrop,
@@ -37,7 +38,6 @@ from ringfence.core.ports import (
     SearchWrite,
     write_part,
 )
-from ringfence.core.receipt import Receipt, render_receipt
 from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate

@@ -6,11 +6,11 @@ import hashlib
 import os
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.charter import parse_charter
 from ringfence.core.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError
-from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.ports import Store
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule

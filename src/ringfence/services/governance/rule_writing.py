@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, ProofInvalidError
 from ringfence.core.folding import RuleSource, complete
-from ringfence.core.governed_entry import PeopleRecorded
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.governed_entry import PeopleRecorded
 from ringfence.core.state import State
 from ringfence.services.jobs import Prepared
 from ringfence.services.keeper import RuleKeeper

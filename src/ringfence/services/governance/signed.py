@@ -14,14 +14,14 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, NotFoundError, ProofInvalidError
 from ringfence.core.folding import RuleSource, complete
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import why_not_carried
 from ringfence.core.governance.statement import Statement, parse_statement
-from ringfence.core.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
-from ringfence.core.lane import AUTHORITY_LANE
+from ringfence.core.ledger import entry as e
+from ringfence.core.ledger.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
+from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.signatures import read_signature
 from ringfence.core.standing import Proposal, SigningKey
 from ringfence.core.state import State

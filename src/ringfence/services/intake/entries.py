@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, compress, repeat
 from typing import TypeVar
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 from ringfence.services.custody.write_entries import Groups
 from ringfence.services.intake.messages import SealedRows, SealedRun, runs_of, spread
 

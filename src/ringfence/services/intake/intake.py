@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ConfigurationError, ConflictError, IntegrityError, UnavailableError
+from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
-from ringfence.core.proof import InclusionProof, open_proof, parse_proof, render_proof
-from ringfence.core.signed_note import verifier_key_of
+from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
+from ringfence.core.ledger.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
+from ringfence.core.ledger.proof import InclusionProof, open_proof, parse_proof, render_proof
+from ringfence.core.ledger.signed_note import verifier_key_of
 from tests.core.mutation import mutated
 
 ORIGIN = "ledger.example.com/custody"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core import entry as e
 from ringfence.core.errors import ProofInvalidError
-from tests.core.any_entry import LEAVES, OPENINGS
+from ringfence.core.ledger import entry as e
+from tests.core.ledger.any_entry import LEAVES, OPENINGS
 from tests.core.mutation import mutated
 
 SALT = bytes(e.SALT_SIZE_BYTES)

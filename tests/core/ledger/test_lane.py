@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.entry import Batch, Outcome, Seal, parse_entry, render_entry
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.lane import (
+from ringfence.core.ledger.entry import Batch, Outcome, Seal, parse_entry, render_entry
+from ringfence.core.ledger.lane import (
     ENTRIES_PER_BATCH_MAX,
     NO_PREVIOUS,
     BuiltBatch,
@@ -27,7 +27,7 @@ from ringfence.core.lane import (
     verify_link,
     verify_seal,
 )
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.merkle import hash_leaf
 
 ORIGIN = "log.example/ringfence"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

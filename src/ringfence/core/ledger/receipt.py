@@ -12,12 +12,12 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from ringfence.core.checkpoint import SignedCheckpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.lane import ENTRIES_PER_BATCH_MAX
-from ringfence.core.merkle import HASH_SIZE_BYTES, hash_leaf
-from ringfence.core.proof import open_proof
-from ringfence.core.signed_note import VerifierKey
+from ringfence.core.ledger.checkpoint import SignedCheckpoint
+from ringfence.core.ledger.lane import ENTRIES_PER_BATCH_MAX
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, hash_leaf
+from ringfence.core.ledger.proof import open_proof
+from ringfence.core.ledger.signed_note import VerifierKey
 
 _RECEIPT: Final = re.compile(r"(0|[1-9][0-9]{0,9})-([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,2})-([0-9a-f]{64})")
 

@@ -19,9 +19,9 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from ringfence.core.entry import AnyLeaf, Batch, Seal, parse_entry, render_entry
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.merkle import hash_leaf
+from ringfence.core.ledger.entry import AnyLeaf, Batch, Seal, parse_entry, render_entry
+from ringfence.core.ledger.merkle import hash_leaf
 
 ENTRIES_PER_BATCH_MAX: Final = 256
 NO_PREVIOUS: Final = bytes(32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from ringfence.core.changes import AnyChange
-from ringfence.core.leaf import Leaf
+from ringfence.core.ledger.leaf import Leaf
 
 
 class Founder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

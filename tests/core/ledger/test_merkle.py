@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import (
+from ringfence.core.ledger.merkle import (
     EMPTY_ROOT,
     Frontier,
     hash_leaf,

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import (
+from ringfence.core.ledger.merkle import (
     HASH_SIZE_BYTES,
     TREE_SIZE_MAX,
     Frontier,

@@ -19,7 +19,7 @@ import msgspec
 
 from ringfence.core.changes import EnactCharter
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governed_entry import (
+from ringfence.core.ledger.governed_entry import (
     Approved,
     Carried,
     CredentialIssued,
@@ -31,7 +31,7 @@ from ringfence.core.governed_entry import (
     Signed,
     TrustedIssuer,
 )
-from ringfence.core.leaf import Leaf
+from ringfence.core.ledger.leaf import Leaf
 
 ENTRY_SIZE_BYTES_MAX: Final = 8 * 1024
 OPENING_SIZE_BYTES_MAX: Final = 60 * 1024

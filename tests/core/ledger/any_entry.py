@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ringfence.core import entry as e
+from ringfence.core.ledger import entry as e
 
 WORDS = (
     "",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import (
+from ringfence.core.ledger.merkle import (
     Frontier,
     hash_leaf,
     node_reader_of,
@@ -17,7 +17,7 @@ from ringfence.core.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from ringfence.core.tiles import (
+from ringfence.core.ledger.tiles import (
     ENTRIES_LEVEL,
     Tile,
     encode_bundle,
@@ -31,7 +31,7 @@ from ringfence.core.tiles import (
     prove_consistency_from_tiles,
     prove_inclusion_from_tiles,
 )
-from tests.core.standard_tiles import tiles_of
+from tests.core.ledger.standard_tiles import tiles_of
 
 SIZES = [1, 2, 3, 5, 128, 254, 255, 256, 257, 300, 511, 512, 513, 1000, 65535, 65536, 65537, 70000]
 LEAVES = [hash_leaf(number.to_bytes(4, "big")) for number in range(max(SIZES))]

@@ -14,10 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core.checkpoint import SignedCheckpoint, open_checkpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import HASH_SIZE_BYTES, PATH_LENGTH_MAX, TREE_SIZE_MAX, verify_inclusion
-from ringfence.core.signed_note import VerifierKey, parse_base64, parse_note, render_base64
+from ringfence.core.ledger.checkpoint import SignedCheckpoint, open_checkpoint
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, PATH_LENGTH_MAX, TREE_SIZE_MAX, verify_inclusion
+from ringfence.core.ledger.signed_note import VerifierKey, parse_base64, parse_note, render_base64
 
 PROOF_SIZE_BYTES_MAX: Final = 256 * 1024
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.checkpoint import Checkpoint, add_cosignatures, render_checkpoint, sign_checkpoint
-from ringfence.core.signed_note import KEY_TYPE_COSIGNATURE, cosign, verifier_key_of
+from ringfence.core.ledger.checkpoint import Checkpoint, add_cosignatures, render_checkpoint, sign_checkpoint
+from ringfence.core.ledger.signed_note import KEY_TYPE_COSIGNATURE, cosign, verifier_key_of
 
 ORIGIN = "ledger.example.com/custody"
 LOG_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

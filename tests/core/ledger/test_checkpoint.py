@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.checkpoint import (
+from ringfence.core.errors import InvalidInputError, ProofInvalidError
+from ringfence.core.ledger.checkpoint import (
     Checkpoint,
     add_cosignatures,
     open_checkpoint,
@@ -18,9 +19,8 @@ from ringfence.core.checkpoint import (
     render_checkpoint,
     sign_checkpoint,
 )
-from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import EMPTY_ROOT
-from ringfence.core.signed_note import (
+from ringfence.core.ledger.merkle import EMPTY_ROOT
+from ringfence.core.ledger.signed_note import (
     Note,
     NoteSignature,
     VerifierKey,
@@ -29,8 +29,7 @@ from ringfence.core.signed_note import (
     render_note,
     verifier_key_of,
 )
-from tests.core.mutation import mutated
-from tests.core.notes import (
+from tests.core.ledger.notes import (
     CHECKPOINT,
     LOG_KEY,
     LOG_SECRET,
@@ -42,6 +41,7 @@ from tests.core.notes import (
     WITNESS_SECRET,
     witnessed,
 )
+from tests.core.mutation import mutated
 
 OTHER_SECRET = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
 

@@ -21,8 +21,8 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.merkle import HASH_SIZE_BYTES, TREE_SIZE_MAX
-from ringfence.core.signed_note import (
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, TREE_SIZE_MAX
+from ringfence.core.ledger.signed_note import (
     KEY_TYPE_COSIGNATURE,
     KEY_TYPE_ED25519,
     Note,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.core.tiles import ENTRIES_LEVEL, Tile
+from ringfence.core.ledger.tiles import ENTRIES_LEVEL, Tile
 
 
 def tiles_of(size: int) -> list[Tile]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.signed_note import (
+from ringfence.core.ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
+from ringfence.core.ledger.signed_note import (
     SIGNATURES_MAX,
     Note,
     NoteSignature,
@@ -22,8 +22,8 @@ from ringfence.core.signed_note import (
     sign_text,
     verifier_key_of,
 )
+from tests.core.ledger.notes import CHECKPOINT, LOG_KEY, LOG_SECRET, ORIGIN, SIGNED, TEXT, WITNESS_KEY, witnessed
 from tests.core.mutation import mutated
-from tests.core.notes import CHECKPOINT, LOG_KEY, LOG_SECRET, ORIGIN, SIGNED, TEXT, WITNESS_KEY, witnessed
 
 # -- published vectors -------------------------------------------------------------------------------------------------
 
