@@ -32,8 +32,8 @@ from dataclasses import replace
 from ringfence.core import changes as c
 from ringfence.core.folding import RuleSource, complete, fold
 from ringfence.core.ledger.governed_entry import Carried
-from ringfence.core.register import PersonFacts, record
-from ringfence.core.standing import Appointment, Member, SigningKey
+from ringfence.core.people.register import PersonFacts, record
+from ringfence.core.people.standing import Appointment, Member, SigningKey
 from ringfence.core.state import Principal, State
 from ringfence.prover.coalition.answers import Coalition
 from tests.governed import CHARTER, NUMBERS, Ground

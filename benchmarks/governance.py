@@ -32,10 +32,10 @@ from typing import TypeVar
 
 from ringfence.app.deployment import open_deployment
 from ringfence.core import changes as c
-from ringfence.core.catalog import classes_of
-from ringfence.core.register import PersonFacts, record
-from ringfence.core.ruling import Asked, rule_access
-from ringfence.core.standing import Appointment, GivenGrant, Member
+from ringfence.core.charter.catalog import classes_of
+from ringfence.core.decisions.ruling import Asked, rule_access
+from ringfence.core.people.register import PersonFacts, record
+from ringfence.core.people.standing import Appointment, GivenGrant, Member
 from ringfence.core.state import Principal, State
 from ringfence.services.custody.request import Caller, Request
 from tests.governed import HOUR_MS

@@ -35,7 +35,7 @@ import msgspec
 from benchmarks.governance import MEMBERS, PEOPLE, widen
 from ringfence.app.runtime import Runtime, clock_ms, open_runtime
 from ringfence.core.errors import PeopleInvalidError
-from ringfence.core.register import Register, record
+from ringfence.core.people.register import Register, record
 from ringfence.core.state import State
 from ringfence.services.people.diff import read_people, show_facts
 from ringfence.services.people.recording import PeopleFile, record_people, require_register

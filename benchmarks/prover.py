@@ -23,8 +23,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.engines import NEWEST_ENGINE, decide
-from ringfence.core.view import View
+from ringfence.core.decisions.engines import NEWEST_ENGINE, decide
+from ringfence.core.decisions.view import View
 from ringfence.prover.matrix.cells import Matrix, ask_all
 from ringfence.prover.matrix.picture import draw_picture
 from ringfence.prover.matrix.survey import survey

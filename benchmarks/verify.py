@@ -33,7 +33,7 @@ from pathlib import Path
 import msgspec
 
 from ringfence.core.charter import Charter, Flow, parse_charter
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.merkle import Frontier, hash_leaf
 from ringfence.core.ledger.tiles import TILE_WIDTH, parse_bundle

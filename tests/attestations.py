@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.core.attestor_keys import attestor_private
+from tests.core.people.attestor_keys import attestor_private
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 BUILDER = 11
-"""The seed of the key of whoever builds the app, in `tests.core.attestor_keys`."""
+"""The seed of the key of whoever builds the app, in `tests.core.people.attestor_keys`."""
 
 
 def statement_of(build: bytes, **changes: Any) -> dict[str, Any]:

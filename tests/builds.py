@@ -7,7 +7,7 @@ import hashlib
 from ringfence.core import changes as c
 from ringfence.core.ledger import governed_entry as g
 from tests.attestations import BUILDER
-from tests.core.attestor_keys import attestor_key
+from tests.core.people.attestor_keys import attestor_key
 from tests.governed import APP, HOUR_MS, Ground
 
 FLOW = """\

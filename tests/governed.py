@@ -37,8 +37,8 @@ from ringfence.core.governance.statement import (
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger import governed_entry as g
 from ringfence.core.ledger.signed_note import render_vkey
-from ringfence.core.register import PersonFacts, record, render_facts
-from ringfence.core.signatures import parse_public_key, sign_message
+from ringfence.core.people.register import PersonFacts, record, render_facts
+from ringfence.core.people.signatures import parse_public_key, sign_message
 from ringfence.core.state import EMPTY, State
 from tests import ledgers
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringfence.core.catalog import classes_of
+from ringfence.core.charter.catalog import classes_of
+from ringfence.core.decisions.ruling import Asked, rule_access, rule_erasure
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.ledger import entry as e
@@ -33,7 +34,6 @@ from ringfence.core.ledger.signed_note import (
     verifier_key_of,
 )
 from ringfence.core.ledger.tiles import ENTRIES_LEVEL, TILE_WIDTH, Tile, encode_bundle, grow_tiles
-from ringfence.core.ruling import Asked, rule_access, rule_erasure
 from ringfence.core.state import EMPTY, State
 from ringfence.verify import Trust
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import STOPPED_BUILD
 from ringfence.core.ledger import entry as e
-from ringfence.core.ruling import STOPPED_BUILD
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.builds import BUILT, OTHER_BUILT, approve, credential, for_builds, give_credential
 from tests.governed import APP, CHARTER

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger import governed_entry as g
-from ringfence.core.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from tests.attacks.bundles import judge, require_refuted, require_verified
 from tests.governed import HOUR_MS, NUMBERS, a_grant, facts
 from tests.governed_ledgers import GovernedLedger, governed

@@ -6,8 +6,8 @@ from typing import Any
 
 from ringfence.core.governance.founding import Founding, FoundingPerson, FoundingService, render_founding
 from ringfence.core.ledger.entry import PRODUCTION, Identity
-from ringfence.core.register import PersonFacts
-from tests.core.ssh_keys import file_key
+from ringfence.core.people.register import PersonFacts
+from tests.core.people.ssh_keys import file_key
 from tests.core.statements import AT_MS
 
 

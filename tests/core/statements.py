@@ -7,12 +7,12 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ringfence.core import changes as c
+from ringfence.core.charter.terms import VERBS
 from ringfence.core.governance.change_shape import LASTS_MS_MAX, NUMBER_MAX, RECORDS_MAX, VERSION_MAX
 from ringfence.core.governance.statement import LIFETIME_MS_MAX, LIFETIME_MS_MIN, TIME_MS_MAX, Statement
 from ringfence.core.ledger.entry import Identity, commit, render_opening
-from ringfence.core.view import VERBS
-from tests.core.attestor_keys import attestor_key
-from tests.core.ssh_keys import file_key, hardware_key
+from tests.core.people.attestor_keys import attestor_key
+from tests.core.people.ssh_keys import file_key, hardware_key
 
 AT_MS: Final = 1_767_225_600_000  # 2026-01-01
 HOUR_MS: Final = 3_600_000

@@ -13,7 +13,7 @@ from ringfence.core.coalition.closure import Model, build_model, reach
 from ringfence.core.coalition.floor import COUNTED_MAX, find_nearest
 from ringfence.core.coalition.rules import FLOORED
 from ringfence.core.coalition.world import JOINERS_MAX, see_world
-from ringfence.core.register import EMPTY_REGISTER, record
+from ringfence.core.people.register import EMPTY_REGISTER, record
 from tests.governed import Ground, facts
 from tests.prover.powers import ASLEEP, COUNTED
 from tests.prover.small_worlds import AT_MS, small_world

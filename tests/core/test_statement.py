@@ -33,9 +33,9 @@ from ringfence.core.governance.statement import (
 from ringfence.core.governance.wording import quote, show_duration
 from ringfence.core.ledger.entry import Identity
 from ringfence.core.times import show_time
-from tests.core.attestor_keys import attestor_key
 from tests.core.mutation import mutated
-from tests.core.ssh_keys import file_key, wire
+from tests.core.people.attestor_keys import attestor_key
+from tests.core.people.ssh_keys import file_key, wire
 from tests.core.statements import (
     AT_MS,
     EACH_CHANGE,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.charter.governance import PROPOSE_ONLY, THROUGH, Governance
+from ringfence.core.charter.terms import NONE
 from ringfence.core.charter.words import explain_charter
-from ringfence.core.engines import NEWEST_ENGINE, decide
-from ringfence.core.view import APPROVED, NONE, View
+from ringfence.core.decisions.engines import NEWEST_ENGINE, decide
+from ringfence.core.decisions.view import APPROVED, View
 from tests.core.governed_charter import governance_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.view import OTHER
+from ringfence.core.charter.terms import OTHER
 from ringfence.gateway import country
 from ringfence.gateway.country import CountryFinder
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.register import PersonFacts
+from ringfence.core.people.register import PersonFacts
 from ringfence.gateway.scim.requests import (
     ATTRIBUTES_MAX,
     BODY_SIZE_BYTES_MAX,

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from ringfence.app.deployment import SHARES_VARIABLE
 from ringfence.core.governance.founding import FOUND
-from ringfence.core.signatures import add_armour
+from ringfence.core.people.signatures import add_armour
 from tests.founders import hand_in_shares, write_plan
 from tests.governed import CHARTER, FOUNDERS, key_of, sign
 from tests.prover.powers import COUNTED

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ringfence.core import changes as c
 from ringfence.core.governance.statement import APPROVE, render_statement
-from ringfence.core.signatures import add_armour
+from ringfence.core.people.signatures import add_armour
 from tests.core.foundings import BYTES as FOUNDING_BYTES
-from tests.core.ssh_keys import HARDWARE_ALGORITHM, hardware_key, key_line, sign_in_hardware
+from tests.core.people.ssh_keys import HARDWARE_ALGORITHM, hardware_key, key_line, sign_in_hardware
 from tests.core.statements import AT_MS, HOUR_MS, make_statement
 from tests.journeys.programs import run_inside
 from tests.journeys.sessions import SESSIONS, replay

@@ -24,7 +24,7 @@ from ringfence.core.errors import DeniedError, UnauthenticatedError
 from ringfence.core.issuers import CREDENTIALS_ISSUER, DEVELOPMENT_ISSUER
 from ringfence.gateway.authentication import AUDIENCE, THUMBPRINT, render_thumbprint
 from tests.attestations import BUILDER, attest
-from tests.core.attestor_keys import attestor_private
+from tests.core.people.attestor_keys import attestor_private
 from tests.faults.serving import Server, command
 from tests.journeys.certificates import make_authority, make_certificate
 from tests.journeys.desks import Desk, found_example, make_desks

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.ports import Store
 from ringfence.vault.sqlite import SqliteStore
 from tests.ledger.writer import LedgerWriter

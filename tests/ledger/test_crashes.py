@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import DeviceError, UnavailableError
 from ringfence.ledger.disk import Disk
 from ringfence.vault.sqlite import SqliteStore

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, IntegrityError, InvalidInputError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.lane import LaneHead, build_batch

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import IntegrityError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Store, StoredBatch, StoredRule

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import IntegrityError, RollbackError
 from ringfence.ledger.rollback import verify_not_rolled_back
 from ringfence.ledger.tree_reader import TreeReader

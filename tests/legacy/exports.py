@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ringfence.core.catalog import SourceMatcher
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.charter.catalog import SourceMatcher
 from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
 from ringfence.legacy.reader import Item, read_export
 

@@ -150,7 +150,7 @@ def test_any_damage_to_a_document_gives_records_or_a_refusal(document: Any, data
 MEASURE = """
 import io, sys
 from pathlib import Path
-from ringfence.core.catalog import SourceMatcher
+from ringfence.core.charter.catalog import SourceMatcher
 from ringfence.core.charter import parse_charter
 from ringfence.core.errors import InvalidInputError
 from ringfence.legacy.reader import read_export

@@ -15,7 +15,7 @@ from typing import Any
 import phonenumbers
 import pytest
 
-from ringfence.core.catalog import classify_record
+from ringfence.core.charter.catalog import classify_record
 from ringfence.core.errors import ConfigurationError
 from ringfence.core.jurisdiction import CONTRADICTORY, INSIDE, MISSING, OUTSIDE, determine
 from ringfence.legacy.evidence import AddressBook, EvidenceCollector

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ringfence.core.charter import ANY, Bulk, Charter, FieldReference, Flow, Invariant
 from ringfence.core.charter.governance import GRANT_KINDS
-from ringfence.core.view import OTHER, VERBS, View
+from ringfence.core.charter.terms import OTHER, VERBS
+from ringfence.core.decisions.view import View
 from ringfence.prover.matrix.domain import Box
 from tests.core.governed_charter import governance_of, governed_charter
 

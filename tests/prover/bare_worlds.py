@@ -28,8 +28,8 @@ from ringfence.core.coalition.floor import find_nearest
 from ringfence.core.coalition.world import see_world
 from ringfence.core.governance.proposals import propose
 from ringfence.core.ledger.governed_entry import Proposed
-from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.standing import Appointment, Build, GivenGrant, Member, SigningKey, Standing
+from ringfence.core.people.register import PersonFacts, Register, record
+from ringfence.core.people.standing import Appointment, Build, GivenGrant, Member, SigningKey, Standing
 from ringfence.core.state import Lane, Principal, State
 from ringfence.prover.coalition.answers import Coalition
 from tests.governed import CHARTER, ISSUER

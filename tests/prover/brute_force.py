@@ -15,6 +15,7 @@ from ringfence.core import changes as c
 from ringfence.core.charter import Charter, Flow
 from ringfence.core.charter.governance import Duty, Group, Operation
 from ringfence.core.credentials import fold_credential
+from ringfence.core.decisions.ruling import Asked, rule_access
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.orders import break_glass, order
@@ -22,9 +23,8 @@ from ringfence.core.governance.proposals import approve, carry, propose
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import fold_people
 from ringfence.core.ledger.governed_entry import Approved, Carried, CredentialIssued, Ordered, PeopleRecorded, Proposed
-from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, PersonFacts
-from ringfence.core.ruling import Asked, rule_access
-from ringfence.core.standing import Suspension
+from ringfence.core.people.register import DIRECTION, EMPLOYER, MANAGER, PAY, PersonFacts
+from ringfence.core.people.standing import Suspension
 from ringfence.core.state import State
 from tests.prover.small_worlds import AT_MS, DUTIES, HOUR_MS
 

@@ -25,8 +25,8 @@ from ringfence.core.charter.governance import (
     Operation,
     Power,
 )
-from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.standing import Appointment, GivenGrant, Member, SigningKey, Standing
+from ringfence.core.people.register import PersonFacts, Register, record
+from ringfence.core.people.standing import Appointment, GivenGrant, Member, SigningKey, Standing
 from ringfence.core.state import Principal, State
 from tests.governed import CHARTER
 

@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.ruling import (
+from ringfence.core.charter.terms import NONE, OTHER, SHAPES, VERBS
+from ringfence.core.decisions.ruling import (
     STOPPED_BUILD,
     STOPPED_EVERYTHING,
     STOPPED_PARTY,
@@ -16,7 +17,7 @@ from ringfence.core.ruling import (
     Ruling,
     rule_access,
 )
-from ringfence.core.view import NONE, OTHER, SHAPES, VERBS, View
+from ringfence.core.decisions.view import View
 from ringfence.prover.matrix.cells import Matrix, ask_all
 from ringfence.prover.matrix.domain import ATOMS
 from tests.governed import APP, BUILD, CHARTER, NUMBERS, Ground, a_grant, facts

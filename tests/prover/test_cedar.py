@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.charter import Charter, Flow, parse_draft
-from ringfence.core.engines import decide, v2
+from ringfence.core.charter.terms import NONE
+from ringfence.core.decisions.engines import decide, v2
+from ringfence.core.decisions.view import APPROVED, View
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.view import APPROVED, NONE, View
 from ringfence.prover.matrix import cedar
 from ringfence.prover.matrix.cedar import CONTEXT, render_cedar, render_cedar_schema
 from ringfence.prover.matrix.cells import Cell, ask_all

@@ -11,12 +11,12 @@ import pytest
 from ringfence.core import changes as c
 from ringfence.core.charter.governance import ORDERS
 from ringfence.core.coalition.world import see_world
+from ringfence.core.decisions.ruling import Asked, rule_access
 from ringfence.core.governance.effects import next_number
 from ringfence.core.governance.proposals import approve, carry
 from ringfence.core.issuers import is_trusted
 from ringfence.core.ledger.governed_entry import Approved, Carried
-from ringfence.core.register import PersonFacts, record
-from ringfence.core.ruling import Asked, rule_access
+from ringfence.core.people.register import PersonFacts, record
 from ringfence.core.state import Principal, State
 from tests.governed import ISSUER
 from tests.prover import brute_force

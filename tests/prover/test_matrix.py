@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.charter import Charter, Invariant, parse_charter, parse_draft
-from ringfence.core.engines import decide
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.engines import decide
+from ringfence.core.decisions.view import APPROVED, Decision, View
 from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofInvalidError
-from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
 from ringfence.prover.matrix import cells as prover
 from ringfence.prover.matrix.cells import Cell, Matrix, ask_all
 from ringfence.prover.matrix.domain import ATOMS, SAMPLES_MAX, Box, domain_of

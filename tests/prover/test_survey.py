@@ -9,8 +9,9 @@ import pytest
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
 from ringfence.core.charter import Charter, parse_draft
-from ringfence.core.engines import decide
-from ringfence.core.view import APPROVED, NONE, VERBS, View
+from ringfence.core.charter.terms import NONE, VERBS
+from ringfence.core.decisions.engines import decide
+from ringfence.core.decisions.view import APPROVED, View
 from ringfence.prover.matrix.cells import ask_all
 from ringfence.prover.matrix.picture import draw_picture
 from ringfence.prover.matrix.survey import BULK, BULK_GRANT, SINGLE, SINGLE_GRANT, Place, Row, lines_of, survey

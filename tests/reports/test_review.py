@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.charter.terms import SHAPES, VERBS
+from ringfence.core.decisions.ruling import Asked, rule_access
 from ringfence.core.errors import RingfenceError
 from ringfence.core.ledger import entry as e
-from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import State
 from ringfence.core.times import DAY_MS
-from ringfence.core.view import SHAPES, VERBS
 from ringfence.reports.access import ALONE, STANDING, Authority, find_authority
 from tests.attacks.bundles import judge, require_verified
 from tests.builds import OTHER_BUILT, approve, give_credential

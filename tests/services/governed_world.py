@@ -20,7 +20,7 @@ from ringfence.app.runtime import Runtime, open_runtime
 from ringfence.core import changes as c
 from ringfence.core.governance.statement import APPROVE, ORDER, PROPOSE, Statement, render_statement
 from ringfence.core.ledger import entry as e
-from ringfence.core.register import PersonFacts
+from ringfence.core.people.register import PersonFacts
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller

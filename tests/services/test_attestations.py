@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ringfence.app.attestations import SIGNATURES_MAX, SIZE_BYTES_MAX, Attested, verify_attestation
 from ringfence.core.errors import ProofInvalidError
 from tests.attestations import BUILDER, attest, envelope_of, sign_payload, statement_of
-from tests.core.attestor_keys import attestor_key
 from tests.core.mutation import mutated
+from tests.core.people.attestor_keys import attestor_key
 
 BUILD, OTHER = (hashlib.sha256(name).digest() for name in (b"the app, built", b"the app, built otherwise"))
 STRANGER = 99

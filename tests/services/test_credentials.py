@@ -22,7 +22,6 @@ from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.app.issuers import IssuerBook
 from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
-from ringfence.core.attestors import name_attestor
 from ringfence.core.errors import (
     ConfigurationError,
     DeniedError,
@@ -32,12 +31,13 @@ from ringfence.core.errors import (
     UnauthenticatedError,
 )
 from ringfence.core.issuers import CREDENTIALS_ISSUER
-from ringfence.core.standing import IssuedCredential
+from ringfence.core.people.attestors import name_attestor
+from ringfence.core.people.standing import IssuedCredential
 from ringfence.core.state import State
 from ringfence.gateway.authentication import TokenChecker, render_thumbprint
 from tests.attestations import BUILDER, attest
 from tests.builds import BUILT, OTHER_BUILT, approve, for_builds
-from tests.core.attestor_keys import attestor_key
+from tests.core.people.attestor_keys import attestor_key
 from tests.governed import ISSUER
 from tests.journeys.certificates import make_authority, make_certificate
 from tests.services.governed_world import WIDER, GovernedWorld, found_deployment, in_governed_world

@@ -11,9 +11,9 @@ import pytest
 
 from ringfence.app.deployment import Deployment, open_deployment
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from ringfence.core.errors import DeniedError, RingfenceError
 from ringfence.core.ledger import entry as e
-from ringfence.core.ruling import GRANT_OTHER_USER, GRANT_USED_UP
 from ringfence.services.custody.batch_reading import read_records
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.listing import list_records

@@ -15,7 +15,7 @@ from ringfence.core.coalition import gate
 from ringfence.core.coalition.closure import Model
 from ringfence.core.coalition.floor import Nearest, find_nearest
 from ringfence.core.governance.statement import APPROVE
-from ringfence.core.standing import Proposal
+from ringfence.core.people.standing import Proposal
 from ringfence.core.state import State
 from ringfence.gateway.governance import GovernanceCalls
 from ringfence.services.governance import trials

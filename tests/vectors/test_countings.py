@@ -22,8 +22,8 @@ from ringfence.core import changes as c
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.coalition.countings import COUNTINGS, NEWEST_COUNTING
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.standing import Appointment, GivenGrant, Member, Standing
+from ringfence.core.people.register import PersonFacts, Register, record
+from ringfence.core.people.standing import Appointment, GivenGrant, Member, Standing
 from ringfence.core.state import Principal, State
 
 HERE = Path(__file__).parent

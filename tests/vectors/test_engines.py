@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from ringfence.core.charter import Charter, parse_charter
-from ringfence.core.engines import ENGINES, decide
+from ringfence.core.charter.terms import NONE, OTHER, SHAPES, VERBS
+from ringfence.core.decisions.engines import ENGINES, decide
+from ringfence.core.decisions.ruling import Asked, rule_access
+from ringfence.core.decisions.view import APPROVED, Decision, View
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.ledger.entry import RULE_TYPES, parse_entry
-from ringfence.core.ruling import Asked, rule_access
 from ringfence.core.state import EMPTY, State, digest_state
-from ringfence.core.view import APPROVED, NONE, OTHER, SHAPES, VERBS, Decision, View
 
 HERE = Path(__file__).parent
 FROZEN: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.governance.statement import APPROVE, PROPOSE, STATEMENT_NAMESPACES, render_statement
-from ringfence.core.signatures import (
+from ringfence.core.people.signatures import (
     add_armour,
     fingerprint,
     parse_public_key,
@@ -19,7 +19,7 @@ from ringfence.core.signatures import (
     sign_message,
     verify_signature,
 )
-from tests.core.ssh_keys import USER_PRESENT, file_key, hardware_key, private_key, sign_in_hardware
+from tests.core.people.ssh_keys import USER_PRESENT, file_key, hardware_key, private_key, sign_in_hardware
 from tests.core.statements import make_statement
 from tests.vectors.openssh import says_good, ssh_keygen
 

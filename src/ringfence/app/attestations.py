@@ -22,9 +22,9 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import SSlibKey
 
-from ringfence.core.attestors import name_attestor, read_attestor
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.exact_json import parse_exact_json
+from ringfence.core.people.attestors import name_attestor, read_attestor
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"

@@ -36,7 +36,7 @@ from ringfence.app.initialise import (
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.coalition.gate import describe_too_few
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import CharterInvalidError, ConfigurationError, InvalidInputError, ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.governance.founding import (
@@ -54,8 +54,8 @@ from ringfence.core.issuers import CREDENTIALS_ISSUER
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.governed_entry import TrustedIssuer
 from ringfence.core.ledger.lane import AUTHORITY_LANE
-from ringfence.core.register import EMPTY_REGISTER, record
-from ringfence.core.signatures import read_signature
+from ringfence.core.people.register import EMPTY_REGISTER, record
+from ringfence.core.people.signatures import read_signature
 from ringfence.core.state import EMPTY, State
 
 CEREMONY: Final = "ceremony"

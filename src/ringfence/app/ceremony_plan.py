@@ -41,8 +41,8 @@ from ringfence.core.governance.founding import (
 from ringfence.core.issuers import is_own
 from ringfence.core.ledger.entry import Identity
 from ringfence.core.ledger.governed_entry import TrustedIssuer
-from ringfence.core.register import PersonFacts
-from ringfence.core.signatures import parse_public_key
+from ringfence.core.people.register import PersonFacts
+from ringfence.core.people.signatures import parse_public_key
 from ringfence.gateway.authentication import read_issuer
 from ringfence.services.people.lines import describe_circle, find_circles
 from ringfence.services.people.values import Fault, find_strange, parsers_of

@@ -17,7 +17,7 @@ from ringfence.app.deployment import Deployment
 from ringfence.app.tokens import create_signing_key, read_signing_key
 from ringfence.core.errors import ConfigurationError
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
-from ringfence.core.standing import Standing
+from ringfence.core.people.standing import Standing
 from ringfence.core.state import State
 
 KEY_FILE: Final = "credentials.jwk"

@@ -24,13 +24,13 @@ from joserfc.jwk import OKPKey
 from ringfence.app.attestations import Attested, verify_attestation
 from ringfence.app.credential_keys import read_trusted_key, require_governed
 from ringfence.app.deployment import Deployment
-from ringfence.core.attestors import name_attestor
 from ringfence.core.credentials import LIFETIME_MS_MAX
+from ringfence.core.decisions.refusal_words import why_not_approved
 from ringfence.core.errors import DeniedError, InvalidInputError
 from ringfence.core.issuers import CREDENTIALS_ISSUER
 from ringfence.core.ledger.governed_entry import CredentialIssued
-from ringfence.core.refusal_words import why_not_approved
-from ringfence.core.standing import Standing
+from ringfence.core.people.attestors import name_attestor
+from ringfence.core.people.standing import Standing
 from ringfence.core.state import State
 from ringfence.gateway.authentication import AUDIENCE, THUMBPRINT, render_thumbprint
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule

@@ -18,8 +18,8 @@ from typing import Final
 
 from ringfence.app.deployment import open_deployment
 from ringfence.app.garbage import settle_garbage
-from ringfence.core.catalog import SourceMatcher
 from ringfence.core.charter import Charter
+from ringfence.core.charter.catalog import SourceMatcher
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.legacy.evidence import AddressBook, EvidenceCollector
 from ringfence.legacy.limits import ReadLimits

@@ -16,7 +16,7 @@ from ringfence.app.deployment import TRUST_FILE, Deployment
 from ringfence.app.runtime import clock_ms, open_runtime
 from ringfence.app.tokens import create_token_key
 from ringfence.core.charter import PROTECTED, Charter, parse_charter
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConfigurationError, InvalidInputError, RingfenceError
 from ringfence.core.issuers import LOCAL_ISSUER
 from ringfence.core.ledger import entry as e

@@ -26,13 +26,13 @@ import msgspec
 
 from ringfence.app.yaml_text import parse_yaml
 from ringfence.cli.files import digest_file, read_file, show_path
-from ringfence.core.attestors import parse_attestor
 from ringfence.core.changes import ACCESS, BREAK_GLASS, LEGAL_DEMAND, AnyChange
 from ringfence.core.charter import parse_charter
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.ledger.entry import SALT_SIZE_BYTES, Identity, commit, render_opening
-from ringfence.core.signatures import parse_public_key
+from ringfence.core.people.attestors import parse_attestor
+from ringfence.core.people.signatures import parse_public_key
 from ringfence.core.times import HOUR_MS
 
 SIZE_BYTES_MAX: Final = 64 * 1024

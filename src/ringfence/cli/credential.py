@@ -14,8 +14,8 @@ from ringfence.app.deployment import open_deployment
 from ringfence.app.runtime import open_runtime
 from ringfence.cli.files import FILE, read_file
 from ringfence.cli.output import complain, deployment_option, json_option, run, say
-from ringfence.core.attestors import name_attestor
 from ringfence.core.issuers import CREDENTIALS_ISSUER, is_trusted
+from ringfence.core.people.attestors import name_attestor
 from ringfence.core.times import show_time
 
 MINUTES_MAX: Final = LIFETIME_SECONDS_MAX // 60

@@ -17,7 +17,7 @@ from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.proposals import render_understaffed
 from ringfence.core.ledger.entry import DEVELOPMENT, PRODUCTION
-from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
+from ringfence.core.people.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 
 
 def _proxies(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

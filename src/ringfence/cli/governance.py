@@ -30,7 +30,7 @@ from ringfence.core.governance.statement import (
     parse_statement,
     render_statement,
 )
-from ringfence.core.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
+from ringfence.core.people.signatures import ARMOUR_SIZE_BYTES_MAX, remove_armour
 from ringfence.core.times import HOUR_MS, show_time
 
 HOURS_MAX: Final = LIFETIME_MS_MAX // HOUR_MS

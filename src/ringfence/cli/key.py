@@ -20,8 +20,8 @@ from ringfence.cli.person_key import (
     read_passphrase,
 )
 from ringfence.core.governance.wording import show_key
-from ringfence.core.signatures import fingerprint, render_public_key
-from ringfence.core.signatures import read_key as understand_key
+from ringfence.core.people.signatures import fingerprint, render_public_key
+from ringfence.core.people.signatures import read_key as understand_key
 
 
 @click.group(short_help="Make and show the key that you sign with.")

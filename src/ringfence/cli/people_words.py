@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from ringfence.core.governance.independence import describe_tie
 from ringfence.core.governance.wording import quote
-from ringfence.core.register import PersonFacts, Register
-from ringfence.core.standing import Member
+from ringfence.core.people.independence import describe_tie
+from ringfence.core.people.register import PersonFacts, Register
+from ringfence.core.people.standing import Member
 from ringfence.core.times import show_time
 from ringfence.services.people.diff import PersonChange, render_time, show_facts
 from ringfence.services.people.recording import RecordingPlan

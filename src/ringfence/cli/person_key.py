@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ringfence.cli.files import FILE, read_file, show_path
 from ringfence.core.errors import ConfigurationError, InvalidInputError
-from ringfence.core.signatures import parse_public_key, render_public_key
+from ringfence.core.people.signatures import parse_public_key, render_public_key
 from ringfence.keys.files import erase_key_file, write_key_file
 
 KEY_FILE_SIZE_BYTES_MAX: Final = 16 * 1024

@@ -13,7 +13,7 @@ from ringfence.cli.files import read_file, show_path
 from ringfence.cli.output import run
 from ringfence.core.charter import Charter, parse_draft
 from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.state import State
 from ringfence.core.times import show_time
 from ringfence.reports.history import open_evidence, read_history

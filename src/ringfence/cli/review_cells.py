@@ -7,9 +7,9 @@ from typing import Final
 
 from ringfence.cli.tables import Told, list_briefly, show_text
 from ringfence.core.charter import Charter
+from ringfence.core.charter.terms import SHAPES, VERBS
 from ringfence.core.governance.wording import quote
 from ringfence.core.times import show_time
-from ringfence.core.view import SHAPES, VERBS
 from ringfence.reports.access import Authority
 from ringfence.reports.activity import Activity
 from ringfence.reports.history import OPERATED

@@ -44,7 +44,7 @@ from ringfence.core.governance.statement import (
     parse_statement,
 )
 from ringfence.core.governance.wording import show_key
-from ringfence.core.signatures import (
+from ringfence.core.people.signatures import (
     ARMOUR_SIZE_BYTES_MAX,
     add_armour,
     fingerprint,

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from ringfence.core.decisions.refusal_words import why_not_approved
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.governed_entry import CredentialIssued
-from ringfence.core.refusal_words import why_not_approved
-from ringfence.core.standing import IssuedCredential
+from ringfence.core.people.standing import IssuedCredential
 from ringfence.core.state import State
 from ringfence.core.times import HOUR_MS
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ringfence.core.catalog import keep_datasets
 from ringfence.core.charter import Charter
-from ringfence.core.engines import ENGINES, HEEDING_ENGINES
+from ringfence.core.charter.catalog import keep_datasets
+from ringfence.core.decisions.engines import ENGINES, HEEDING_ENGINES
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.entry import CharterEnacted
 from ringfence.core.state import State

@@ -21,8 +21,8 @@ from ringfence.core.charter import Charter, parse_charter
 from ringfence.core.coalition.countings import check_said, count_by, newest_for
 from ringfence.core.coalition.gate import Counted
 from ringfence.core.credentials import fold_credential
+from ringfence.core.decisions.engines import ENGINES
 from ringfence.core.enacting import enact
-from ringfence.core.engines import ENGINES
 from ringfence.core.errors import CharterInvalidError, ProofInvalidError
 from ringfence.core.governance.founding import approve_founding_build, begin_standing, check_founders
 from ringfence.core.governance.orders import order
@@ -32,7 +32,7 @@ from ringfence.core.ledger import entry as e
 from ringfence.core.ledger import governed_entry as g
 from ringfence.core.ledger.lane import AUTHORITY_LANE
 from ringfence.core.ledger.merkle import hash_leaf
-from ringfence.core.register import PersonFacts, parse_facts
+from ringfence.core.people.register import PersonFacts, parse_facts
 from ringfence.core.state import Lane, Principal, State, without_identity
 
 ERASE_DUTIES: Final = ("authority", "gateway")

@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 from immutables import Map
 
-from ringfence.core.catalog import Kept
 from ringfence.core.charter import Charter
+from ringfence.core.charter.catalog import Kept
 from ringfence.core.charter.governance import Governance
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.standing import Standing, digest_standing
+from ringfence.core.people.standing import Standing, digest_standing
 
 
 @dataclass(frozen=True, slots=True)

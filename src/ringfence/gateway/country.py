@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from ringfence.core.view import OTHER
+from ringfence.core.charter.terms import OTHER
 
 ADDRESSES_CACHED_MAX: Final = 50_000
 FORWARDED_SIZE_BYTES_MAX: Final = 1_024

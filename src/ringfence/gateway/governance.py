@@ -27,7 +27,7 @@ from ringfence.core.charter.document import TEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import DeniedError, InvalidInputError, NotFoundError
 from ringfence.core.governance.proposals import declining_duties
 from ringfence.core.governance.statement import STATEMENT_SIZE_BYTES_MAX
-from ringfence.core.standing import GivenGrant, Proposal
+from ringfence.core.people.standing import GivenGrant, Proposal
 from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.bodies import Body

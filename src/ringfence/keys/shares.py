@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core.envelope import KEY_SIZE_BYTES, NONCE_SIZE_BYTES
 from ringfence.core.errors import ConfigurationError, InvalidInputError
-from ringfence.core.signatures import render_public_key
+from ringfence.core.people.signatures import render_public_key
 from ringfence.keys.files import write_key_file
 from ringfence.keys.software import SoftwareCustody, custody_of
 

@@ -20,8 +20,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from ringfence.core.catalog import SourceMatcher, SourceNode
 from ringfence.core.charter import Dataset
+from ringfence.core.charter.catalog import SourceMatcher, SourceNode
 from ringfence.core.errors import InvalidInputError
 from ringfence.legacy.checked_stream import BYTE_ORDER_MARKS
 from ringfence.legacy.limits import MEBIBYTE, ReadLimits

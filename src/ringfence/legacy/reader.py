@@ -24,8 +24,8 @@ from typing import Any, Final, NamedTuple
 import ijson
 from ijson.backends import yajl2_c
 
-from ringfence.core.catalog import SourceMatcher, SourceNode
 from ringfence.core.charter import Dataset
+from ringfence.core.charter.catalog import SourceMatcher, SourceNode
 from ringfence.core.errors import InvalidInputError
 from ringfence.legacy.checked_stream import ByteStream, CheckedStream
 from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits

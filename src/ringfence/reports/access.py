@@ -21,16 +21,16 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import Flow
+from ringfence.core.charter.terms import OTHER, SHAPES, VERBS
 from ringfence.core.credentials import fold_credential
+from ringfence.core.decisions.ruling import Asked, rule_access
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
 from ringfence.core.governance.recording import why_not_feed
 from ringfence.core.issuers import can_call
 from ringfence.core.ledger.governed_entry import CredentialIssued
-from ringfence.core.ruling import Asked, rule_access
-from ringfence.core.standing import Build, GivenGrant, Member
+from ringfence.core.people.standing import Build, GivenGrant, Member
 from ringfence.core.state import State
-from ringfence.core.view import OTHER, SHAPES, VERBS
 from ringfence.reports.names import name_principals
 
 STANDING: Final = "standing"

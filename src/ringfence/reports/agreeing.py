@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ringfence.core.decisions.refusal_words import why_inactive
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.proposals import Tallied, operations_of, tally
 from ringfence.core.governance.quorum import render_group, render_requirement
@@ -18,8 +19,7 @@ from ringfence.core.governance.statement import parse_statement
 from ringfence.core.governance.wording import quote
 from ringfence.core.ledger.entry import parse_signed
 from ringfence.core.ledger.governed_entry import Approved, Carried, Proposed
-from ringfence.core.refusal_words import why_inactive
-from ringfence.core.standing import Proposal
+from ringfence.core.people.standing import Proposal
 from ringfence.core.state import State
 from ringfence.reports.names import begin, describe_person
 from ringfence.verify.rules import FoldedRule

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from typing import Final, NamedTuple
 
 from ringfence.core.governance.wording import quote
-from ringfence.core.register import Register
+from ringfence.core.people.register import Register
 from ringfence.core.state import State
 
 

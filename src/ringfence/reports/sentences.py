@@ -7,13 +7,13 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.coalition.gate import count_people, minimum_of
+from ringfence.core.decisions.refusal_words import why_inactive, why_refused
+from ringfence.core.decisions.ruling import asked_by
 from ringfence.core.governance.change_words import describe_change
 from ringfence.core.governance.wording import count_of, quote, show_line
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger import governed_entry as g
-from ringfence.core.refusal_words import why_inactive, why_refused
-from ringfence.core.register import PersonFacts
-from ringfence.core.ruling import asked_by
+from ringfence.core.people.register import PersonFacts
 from ringfence.core.state import State
 from ringfence.core.times import show_time
 from ringfence.reports.agreeing import WITHHELD, Trail, describe_agreement, describe_reason

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.refusal_words import why_inactive
 from ringfence.core.governance.wording import quote
 from ringfence.core.issuers import can_call
-from ringfence.core.refusal_words import why_inactive
-from ringfence.core.standing import GivenGrant, Member
+from ringfence.core.people.standing import GivenGrant, Member
 from ringfence.core.state import State
 from ringfence.reports.access import ALONE, FEEDS, Authority
 from ringfence.reports.activity import Activity

@@ -20,6 +20,7 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from ringfence.core.charter import Charter, parse_charter
+from ringfence.core.decisions.ruling import is_given
 from ringfence.core.envelope import PartName
 from ringfence.core.errors import CharterInvalidError, IntegrityError, ProofInvalidError
 from ringfence.core.key_custody import KeyCustody
@@ -27,7 +28,6 @@ from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.detail import parse_detail
 from ringfence.core.ledger.lane import LaneHead, parse_stored_batch, verify_batch, verify_seal
 from ringfence.core.ports import IDENTITY_DATASET, Store, StoredBatch
-from ringfence.core.ruling import is_given
 from ringfence.core.state import State
 from ringfence.vault.audit_report import AuditReport
 

@@ -36,7 +36,7 @@ from ringfence.core.ledger.tiles import (
     parse_tile,
     parse_tile_path,
 )
-from ringfence.core.register import FACTS_SIZE_BYTES_MAX
+from ringfence.core.people.register import FACTS_SIZE_BYTES_MAX
 
 CHECKPOINTS_MAX: Final = 20_000
 DIRECTORY_ENTRIES_MAX: Final = 50_000

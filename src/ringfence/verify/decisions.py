@@ -1,7 +1,7 @@
 """Decides again, and holds the answer against what an entry says.
 
 Rules of this file:
-1. What decides is `core.ruling` on the state of the entry's epoch: the function that the gateway called.
+1. What decides is `core.decisions.ruling` on the state of the entry's epoch: the function that the gateway called.
 2. The recorded answer must be equal, class by class, clause by clause. The one difference that is allowed: a clause
    whose limit for the day was used up is recorded as "!clause", and then the counter must show that it was.
 3. What a counted clause gives in bulk must be counted, by that clause's counter, in the amount that was named.
@@ -15,14 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ringfence.core.catalog import classes_of
+from ringfence.core.charter.catalog import classes_of
+from ringfence.core.charter.terms import SHAPES, VERBS
+from ringfence.core.decisions.refusal_words import why_refused
+from ringfence.core.decisions.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.entry import Access, Count, Downgrade, SubjectErased
-from ringfence.core.refusal_words import why_refused
-from ringfence.core.ruling import Ruling, asked_by, is_given, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.core.times import DAY_MS
-from ringfence.core.view import SHAPES, VERBS
 from ringfence.verify.checkpoints import CLOCK_SKEW_MS_MAX
 from ringfence.verify.grants import GrantUse, check_granted, rule_under_grant
 

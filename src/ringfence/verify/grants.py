@@ -16,9 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ringfence.core.errors import ProofInvalidError
-from ringfence.core.ledger.entry import About, Access, Count
-from ringfence.core.ruling import (
+from ringfence.core.decisions.ruling import (
     GRANT_OTHER_USER,
     GRANT_USED_UP,
     Ruling,
@@ -27,7 +25,9 @@ from ringfence.core.ruling import (
     rests_on_grant,
     without_grant,
 )
-from ringfence.core.standing import GivenGrant, Standing
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.ledger.entry import About, Access, Count
+from ringfence.core.people.standing import GivenGrant, Standing
 
 
 class GrantUse(NamedTuple):

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ringfence.core.decisions.ruling import is_given
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.entry import Access, Batch, Outcome, parse_entry
 from ringfence.core.ledger.tiles import TILE_WIDTH
-from ringfence.core.ruling import is_given
 from ringfence.verify.bundle import Bundle, entries_tile, place_of_leaf
 from ringfence.verify.verdict import Findings, Tally
 

@@ -20,9 +20,9 @@ from typing import Final
 import msgspec
 
 from ringfence.core.charter import PROTECTED, RECORD, Charter, Dataset
+from ringfence.core.decisions.ruling import asked_by, is_given
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.entry import About, Access
-from ringfence.core.ruling import asked_by, is_given
 from ringfence.verify.bundle import place_of_leaf
 from ringfence.verify.verdict import Findings
 

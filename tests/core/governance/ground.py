@@ -12,10 +12,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import GRANT_USED_UP, Asked, Ruling
 from ringfence.core.governance.statement import Statement, render_statement
 from ringfence.core.ledger import entry as e
-from ringfence.core.register import PersonFacts
-from ringfence.core.ruling import GRANT_USED_UP, Asked, Ruling
+from ringfence.core.people.register import PersonFacts
 from tests.core.governance.model import Model
 from tests.core.governance.model_people import HOUR, Plain
 from tests.governed import BUILD, CHARTER, FOUNDERS, ORIGIN, Ground, facts, public_key_of, sign

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import Asked, Ruling, rule_access
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.folding import RuleSource, fold
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger import governed_entry as g
-from ringfence.core.register import PersonFacts
-from ringfence.core.ruling import Asked, Ruling, rule_access
+from ringfence.core.people.register import PersonFacts
 from tests.attacks.bundles import judge, require_verified
 from tests.core.governance.ground import Signer, begin, charter_text, ledger_of, plain_facts, write_statement
 from tests.core.governance.model import operation_of

@@ -7,9 +7,9 @@ import pytest
 from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.change_words import describe_change
-from ringfence.core.standing import digest_standing
+from ringfence.core.people.standing import digest_standing
 from tests.builds import BUILT, OTHER_BUILT, approve
-from tests.core.attestor_keys import attestor_key
+from tests.core.people.attestor_keys import attestor_key
 from tests.governed import Ground
 
 

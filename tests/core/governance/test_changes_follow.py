@@ -8,10 +8,7 @@ import msgspec
 import pytest
 
 from ringfence.core import changes as c
-from ringfence.core.errors import ProofInvalidError
-from ringfence.core.folding import RuleSource, fold
-from ringfence.core.ledger import entry as e
-from ringfence.core.ruling import (
+from ringfence.core.decisions.ruling import (
     GRANT_UNUSABLE,
     STOPPED_EVERYTHING,
     STOPPED_PARTY,
@@ -19,6 +16,9 @@ from ringfence.core.ruling import (
     Asked,
     rule_access,
 )
+from ringfence.core.errors import ProofInvalidError
+from ringfence.core.folding import RuleSource, fold
+from ringfence.core.ledger import entry as e
 from ringfence.core.state import EMPTY, State, digest_state
 from tests.governed import APP, BUILD, CHARTER, HOUR_MS, NUMBERS, Ground, a_grant, facts, found
 

@@ -6,9 +6,9 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.credentials import CREDENTIALS_MAX, LIFETIME_MS_MAX
+from ringfence.core.decisions.refusal_words import why_not_shown
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.refusal_words import why_not_shown
-from ringfence.core.standing import digest_standing
+from ringfence.core.people.standing import digest_standing
 from tests.builds import BUILT, CERTIFICATE, OTHER_BUILT, OTHER_CERTIFICATE, approve, credential, give_credential
 from tests.governed import APP, NUMBERS, Ground
 

@@ -11,7 +11,7 @@ import pytest
 from ringfence.core import changes as c
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.recording import Effects, find_effects
-from ringfence.core.register import PersonFacts, Register, Tie, record
+from ringfence.core.people.register import PersonFacts, Register, Tie, record
 from tests.governed import CHARTER, FOUNDERS, NUMBERS, Ground, facts
 
 CHAIN = 40

@@ -25,10 +25,10 @@ from ringfence.core.governance.founding_words import describe_founding
 from ringfence.core.issuers import is_trustable
 from ringfence.core.ledger.entry import DEVELOPMENT, PRODUCTION, Identity
 from ringfence.core.ledger.governed_entry import TrustedIssuer
-from ringfence.core.register import PersonFacts
+from ringfence.core.people.register import PersonFacts
 from tests.core.foundings import BYTES, FOUNDING, make_person
 from tests.core.mutation import mutated
-from tests.core.ssh_keys import hardware_key, wire
+from tests.core.people.ssh_keys import hardware_key, wire
 from tests.core.statements import digests, keys, names, sets, text
 
 

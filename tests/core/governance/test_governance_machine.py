@@ -21,9 +21,9 @@ from hypothesis.stateful import initialize, rule
 
 from ringfence.core import changes as c
 from ringfence.core.charter import parse_charter
+from ringfence.core.decisions.ruling import GRANT_USED_UP, Asked, rule_access, without_grant
 from ringfence.core.ledger import entry as e
-from ringfence.core.register import PersonFacts
-from ringfence.core.ruling import GRANT_USED_UP, Asked, rule_access, without_grant
+from ringfence.core.people.register import PersonFacts
 from tests.core.governance.ground import CHANGES_OF_CHARTER, CHANGES_OF_GRANTS, charter_text
 from tests.core.governance.machine import SOMETIMES, LedgerAndModel
 from tests.core.governance.model_people import HOUR, Plain

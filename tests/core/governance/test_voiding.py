@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from ringfence.core import changes as c
+from ringfence.core.decisions.ruling import is_approved
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger import entry as e
-from ringfence.core.ruling import is_approved
 from tests.governed import CHARTER, FOUNDERS, ISSUER, NUMBERS, SALT, Ground, a_grant, facts, public_key_of
 
 APP_7 = c.ApproveBuild(name="app 7", party="app", digest=bytes(range(32)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ringfence.core.errors import PeopleInvalidError
-from ringfence.core.register import EMPTY_REGISTER, Register
+from ringfence.core.people.register import EMPTY_REGISTER, Register
 from ringfence.services.people.diff import Difference, read_people
 from ringfence.services.people.values import COLUMNS
 

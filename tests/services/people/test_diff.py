@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ringfence.core.register import EMPTY_REGISTER, PersonFacts, Register, record
+from ringfence.core.people.register import EMPTY_REGISTER, PersonFacts, Register, record
 from ringfence.services.people.diff import AttributeChange, Difference, PersonChange, find_difference
 from ringfence.services.people.table import Problems, parse_table
 from tests.services.people.files import NOW_MS, PARTIES, file_of, problems_of, read, row_of

@@ -7,7 +7,7 @@ import pytest
 
 from ringfence.core import changes as c
 from ringfence.core.errors import DeniedError
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.services.people.feeding import FedPerson, require_feed
 from ringfence.services.people.recording import plan_recording

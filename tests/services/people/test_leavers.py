@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from immutables import Map
 
-from ringfence.core.register import EMPTY_REGISTER, Register, record
-from ringfence.core.standing import Member, Standing
+from ringfence.core.people.register import EMPTY_REGISTER, Register, record
+from ringfence.core.people.standing import Member, Standing
 from ringfence.core.times import DAY_MS
 from ringfence.services.people.leavers import USUAL_MAX, list_unusual, usual_max, why_unusual, why_unusual_losses
 from tests.governed import facts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.register import EMPTY_REGISTER, PersonFacts, Register, record
+from ringfence.core.people.register import EMPTY_REGISTER, PersonFacts, Register, record
 from ringfence.services.people import lines
 from ringfence.services.people.diff import Difference
 from tests.services.people.files import NOW_MS, file_of, places_of, problems_of, read, row_of

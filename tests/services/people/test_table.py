@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import PeopleInvalidError
-from ringfence.core.register import DIRECTED_BY_MAX, EMPTY_REGISTER, PersonFacts, record
+from ringfence.core.people.register import DIRECTED_BY_MAX, EMPTY_REGISTER, PersonFacts, record
 from ringfence.services.people import table
 from ringfence.services.people.values import COLUMNS
 from tests.services.people.files import (

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.register import DIRECTED_BY_MAX, EMPTY_REGISTER, PersonFacts, record
+from ringfence.core.people.register import DIRECTED_BY_MAX, EMPTY_REGISTER, PersonFacts, record
 from ringfence.services.people.feeding import end_of_list
 from ringfence.services.people.telling import TEXTS, Told, facts_of
 from ringfence.services.people.values import COLUMNS

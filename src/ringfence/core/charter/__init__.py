@@ -2,9 +2,9 @@
 
 `document` text to a tree that knows its places · `kinds`, `shape`, `shape_parsing` which keys there are and what each
 takes · `terms` words with a meaning of their own · `references_check`, `checker`, `overlap` what must fit together ·
-`model` the values, and parsing them · `words`, `phrases` the same in plain sentences. The people's part has files of
-its own: `governance` with `governance_shape`, `governance_build`, `governance_check`, `governance_words`;
-`approval_tree`, `independence_check`, `coalition_check`.
+`model` the values, and parsing them · `catalog` what they say of a record · `words`, `phrases` the same in plain
+sentences. The people's part has files of its own: `governance` with `governance_shape`, `governance_build`,
+`governance_check`, `governance_words`; `approval_tree`, `independence_check`, `coalition_check`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class FieldReference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """One side of the agreement. `role` is one of `ringfence.core.view.ROLES`."""
+    """One side of the agreement. `role` is one of `terms.ROLES`."""
 
     name: str
     title: str

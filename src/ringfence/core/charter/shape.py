@@ -36,7 +36,7 @@ from ringfence.core.charter.kinds import (
     Verbs,
     Words,
 )
-from ringfence.core.view import ROLES, VERBS
+from ringfence.core.charter.terms import ROLES, VERBS
 
 REQUIRED: Final = (
     "charter",

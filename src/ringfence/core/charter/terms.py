@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.view import NONE, OTHER
+VERBS: Final = ("read", "write", "find", "export", "erase")
+"""What can be done to records; `find` is a look-up by a value."""
+
+SHAPES: Final = ("single", "bulk")
+"""How many users one request is about: one, or several."""
+
+ROLES: Final = ("custodian", "host", "operator", "excluded", "overseer")
+"""What a party is in the agreement."""
+
+OTHER: Final = "other"
+"""In a decision: whatever the charter does not name, and a person who holds no duty. No flow can permit it by name."""
+
+NONE: Final = "none"
+"""In a decision: no grant, no approved build, and in the place of a duty a service."""
 
 PROTECTED: Final = "protected"
 """The class that every charter has: what is not classified is this."""

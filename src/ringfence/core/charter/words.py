@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from ringfence.core.charter.governance_words import explain_conditions, explain_governance
 from ringfence.core.charter.model import Charter, Dataset, FieldReference, Flow, Invariant
 from ringfence.core.charter.phrases import is_or_are, join_and, join_or
-from ringfence.core.charter.terms import ANY, PROTECTED, RECORD
-from ringfence.core.view import VERBS
+from ringfence.core.charter.terms import ANY, PROTECTED, RECORD, VERBS
 
 _ROLE_WORDS = {
     "custodian": "the custodian, who holds the keys",

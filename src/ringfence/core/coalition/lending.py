@@ -17,7 +17,7 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.governance.proposals import agreeing_duties
-from ringfence.core.standing import Proposal, Standing
+from ringfence.core.people.standing import Proposal, Standing
 from ringfence.core.state import State
 
 _GIVING: Final = (c.Admit, c.Appoint, c.Grant)

@@ -27,8 +27,8 @@ from ringfence.core.charter.governance import EXCLUDED, THROUGH, Governance
 from ringfence.core.coalition.lending import ADMITTED, Lent, find_given, find_lent
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.recording import why_not_feed
-from ringfence.core.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
-from ringfence.core.standing import Member, Standing
+from ringfence.core.people.register import DIRECTION, EMPLOYER, MANAGER, PAY, Register
+from ringfence.core.people.standing import Member, Standing
 from ringfence.core.state import State
 
 SHARE: Final = "@share"

@@ -2,7 +2,7 @@
 
 `statement` (`change_shape`, `change_words`, `wording`) the bytes that people sign, and what they say in words ·
 `signing` who may sign · `founding`, `founding_words` how it begins · `recording`, `voiding` what facts, and what else
-takes something, take away · `independence` who may hold a duty ·
-`quorum` who must agree · `proposals`, `orders` how a change comes about · `conditions`, `effects` what it needs, what
-it does. The values are in `core`: `changes`, `register`, `standing`, and the entries in `ledger`.
+takes something, take away · `quorum` who must agree · `proposals`, `orders` how a change comes about · `conditions`,
+`effects` what it needs, what it does. The values that all of this is about are in `core`: `changes`, `people`, and the
+entries in `ledger`.
 """

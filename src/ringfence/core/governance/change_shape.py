@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from ringfence.core import changes as c
-from ringfence.core.attestors import read_attestor
+from ringfence.core.charter.terms import VERBS
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.signatures import read_key
+from ringfence.core.people.attestors import read_attestor
+from ringfence.core.people.signatures import read_key
 from ringfence.core.times import DAY_MS
-from ringfence.core.view import VERBS
 
 NUMBER_MAX: Final = 2**53 - 1  # what every JSON reader says exactly
 VERSION_MAX: Final = 10**9

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final, assert_never
 
 from ringfence.core import changes as c
-from ringfence.core.attestors import name_attestor, read_attestor
 from ringfence.core.governance.wording import count_of, quote, show_duration, show_key
+from ringfence.core.people.attestors import name_attestor, read_attestor
 from ringfence.core.times import show_time
 
 _KIND_WORDS: Final = {

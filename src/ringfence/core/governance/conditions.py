@@ -11,14 +11,14 @@ from __future__ import annotations
 from ringfence.core import changes as c
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import EXCLUDED, Governance
-from ringfence.core.engines import HEEDING_ENGINES
+from ringfence.core.charter.terms import VERBS
+from ringfence.core.decisions.engines import HEEDING_ENGINES
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.recording import MEMBERS_MAX, why_no_feed_of
 from ringfence.core.issuers import is_trustable
-from ringfence.core.standing import Member, Proposal, Standing
+from ringfence.core.people.independence import Independence
+from ringfence.core.people.standing import Member, Proposal, Standing
 from ringfence.core.state import State
-from ringfence.core.view import VERBS
 
 
 def check_possible(state: State, proposal: Proposal, *, at_ms: int, place: str) -> None:

@@ -15,7 +15,7 @@ from ringfence.core.enacting import enact
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.voiding import void_after, void_gifts
 from ringfence.core.ledger import entry as e
-from ringfence.core.standing import (
+from ringfence.core.people.standing import (
     Appointment,
     Build,
     GivenGrant,

@@ -20,16 +20,16 @@ from immutables import Map
 from ringfence.core.charter import Charter
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.governance.change_shape import NUMBER_MAX, TIME_MS_MAX, TITLE_CHARACTERS_MAX, is_name
-from ringfence.core.governance.independence import find_conflicts
 from ringfence.core.governance.statement import NONCE_SIZE_BYTES
 from ringfence.core.governance.wording import quote
 from ringfence.core.issuers import is_trustable
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.governed_entry import Founder, TrustedIssuer
 from ringfence.core.ledger.signed_note import VKEY_SIZE_CHARACTERS_MAX
-from ringfence.core.register import PersonFacts, Register, find_fault, record
-from ringfence.core.signatures import read_key, verify_signature
-from ringfence.core.standing import Appointment, Build, Member, SigningKey, Standing
+from ringfence.core.people.independence import find_conflicts
+from ringfence.core.people.register import PersonFacts, Register, find_fault, record
+from ringfence.core.people.signatures import read_key, verify_signature
+from ringfence.core.people.standing import Appointment, Build, Member, SigningKey, Standing
 
 FOUND: Final = "found@ringfence"
 FOUNDERS_MIN: Final = 3

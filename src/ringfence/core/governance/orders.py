@@ -18,7 +18,7 @@ from ringfence.core.governance.effects import give_grant, take
 from ringfence.core.governance.signing import read_statement, require_signer, use_statement, verify_by_key
 from ringfence.core.governance.statement import ORDER
 from ringfence.core.ledger.governed_entry import Ordered, Signed
-from ringfence.core.standing import Proposal
+from ringfence.core.people.standing import Proposal
 from ringfence.core.state import State
 
 

@@ -30,7 +30,6 @@ from ringfence.core.charter.governance_words import RELATION_WORDS
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import check_possible
 from ringfence.core.governance.effects import apply
-from ringfence.core.governance.independence import OUTSIDE, approver_conflicts
 from ringfence.core.governance.quorum import find_seats, is_enough, render_requirement
 from ringfence.core.governance.signing import (
     read_statement,
@@ -40,7 +39,8 @@ from ringfence.core.governance.signing import (
 )
 from ringfence.core.governance.statement import APPROVE, DECLINE, PROPOSE, Statement
 from ringfence.core.ledger.governed_entry import Approved, Carried, Declined, Proposed, Signed
-from ringfence.core.standing import Approval, Member, Proposal, Standing
+from ringfence.core.people.independence import OUTSIDE, approver_conflicts
+from ringfence.core.people.standing import Approval, Member, Proposal, Standing
 from ringfence.core.state import State
 
 PROPOSALS_OPEN_MAX: Final = 10_000

@@ -18,15 +18,12 @@ from typing import Final
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import PROPOSE_ONLY
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.voiding import void_admissions
 from ringfence.core.ledger.governed_entry import PeopleRecorded
-from ringfence.core.register import PersonFacts, Register, record
-from ringfence.core.standing import Member, Standing
+from ringfence.core.people.independence import Independence
+from ringfence.core.people.register import PersonFacts, Register, record
+from ringfence.core.people.standing import LONG_AGO_MS, Member, Standing
 from ringfence.core.state import Principal, State
-
-LONG_AGO_MS: Final = 1
-"""The end of a member's authority, once it has come: before any clock."""
 
 MEMBERS_MAX: Final = 800
 """Most members at a time: what one entry must be able to suspend all of."""

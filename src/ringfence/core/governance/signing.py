@@ -16,8 +16,8 @@ from ringfence.core.changes import AnyChange
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.governance.statement import Statement, check_namespace, digest_statement, parse_statement
 from ringfence.core.ledger.governed_entry import Signed
-from ringfence.core.signatures import verify_signature
-from ringfence.core.standing import Member, Standing
+from ringfence.core.people.signatures import verify_signature
+from ringfence.core.people.standing import Member, Standing
 from ringfence.core.state import State
 from ringfence.core.times import show_time
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from ringfence.core import changes as c
-from ringfence.core.standing import Proposal, Standing
+from ringfence.core.people.standing import Proposal, Standing
 from ringfence.core.state import State
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ringfence.core.signatures import fingerprint, read_key
+from ringfence.core.people.signatures import fingerprint, read_key
 from ringfence.core.times import DAY_MS, HOUR_MS
 
 # Letters and marks that show nothing, though `str.isprintable` takes them; the marks would sit on what is before them.

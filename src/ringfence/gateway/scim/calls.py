@@ -23,7 +23,7 @@ import msgspec
 import scim2_models as scim
 
 from ringfence.core.errors import DeniedError, NotFoundError, UnavailableError
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway import http
 from ringfence.gateway.http import Receive, Scope

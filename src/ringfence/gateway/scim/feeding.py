@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ringfence.core.errors import NotFoundError
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway.scim.errors import ScimRefusedError, as_refusals
 from ringfence.gateway.scim.people import NAMES, person_of, show_user, taken_user, told_of, version_of

@@ -13,7 +13,7 @@ from typing import Any, Final
 from scim2_models import Context, ListResponse, SearchRequest
 from scim2_models.path import CompareOperator, Comparison
 
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway.scim.people import parse_number, show_user, version_of
 from ringfence.gateway.scim.requests import RESULTS_MAX, RESULTS_USUAL

@@ -11,7 +11,7 @@ import msgspec
 from scim2_models import Context, Meta
 
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.core.state import State
 from ringfence.gateway.scim.resources import (
     BASE,

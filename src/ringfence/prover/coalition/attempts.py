@@ -13,16 +13,16 @@ from typing import Final
 
 from ringfence.core import changes as c
 from ringfence.core.charter import ANY, Flow
+from ringfence.core.charter.terms import OTHER
 from ringfence.core.coalition import rules as r
 from ringfence.core.coalition.world import World
 from ringfence.core.credentials import LIFETIME_MS_MAX, fold_credential
+from ringfence.core.decisions.ruling import Asked, rule_access
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.orders import break_glass
 from ringfence.core.ledger.governed_entry import CredentialIssued
-from ringfence.core.ruling import Asked, rule_access
-from ringfence.core.standing import Suspension
+from ringfence.core.people.standing import Suspension
 from ringfence.core.state import State
-from ringfence.core.view import OTHER
 from ringfence.prover.coalition.hindrance import Hindrance
 from ringfence.prover.coalition.run import Deed, Run
 

@@ -28,7 +28,7 @@ from ringfence.core.governance.proposals import approve, asked_duties, carry, pr
 from ringfence.core.governance.quorum import is_enough
 from ringfence.core.governance.recording import find_effects, fold_people
 from ringfence.core.ledger.governed_entry import Approved, Carried, Ordered, PeopleRecorded, Proposed
-from ringfence.core.register import PersonFacts, record
+from ringfence.core.people.register import PersonFacts, record
 from ringfence.core.state import State
 
 _PLACE: Final = "run"

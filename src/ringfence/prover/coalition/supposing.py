@@ -13,7 +13,7 @@ from ringfence.core.coalition.gate import colluding, minimum_of
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.conditions import why_impossible
 from ringfence.core.governance.effects import apply
-from ringfence.core.standing import Proposal
+from ringfence.core.people.standing import Proposal
 from ringfence.core.state import State
 
 _NOBODY: Final = 0

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow, Invariant
-from ringfence.core.view import APPROVED, NONE, SHAPES, VERBS
+from ringfence.core.charter.terms import NONE, SHAPES, VERBS
+from ringfence.core.decisions.view import APPROVED
 
 CONTEXT: Final = ("purpose", "data_class", "country", "shape", "duty", "grant", "build")
 """What the context holds beside `stopped`, a text each."""

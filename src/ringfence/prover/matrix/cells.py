@@ -19,9 +19,9 @@ from itertools import islice
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.engines import HEEDING_ENGINES, decide
+from ringfence.core.decisions.engines import HEEDING_ENGINES, decide
+from ringfence.core.decisions.view import Decision, View
 from ringfence.core.errors import InvalidInputError, LimitExceededError, ProofInvalidError
-from ringfence.core.view import Decision, View
 from ringfence.prover.matrix.domain import Box, domain_of, split
 
 CELLS_MAX: Final = 100_000

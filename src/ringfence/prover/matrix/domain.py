@@ -20,8 +20,9 @@ from typing import Final, NamedTuple
 
 from ringfence.core.charter import ANY, Charter, Flow, Invariant
 from ringfence.core.charter.governance import GRANT_KINDS
-from ringfence.core.engines import HEEDING_ENGINES
-from ringfence.core.view import APPROVED, NONE, OTHER, SHAPES, VERBS, View
+from ringfence.core.charter.terms import NONE, OTHER, SHAPES, VERBS
+from ringfence.core.decisions.engines import HEEDING_ENGINES
+from ringfence.core.decisions.view import APPROVED, View
 
 SAMPLES_MAX: Final = 8
 """Questions of one box that are put to the engine."""

@@ -15,7 +15,7 @@ from html import escape
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.view import OTHER
+from ringfence.core.charter.terms import OTHER
 from ringfence.prover.matrix.cells import GIVING, Matrix, Promise
 from ringfence.prover.matrix.survey import BULK, NOTHING, STRENGTHS, Given, Place, Row, lines_of
 from ringfence.prover.matrix.words import box_words, names_words, scope_words, widening_words

@@ -14,7 +14,8 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
-from ringfence.core.view import APPROVED, NONE, OTHER, Decision
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.view import APPROVED, Decision
 from ringfence.prover.matrix.cells import Matrix
 from ringfence.prover.matrix.domain import Box
 

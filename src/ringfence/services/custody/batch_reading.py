@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.charter import Dataset
+from ringfence.core.decisions.view import Decision
 from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError, LimitExceededError, RingfenceError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite, ItemConflictError, RecordRead
 from ringfence.core.state import State
-from ringfence.core.view import Decision
 from ringfence.services.custody.counting import bulk_counter, group_by_clause, limit_is_used_up
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import keep_to_users, load_grant

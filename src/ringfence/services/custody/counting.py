@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ringfence.core.decisions.ruling import Ruling, grant_counter, rests_on_grant
 from ringfence.core.errors import DeniedError
 from ringfence.core.ledger.entry import Count
 from ringfence.core.ports import CountWrite, ItemConflictError
-from ringfence.core.ruling import Ruling, grant_counter, rests_on_grant
 from ringfence.core.times import DAY_MS
 from ringfence.services.custody.late_refusals import ANOTHER_GRANT, TOMORROW
 from ringfence.services.custody.request import Request

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from ringfence.core.decisions.refusal_words import why_refused
+from ringfence.core.decisions.ruling import Ruling, rule_access, rule_erasure
 from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ItemConflictError, SubjectErasure
-from ringfence.core.refusal_words import why_refused
-from ringfence.core.ruling import Ruling, rule_access, rule_erasure
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.request import Caller, Request

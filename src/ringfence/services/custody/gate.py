@@ -7,8 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from ringfence.core.catalog import Kept, classes_of
 from ringfence.core.charter import Dataset
+from ringfence.core.charter.catalog import Kept, classes_of
+from ringfence.core.charter.terms import OTHER
+from ringfence.core.decisions.refusal_words import could_be_asked, why_refused
+from ringfence.core.decisions.ruling import Asked, Ruling, rule_access
 from ringfence.core.errors import (
     ConflictError,
     DeniedError,
@@ -22,10 +25,7 @@ from ringfence.core.issuers import is_trusted
 from ringfence.core.key_custody import KeyCustody
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Store
-from ringfence.core.refusal_words import could_be_asked, why_refused
-from ringfence.core.ruling import Asked, Ruling, rule_access
 from ringfence.core.state import State
-from ringfence.core.view import OTHER
 from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.record_keys import blind_record, blind_records
 from ringfence.services.custody.request import Caller, Request

@@ -14,10 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from ringfence.core.charter import Dataset
-from ringfence.core.errors import ConflictError
-from ringfence.core.ledger import entry as e
-from ringfence.core.ports import CountWrite, ItemConflictError
-from ringfence.core.ruling import (
+from ringfence.core.decisions.ruling import (
     GRANT_OTHER_USER,
     GRANT_USED_UP,
     Ruling,
@@ -25,6 +22,9 @@ from ringfence.core.ruling import (
     is_within,
     without_grant,
 )
+from ringfence.core.errors import ConflictError
+from ringfence.core.ledger import entry as e
+from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.counting import GRANT_LIMIT, grant_step
 from ringfence.services.custody.gate import Gate

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringfence.core.charter import Dataset
+from ringfence.core.decisions.ruling import Ruling
+from ringfence.core.decisions.view import Decision
 from ringfence.core.errors import DeniedError, LimitExceededError, RingfenceError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ListRead, RecordRead
-from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
-from ringfence.core.view import Decision
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
 from ringfence.services.custody.opening import ReadRecord, open_record

@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from ringfence.core.catalog import Kept, class_of_record
 from ringfence.core.charter import PROTECTED, RECORD
+from ringfence.core.charter.catalog import Kept, class_of_record
+from ringfence.core.decisions.view import Decision
 from ringfence.core.envelope import PartName, open_part
 from ringfence.core.key_custody import KeyCustody
 from ringfence.core.ports import RecordRead, StoredParts
 from ringfence.core.record import parse_stored_record
-from ringfence.core.view import Decision
 from ringfence.services.subjects import KnownSubject
 
 

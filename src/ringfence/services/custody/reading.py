@@ -14,10 +14,10 @@ from __future__ import annotations
 import msgspec
 
 from ringfence.core.charter import Dataset
+from ringfence.core.decisions.ruling import Ruling
 from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import RecordRead
-from ringfence.core.ruling import Ruling
 from ringfence.core.state import State
 from ringfence.services.custody.gate import RULES_CHANGED, Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ringfence.core.ruling import Asked
+from ringfence.core.decisions.ruling import Asked
 
 ITEMS_PER_BATCH_MAX: Final = 200
 """Records that one request may name."""

@@ -8,11 +8,11 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ringfence.core.charter import Charter, Searchable
+from ringfence.core.decisions.ruling import Ruling, rule_access
 from ringfence.core.envelope import open_part
 from ringfence.core.errors import DeniedError, InvalidInputError, RingfenceError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Find, Found
-from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ringfence.core.charter import PROTECTED, Dataset
+from ringfence.core.decisions.ruling import Ruling, rule_access
 from ringfence.core.errors import DeniedError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite
-from ringfence.core.ruling import Ruling, rule_access
 from ringfence.core.state import State
 from ringfence.services.custody.counting import (
     bulk_counter,

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ringfence.core.catalog import Kept, class_of_record, classify_record
+from ringfence.core.charter.catalog import Kept, class_of_record, classify_record
 from ringfence.core.envelope import NONCE_SIZE_BYTES, PLAINTEXT_SIZE_BYTES_MAX, PartName, seal_part
 from ringfence.core.errors import ConflictError, IntegrityError, LimitExceededError
 from ringfence.core.ledger import entry as e

@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 from ringfence.core.charter import parse_charter
-from ringfence.core.engines import NEWEST_ENGINE
+from ringfence.core.decisions.engines import NEWEST_ENGINE
 from ringfence.core.errors import ConflictError, InvalidInputError, NotFoundError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.lane import AUTHORITY_LANE

@@ -22,8 +22,8 @@ from ringfence.core.governance.statement import Statement, parse_statement
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.governed_entry import Approved, Carried, Declined, Ordered, Proposed, Signed
 from ringfence.core.ledger.lane import AUTHORITY_LANE
-from ringfence.core.signatures import read_signature
-from ringfence.core.standing import Proposal, SigningKey
+from ringfence.core.people.signatures import read_signature
+from ringfence.core.people.standing import Proposal, SigningKey
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 

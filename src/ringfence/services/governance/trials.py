@@ -13,7 +13,7 @@ import asyncio
 from typing import Final
 
 from ringfence.core.governance.proposals import why_not_carried
-from ringfence.core.standing import Proposal
+from ringfence.core.people.standing import Proposal
 from ringfence.core.state import State
 from ringfence.services.governance.signed import why_refused
 

@@ -19,7 +19,7 @@ from hashlib import sha256
 from itertools import compress
 from typing import Final
 
-from ringfence.core.catalog import Kept
+from ringfence.core.charter.catalog import Kept
 from ringfence.core.envelope import PartName, WrappedKey, seal_part
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import (

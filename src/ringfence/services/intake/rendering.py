@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import compress, count
 from typing import Any
 
-from ringfence.core.catalog import class_of_record, classify_record
 from ringfence.core.charter import PROTECTED, Charter, Dataset, Searchable
+from ringfence.core.charter.catalog import class_of_record, classify_record
 from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.searchable import normalize

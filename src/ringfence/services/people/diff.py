@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from ringfence.core.register import PersonFacts, Register
+from ringfence.core.people.register import PersonFacts, Register
 from ringfence.services.people.lines import check_people
 from ringfence.services.people.table import Problems, Row, parse_table
 from ringfence.services.people.values import SEPARATOR

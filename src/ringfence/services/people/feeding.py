@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ringfence.core.decisions.refusal_words import why_not_shown
 from ringfence.core.errors import DeniedError
 from ringfence.core.governance.recording import why_not_feed
-from ringfence.core.refusal_words import why_not_shown
-from ringfence.core.register import PersonFacts, Register
-from ringfence.core.standing import Standing
+from ringfence.core.people.register import PersonFacts, Register
+from ringfence.core.people.standing import Standing
 from ringfence.core.state import State
 from ringfence.services.people.diff import Difference, compare_facts
 from ringfence.services.people.recording import require_register

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringfence.core.register import Register
-from ringfence.core.standing import Standing
+from ringfence.core.people.register import Register
+from ringfence.core.people.standing import Standing
 from ringfence.core.times import DAY_MS
 
 USUAL_MAX: Final = 10

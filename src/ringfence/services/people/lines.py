@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from ringfence.core.charter.document import show
-from ringfence.core.register import Register
+from ringfence.core.people.register import Register
 from ringfence.services.people.table import Problems, Row
 
 CIRCLE_SHOWN_MAX: Final = 1_000

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ringfence.core.errors import ConflictError, LimitExceededError
-from ringfence.core.governance.independence import Independence
 from ringfence.core.governance.recording import find_effects
 from ringfence.core.ledger import entry as e
 from ringfence.core.ledger.governed_entry import PeopleRecorded
-from ringfence.core.register import PEOPLE_PER_RECORD_MAX, Register, record, render_facts
-from ringfence.core.standing import Member, Standing
+from ringfence.core.people.independence import Independence
+from ringfence.core.people.register import PEOPLE_PER_RECORD_MAX, Register, record, render_facts
+from ringfence.core.people.standing import Member, Standing
 from ringfence.core.state import State
 from ringfence.services.governance.rule_writing import RuleWriter, WrittenRule
 from ringfence.services.people.diff import Difference, read_people

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.governance.change_shape import TIME_MS_MAX
-from ringfence.core.register import DIRECTED_BY_MAX, PersonFacts, Register
+from ringfence.core.people.register import DIRECTED_BY_MAX, PersonFacts, Register
 from ringfence.services.people.values import SPACES, STRANGE, Fault, find_strange, parsers_of
 
 TEXTS: Final[Mapping[str, str]] = {

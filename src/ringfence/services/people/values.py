@@ -20,7 +20,7 @@ from ringfence.core.charter.document import show
 from ringfence.core.charter.shape_parsing import suggest
 from ringfence.core.countries import COUNTRIES, USUAL_MISTAKES
 from ringfence.core.governance.change_shape import TIME_MS_MAX
-from ringfence.core.register import DIRECTED_BY_MAX, REFERENCE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
+from ringfence.core.people.register import DIRECTED_BY_MAX, REFERENCE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 from ringfence.core.times import DAY_MS
 
 COLUMNS: Final = (

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringfence.core.errors import NotFoundError
-from ringfence.core.governance.independence import Conflict, find_conflicts
-from ringfence.core.register import PersonFacts, Register, Tie
-from ringfence.core.standing import Member
+from ringfence.core.people.independence import Conflict, find_conflicts
+from ringfence.core.people.register import PersonFacts, Register, Tie
+from ringfence.core.people.standing import Member
 from ringfence.core.state import State
 from ringfence.services.people.recording import require_register
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core import register as p
 from ringfence.core.errors import ProofInvalidError
-from tests.core.governance.small_register import NOW_MS, person, register_of
+from ringfence.core.people import register as p
+from tests.core.people.small_register import NOW_MS, person, register_of
 
 LATER_MS = NOW_MS + 1000
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from ringfence.core.charter import ANY, Charter, Flow
 from ringfence.core.charter.phrases import join_or
-from ringfence.core.view import APPROVED, NONE, OTHER, View
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.view import APPROVED, View
 
 SENTENCES_MAX: Final = 5
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.signatures import (
+from ringfence.core.people.signatures import (
     ALGORITHMS,
     ED25519,
     HARDWARE_ED25519,
@@ -24,7 +24,7 @@ from ringfence.core.signatures import (
     render_public_key,
 )
 from tests.core.mutation import mutated
-from tests.core.ssh_keys import file_key, hardware_key, key_line, wire
+from tests.core.people.ssh_keys import file_key, hardware_key, key_line, wire
 
 FILE_KEY = file_key(1)
 HARDWARE_KEY = hardware_key(1)

@@ -19,7 +19,7 @@ from typing import Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import IndependenceRule
-from ringfence.core.register import (
+from ringfence.core.people.register import (
     DIRECTION,
     EMPLOYER,
     MANAGER,

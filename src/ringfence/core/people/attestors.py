@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ringfence.core.errors import InvalidInputError
-from ringfence.core.signatures import is_sound_point
+from ringfence.core.people.signatures import is_sound_point
 
 PEM_SIZE_BYTES_MAX: Final = 2048
 DER_SIZE_BYTES_MAX: Final = 128

@@ -18,7 +18,10 @@ from immutables import Map
 from ringfence.core.changes import AnyChange, Grant
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import Duty, Operation
-from ringfence.core.register import Register
+from ringfence.core.people.register import Register
+
+LONG_AGO_MS: Final = 1
+"""The end of a member's authority that had come when it was told: before any clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Member:
         number: the person's number, in the register and as a principal.
         party: the party that the person works for.
         duties: what the person holds, by duty.
-        until_ms: from when on the person has no authority; 0 while no end is known.
+        until_ms: from when on the person has no authority; 0 while no end is known, `LONG_AGO_MS` once it has come.
         suspended: whether an independence rule stands against the person; holds until a new admission.
         dismissed: whether everything was taken from the person.
         lost_ms: when it was told last that facts take authority from the person, by the entry's time; 0 while none do.

@@ -10,13 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-OTHER: Final = "other"
-NONE: Final = "none"
-APPROVED: Final = "approved"
+from ringfence.core.charter.terms import NONE
 
-VERBS: Final = ("read", "write", "find", "export", "erase")
-SHAPES: Final = ("single", "bulk")
-ROLES: Final = ("custodian", "host", "operator", "excluded", "overseer")
+APPROVED: Final = "approved"
+"""The build of a service that runs what inspectors approved."""
 
 
 class View(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ringfence.core.charter import Charter
 from ringfence.core.charter.governance import Duty, Governance, GrantLimits, IndependenceRule
-from ringfence.core.register import PersonFacts, Register, record
+from ringfence.core.people.register import PersonFacts, Register, record
 from tests.core.small_charter import small_charter
 
 DAY_MS: Final = 24 * 3_600_000

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.attestors import (
+from ringfence.core.errors import InvalidInputError
+from ringfence.core.people.attestors import (
     DER_SIZE_BYTES_MAX,
     ED25519,
     P256,
@@ -19,9 +20,8 @@ from ringfence.core.attestors import (
     parse_attestor,
     read_attestor,
 )
-from ringfence.core.errors import InvalidInputError
-from tests.core.attestor_keys import ED25519_PREFIX, attestor_key, attestor_private
 from tests.core.mutation import mutated
+from tests.core.people.attestor_keys import ED25519_PREFIX, attestor_key, attestor_private
 
 KEYS = {1: ED25519, -1: P256}
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from ringfence.core.engines import ENGINES, NEWEST_ENGINE, decide, what_could_be_asked
-from ringfence.core.engines.v1 import MEMO_VIEWS_MAX, SINGLE_RECORDS_MAX
+from ringfence.core.charter.terms import OTHER, SHAPES, VERBS
+from ringfence.core.decisions.engines import ENGINES, NEWEST_ENGINE, decide, what_could_be_asked
+from ringfence.core.decisions.engines.v1 import MEMO_VIEWS_MAX, SINGLE_RECORDS_MAX
+from ringfence.core.decisions.view import DENIED, Decision, View
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.view import DENIED, OTHER, SHAPES, VERBS, Decision, View
 from tests.core.small_charter import SMALL, small_charter
 
 RAW: dict[str, Any] = YAML(typ="safe", pure=True).load(SMALL)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY, Grant
-from ringfence.core.engines import decide
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.engines import decide
+from ringfence.core.decisions.view import APPROVED, Decision, View
 from ringfence.core.ledger.entry import About, Access
-from ringfence.core.standing import GivenGrant, Member, Standing
+from ringfence.core.people.standing import GivenGrant, Member, Standing
 from ringfence.core.state import State
-from ringfence.core.view import APPROVED, NONE, OTHER, Decision, View
 
 STOPPED_EVERYTHING: Final = "!@everything"
 STOPPED_PARTY: Final = "!@party"
@@ -35,7 +36,7 @@ class Asked(NamedTuple):
         principal: a registered caller's number; an unknown one is of no party.
         country: where the connection comes from, ISO 3166 alpha-2, or `OTHER`.
         purpose: the purpose named by the caller.
-        verb: one of `view.VERBS`.
+        verb: one of `terms.VERBS`.
         dataset: the dataset named by the caller.
         shape: `single` or `bulk`.
         records: how many records are named.

@@ -9,12 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from ringfence.core.charter import Charter
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.engines import decide, what_could_be_asked
+from ringfence.core.decisions.view import APPROVED, DENIED, View
 from ringfence.core.enacting import enact
-from ringfence.core.engines import decide, what_could_be_asked
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.entry import CharterEnacted
 from ringfence.core.state import EMPTY
-from ringfence.core.view import APPROVED, DENIED, NONE, OTHER, View
 from tests.core.governed_charter import GOVERNED, governed_charter
 from tests.core.small_charter import small_charter
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.core.charter.governance import IndependenceRule
-from ringfence.core.governance.independence import approver_conflicts, find_conflicts
-from ringfence.core.register import PersonFacts, Register, record
-from tests.core.governance.small_register import person, ruled_charter
+from ringfence.core.people.independence import approver_conflicts, find_conflicts
+from ringfence.core.people.register import PersonFacts, Register, record
+from tests.core.people.small_register import person, ruled_charter
 
 NUMBERS = range(1, 6)
 NOBODY = 6

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from ringfence.core.charter.governance import RELATIONS, IndependenceRule
-from ringfence.core.governance import independence
-from ringfence.core.governance.independence import Conflict, approver_conflicts, describe_tie, find_conflicts
-from ringfence.core.register import MANAGER, PAY, TEAM, PersonFacts, Register, Tie, record
+from ringfence.core.people import independence
+from ringfence.core.people.independence import Conflict, approver_conflicts, describe_tie, find_conflicts
+from ringfence.core.people.register import MANAGER, PAY, TEAM, PersonFacts, Register, Tie, record
 from ringfence.core.times import DAY_MS
-from tests.core.governance.small_register import (
+from tests.core.people.small_register import (
     AT_HOME,
     COOLING_MS,
     NOW_MS,

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ringfence.core.changes import EVERYTHING, FLOW, PARTY
-from ringfence.core.engines import what_could_be_asked
-from ringfence.core.governance.independence import find_conflicts
-from ringfence.core.governance.recording import LONG_AGO_MS
-from ringfence.core.ruling import (
+from ringfence.core.charter.terms import NONE, OTHER
+from ringfence.core.decisions.engines import what_could_be_asked
+from ringfence.core.decisions.ruling import (
     GRANT_OTHER_USER,
     GRANT_UNUSABLE,
     GRANT_USED_UP,
@@ -24,10 +23,11 @@ from ringfence.core.ruling import (
     STOPPED_PERSON,
     Asked,
 )
-from ringfence.core.standing import Member, Standing
+from ringfence.core.decisions.view import APPROVED, View
+from ringfence.core.people.independence import find_conflicts
+from ringfence.core.people.standing import LONG_AGO_MS, Member, Standing
 from ringfence.core.state import State
 from ringfence.core.times import show_time
-from ringfence.core.view import APPROVED, NONE, OTHER, View
 
 
 class Reason(NamedTuple):

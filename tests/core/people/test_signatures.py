@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.governance.statement import APPROVE, PROPOSE
-from ringfence.core.signatures import (
+from ringfence.core.people.signatures import (
     ARMOUR_SIZE_BYTES_MAX,
     SIGNATURE_SIZE_BYTES_MAX,
     add_armour,
@@ -20,7 +20,7 @@ from ringfence.core.signatures import (
     verify_signature,
 )
 from tests.core.mutation import mutated
-from tests.core.ssh_keys import (
+from tests.core.people.ssh_keys import (
     FILE_ALGORITHM,
     HARDWARE_ALGORITHM,
     USER_PRESENT,

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Final
 
 from ringfence.core.charter import Charter
-from ringfence.core.engines import v1, v2
-from ringfence.core.engines.hints import what_could_be_asked
+from ringfence.core.decisions.engines import v1, v2
+from ringfence.core.decisions.engines.hints import what_could_be_asked
+from ringfence.core.decisions.view import Decision, View
 from ringfence.core.errors import ProofInvalidError
-from ringfence.core.view import Decision, View
 
 __all__ = ["ENGINES", "HEEDING_ENGINES", "NEWEST_ENGINE", "decide", "what_could_be_asked"]
 

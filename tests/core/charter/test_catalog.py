@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringfence.core.catalog import Kept, SourceMatcher, classes_of, classify_record
 from ringfence.core.charter import Charter, Dataset, parse_charter
+from ringfence.core.charter.catalog import Kept, SourceMatcher, classes_of, classify_record
 from tests.core.small_charter import small_charter
 
-EXAMPLE = Path(__file__).parents[2] / "examples/us-user-data/charter.yaml"
+EXAMPLE = Path(__file__).parents[3] / "examples/us-user-data/charter.yaml"
 CHARTER = small_charter()
 POSTS = CHARTER.datasets["posts"]
 PERSON = CHARTER.datasets["person"]
