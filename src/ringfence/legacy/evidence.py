@@ -13,10 +13,9 @@ import functools
 import ipaddress
 import os
 from collections import Counter
-from dataclasses import dataclass
 from importlib import metadata
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import maxminddb
 import phonenumbers
@@ -37,8 +36,7 @@ PHONE_LIBRARY: Final = f"phonenumbers {metadata.version('phonenumbers')}"
 COUNTRY_LIBRARY: Final = f"pycountry {metadata.version('pycountry')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """What a value says of the country.
 
     Attributes:
@@ -174,29 +172,24 @@ class EvidenceCollector:
     """
 
     def __init__(self, rules: JurisdictionRules, addresses: AddressBook | None) -> None:
-        self._addresses = addresses
+        self._locate = addresses.locate if addresses else _locate_nowhere
         self._declared: dict[FieldReference, Counter[str]] = {place: Counter() for place in rules.declared}
         self._phones: dict[FieldReference, Counter[str]] = {place: Counter() for place in rules.phone}
         self._logins: dict[FieldReference, Counter[Location]] = {place: Counter() for place in rules.login_ip}
-        self._datasets = {place.dataset for place in (*rules.declared, *rules.phone, *rules.login_ip)}
 
     def add(self, dataset: str, record: dict[str, Any]) -> None:
         """Take what the record says, if the charter looks for evidence in its dataset.
 
         Of each field at most `DISTINCT_VALUES_MAX` different countries or phone numbers are kept.
         """
-        if dataset not in self._datasets:
-            return
         for held in (self._declared, self._phones):
             for place, values in held.items():
-                text = _text(place, dataset, record)
+                text = _text(record.get(place.field)) if place.dataset == dataset else ""
                 if text and (text in values or len(values) < DISTINCT_VALUES_MAX):
                     values[text] += 1
         for place, locations in self._logins.items():
-            text = _text(place, dataset, record)
-            if text:
-                silent = Location("", "", "there is no database of addresses")
-                locations[self._addresses.locate(text) if self._addresses else silent] += 1
+            if place.dataset == dataset and (text := _text(record.get(place.field))):
+                locations[self._locate(text)] += 1
 
     def evidence(self) -> Evidence:
         """Give what was gathered: declared countries, then phone numbers, then logins, equal answers counted."""
@@ -214,11 +207,14 @@ class EvidenceCollector:
         return Evidence(tuple(found))
 
 
-def _text(place: FieldReference, dataset: str, record: dict[str, Any]) -> str:
-    value = record.get(place.field) if place.dataset == dataset else None
+def _text(value: Any) -> str:
     if type(value) is int:  # a phone number written without quotation marks
         value = str(value)
     return value[: VALUE_CHARACTERS_MAX + 1] if isinstance(value, str) else ""
+
+
+def _locate_nowhere(text: str) -> Location:
+    return Location("", "", "there is no database of addresses")
 
 
 def _count(values: Counter[str], locate: Any) -> Counter[Location]:

@@ -40,7 +40,7 @@ from ringfence.core.ports import (
     Transaction,
 )
 from ringfence.vault.batch_rows import check_time, is_time_in_doubt, key_row, pack_entries, previous_of
-from ringfence.vault.sqlite_device import DATA_ERRORS
+from ringfence.vault.sqlite_device import DATA_ERRORS, as_blob
 from ringfence.vault.sqlite_ledger import SqliteLedger, place_of
 from ringfence.vault.sqlite_writes import apply_writes, has_writes
 
@@ -127,7 +127,7 @@ class SqliteStore(SqliteLedger):
     async def versions(self, records: Sequence[tuple[str, bytes, bytes]]) -> list[list[tuple[str, int]]]:
         """Give for each (dataset, subject_ref, record_key) its stored (class, version) pairs, by class."""
         sql = "SELECT data_class, version FROM parts WHERE dataset = ? AND subject_ref = ? AND record_key = ?"
-        return [self._read(sql, record) for record in records]
+        return [self._read(sql, (dataset, as_blob(of), as_blob(key))) for dataset, of, key in records]
 
     async def counter(self, counter: str) -> Count | None:
         """Give a counter's last step."""
@@ -242,16 +242,21 @@ def _read_records(cursor: sqlite3.Cursor, reads: Sequence[RecordRead]) -> list[S
     whole = len(reads) - len(reads) % RECORDS_PER_STATEMENT
     for start in range(0, whole, RECORDS_PER_STATEMENT):
         some = reads[start : start + RECORDS_PER_STATEMENT]
-        names = [part for read in some for part in read[:3]]
+        names = [part for read in some for part in _blobs(read)]
         for place, data_class, version, sealed in execute(_READ_RECORDS, names):
             if data_class in some[place].classes:
                 found[start + place][data_class] = (version, sealed)
     for place in range(whole, len(reads)):
         read = reads[place]
-        for data_class, version, sealed in execute(_READ_RECORD, read[:3]):
+        for data_class, version, sealed in execute(_READ_RECORD, _blobs(read)):
             if data_class in read.classes:
                 found[place][data_class] = (version, sealed)
     return [*found]
+
+
+def _blobs(read: RecordRead) -> tuple[str, bytearray, bytearray]:
+    """Give what a record is found by, for the driver."""
+    return read.dataset, as_blob(read.subject_ref), as_blob(read.record_key)
 
 
 def _list_parts(cursor: sqlite3.Cursor, wanted: ListRead) -> list[StoredPart]:

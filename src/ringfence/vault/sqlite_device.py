@@ -43,6 +43,12 @@ DATA_ERRORS: Final = (
 )
 """What Python or SQLite raise for a value that cannot be stored."""
 
+as_blob: Final = bytearray
+"""Make bytes a value that the driver binds as it is.
+
+For each of `bytes` it first asks its registry of adapters, in vain; that takes longer than to copy a short one.
+"""
+
 _NORMAL_SETTINGS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ringfence.core.ports import ItemConflictError, PartsWrite, Transaction
 from ringfence.vault.batch_rows import CountSteps, chain_counts, check_parts_once, last_searches, subjects_needed
-from ringfence.vault.sqlite_device import DATA_ERRORS
+from ringfence.vault.sqlite_device import DATA_ERRORS, as_blob
 
 _Row = tuple[int, tuple[Any, ...]]
 
@@ -100,26 +100,22 @@ def _add_parts(cursor: sqlite3.Cursor, writes: Sequence[PartsWrite]) -> None:
     count = sum(len(write.record_keys) for write in writes)
     whole = count - count % PARTS_PER_STATEMENT
     if whole:
-        rows = chain.from_iterable(map(_plain_rows, writes))
+        rows = chain.from_iterable(map(_blob_rows, writes))
         if _add_whole_statements(cursor, [*chain.from_iterable(rows)], whole):
             return
     _put(cursor, _ADD_PART, _rows_of(writes), "version")
 
 
-def _plain_rows(write: PartsWrite) -> Iterable[tuple[object, ...]]:
-    """Give the rows of a write with bytearrays for bytes: these the driver takes as they are, which is a third of it.
-
-    For each of `bytes` it asks its registry of adapters first, in vain.
-    """
+def _blob_rows(write: PartsWrite) -> Iterable[tuple[object, ...]]:
+    """Give the rows of a write, for the driver: a quarter of the time goes into how it takes `bytes`."""
     _, subject_ref, data_class, version, datasets, keys, sealed = write
-    plain = bytearray
     return zip(
         datasets,
-        repeat(plain(subject_ref)),
-        map(plain, keys),
+        repeat(as_blob(subject_ref)),
+        map(as_blob, keys),
         repeat(data_class),
         repeat(version),
-        map(plain, sealed),
+        map(as_blob, sealed),
         strict=False,
     )
 
