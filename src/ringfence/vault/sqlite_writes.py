@@ -84,7 +84,7 @@ def apply_writes(cursor: sqlite3.Cursor, transaction: Transaction) -> None:
     )
     _put_counts(cursor, chain_counts(t.counts))
     _put(cursor, _DROP_PART, [(d.item, (*d.name, d.version)) for d in t.drops], "version")
-    _add_parts(cursor, [write for write in t.writes if write.version == 1])
+    add_parts(cursor, [write for write in t.writes if write.version == 1])
     _put(cursor, _CHANGE_PART, _rows_of(write for write in t.writes if write.version != 1), "version")
     _put_searches(cursor, t)
     _require_subjects(cursor, t)
@@ -95,7 +95,7 @@ def _rows_of(writes: Iterable[PartsWrite]) -> list[_Row]:
     return [(write.item, row) for write in writes for row in write.rows()]
 
 
-def _add_parts(cursor: sqlite3.Cursor, writes: Sequence[PartsWrite]) -> None:
+def add_parts(cursor: sqlite3.Cursor, writes: Sequence[PartsWrite]) -> None:
     """Add new parts; many go in with one statement for `PARTS_PER_STATEMENT` of them, a third faster: rule 2."""
     count = sum(len(write.record_keys) for write in writes)
     whole = count - count % PARTS_PER_STATEMENT
