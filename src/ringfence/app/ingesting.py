@@ -31,6 +31,7 @@ TOOL: Final = "ingest"
 END_SECONDS_MAX: Final = 5.0
 AHEAD_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 AHEAD_SIZE_BYTES_MIN: Final = 2 * 1024 * 1024
+"""When this much waits, the reader seals again; when half of it does, it stops."""
 SWITCH_SECONDS: Final = 0.0002
 """How soon the thread that receives gets its turn: it needs it for a moment, and the reader waits for it."""
 
@@ -63,25 +64,11 @@ class SourceFeed:
             limits=limits,
             deployment=str(runtime.deployment.directory),
         )
-        self._pipe: Connection | None = None
-        self._users_are_new = True
-        self._sealing = True
+        self._share = WorkShare()
 
     def expect(self, new: bool) -> None:
         """Be told whether most users of what is read from here on are new to the vault."""
-        self._users_are_new = new
-
-    def _share_work(self, waiting_size_bytes: int) -> None:
-        """Have the reader seal, or leave that to this process: whoever is behind gets less to do.
-
-        Sealed rows help where users are new to the vault, and as long as this process has something to go on with.
-        """
-        bound = AHEAD_SIZE_BYTES_MIN // (2 if self._sealing else 1)
-        sealing = self._users_are_new and waiting_size_bytes >= bound
-        if sealing != self._sealing and self._pipe is not None:
-            self._sealing = sealing
-            with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
-                self._pipe.send_bytes(SEAL if sealing else LEAVE_OPEN)
+        self._share.users_are_new = new
 
     async def messages(self) -> AsyncIterator[Message]:
         """Give everything that is read.
@@ -92,7 +79,6 @@ class SourceFeed:
         """
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        self._pipe = ours
         process = context.Process(target=read_all, args=(self._job, theirs), name="ingest reader", daemon=True)
         process.start()
         theirs.close()
@@ -101,16 +87,42 @@ class SourceFeed:
             while (packed := await ahead.take()) is not None:
                 if not packed:
                     return
-                self._share_work(ahead.waiting_size_bytes)
+                if (sealing := self._share.change(ahead.waiting_size_bytes)) is not None:
+                    with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
+                        ours.send_bytes(SEAL if sealing else LEAVE_OPEN)
                 for message in parse_messages(packed):
                     yield message
             raise UnavailableError("the process that reads the exports was killed", hint="run it again")
         finally:
             process.terminate()
             await asyncio.get_running_loop().run_in_executor(None, process.join, END_SECONDS_MAX)
-            self._pipe = None
             await ahead.stop()
             ours.close()
+
+
+class WorkShare:
+    """Which of the two processes seals: whoever is behind gets less to do.
+
+    The reader does as long as the other one has something to go on with, where most users are new to the vault: what
+    it seals for a known one is of no use.
+    """
+
+    def __init__(self) -> None:
+        self.users_are_new = True
+        self._sealing = True
+
+    def change(self, waiting_size_bytes: int) -> bool | None:
+        """Say whether the reader is to seal from here on, when that is not what it was told last.
+
+        Args:
+            waiting_size_bytes: what was read and not taken yet.
+        """
+        bound = AHEAD_SIZE_BYTES_MIN // 2 if self._sealing else AHEAD_SIZE_BYTES_MIN
+        sealing = self.users_are_new and waiting_size_bytes >= bound
+        if sealing == self._sealing:
+            return None
+        self._sealing = sealing
+        return sealing
 
 
 def verify_geography(charter: Charter, geography: str) -> None:
