@@ -174,7 +174,7 @@ async def measure(few: GovernedWorld, many: GovernedWorld, *, decisions: int, ro
             Request(Caller(asked.principal, "US", grant=asked.grant), PURPOSE, "read", "single", asked.records)
             for asked in repeated_requests_of(state, decisions)
         ]
-        return lambda: time_each(lambda request: gate.rule(state, request, dataset, at_ms=at_ms), requests)
+        return lambda: time_each(lambda request: gate.rulings.rule(state, request, dataset, at_ms=at_ms), requests)
 
     stages = {
         "decide": (decide(few, by_owner=True), decide(many, by_owner=True)),

@@ -37,9 +37,12 @@ from ringfence.gateway.application import RECEIPT
 from ringfence.gateway.authentication import TokenChecker, read_issuer
 from ringfence.gateway.direct_reads import STATE_KEY, Exchange
 from ringfence.gateway.protocol import GatheringProtocol
+from ringfence.services.custody.access_entries import access_entry
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
+from ringfence.services.custody.record_keys import blind_record
 from ringfence.services.custody.request import Request
+from ringfence.services.custody.request_checks import find_dataset
 from ringfence.services.custody.writing import WriteItem, write_records
 from tests.services.world import World, make_deployment, open_world
 
@@ -86,20 +89,22 @@ async def measure(world: World, reads: int, batch_size: int) -> None:
     token = mint_token(deployment, gate.keeper.state, subject="app", lifetime_seconds=3600).encode()
     report("1 token, checked before", time_stage(reads, lambda: tokens.check(b"Bearer " + token)), baseline)
 
-    dataset = gate.dataset(name.dataset)
+    dataset = find_dataset(gate, name.dataset)
     request = Request(caller, "serve_user", "read", "single", 1)
     at_ms = gate.clock_ms()
-    decide = time_stage(reads, lambda: gate.rule(gate.keeper.state, request, dataset, at_ms=at_ms))
+    decide = time_stage(reads, lambda: gate.rulings.rule(gate.keeper.state, request, dataset, at_ms=at_ms))
     report("2 decision", decide, baseline)
 
     subject = await gate.subjects.find(name.user)
     if subject is None:
         raise SystemExit("the user is not in the vault")
-    key = gate.record_key(name.dataset, subject.subject_ref, name.record)
-    report("3 record key (HMAC)", time_stage(reads, lambda: gate.record_key("posts", b"0" * 16, "one")), baseline)
-    decided = dict(gate.rule(gate.keeper.state, request, dataset, at_ms=at_ms).decided)
+    key = blind_record(gate.keys, name.dataset, subject.subject_ref, name.record)
+    report(
+        "3 record key (HMAC)", time_stage(reads, lambda: blind_record(gate.keys, "posts", b"0" * 16, "one")), baseline
+    )
+    decided = dict(gate.rulings.rule(gate.keeper.state, request, dataset, at_ms=at_ms).decided)
     about = e.About(subjects=[subject.subject_ref], records=[key])
-    render = lambda: gate.access_entry(request, dataset="posts", decided=decided, about=about)  # noqa: E731
+    render = lambda: access_entry(gate, request, dataset="posts", decided=decided, about=about)  # noqa: E731
     report("3 entry, opening, commitment", time_stage(reads, render), baseline)
     await measure_batch(world, render(), PartName("posts", subject.subject_ref, key, "public"), batch_size, baseline)
 

@@ -18,6 +18,8 @@ import pytest
 
 from ringfence.core.errors import UnavailableError
 from ringfence.gateway.direct_reads import DirectReads
+from ringfence.services.custody import reading
+from ringfence.services.custody.gate import Gate
 from ringfence.services.jobs import Committed
 from tests.faults.serving import Server, command
 from tests.gateway.asgi import Stage, open_stage
@@ -277,12 +279,12 @@ def test_read_whose_commit_fails_is_told_so_and_gives_nothing(stage: Stage, monk
 def test_answer_that_comes_too_late_is_not_given_and_the_outcome_is_recorded(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(committed: Committed) -> None:
+    def late(gate: Gate, committed: Committed) -> None:
         raise UnavailableError("the answer took too long and was not given")
 
     before = stage.gate.singles.head.n
     with monkeypatch.context() as patch:
-        patch.setattr(stage.gate, "check_time", late)
+        patch.setattr(reading, "check_time", late)
         taken, exchange = take(stage, READ)
 
     assert taken

@@ -11,6 +11,7 @@ import pytest
 from ringfence.app.deployment import Deployment
 from ringfence.app.runtime import clock_ms
 from ringfence.core.ledger import entry as e
+from ringfence.services.custody.access_entries import access_entry
 from ringfence.services.custody.erasing import erase_user
 from ringfence.services.custody.request import Request
 from ringfence.services.custody.writing import WriteItem, write_records
@@ -222,7 +223,7 @@ def test_entry_of_a_write_that_was_refused_wrote_nothing(filled: Deployment, cla
         written = [e.Written(bytes(16), "protected", 1, bytes(32)), e.Written(b"r" * 16, "public", -7, b"")]
         about = e.About(subjects=[bytes(16)] * 2, records=[bytes(16), b"r" * 16], written=written)
         request = Request(world.caller("parent", "CN"), "show_public_content", "write", "single", 1)
-        leaf, opening = world.gate.access_entry(request, dataset="profile", decided={"protected": clause}, about=about)
+        leaf, opening = access_entry(world.gate, request, dataset="profile", decided={"protected": clause}, about=about)
         await world.gate.singles.submit(lambda state, at_ms: Prepared(entries=[leaf], openings=[opening]))
 
     in_world(filled, refused)
@@ -235,7 +236,7 @@ def test_part_that_an_entry_gives_and_nobody_stored_is_missed(filled: Deployment
         written = [e.Written(b"r" * 16, "protected", 1, bytes(32))]
         about = e.About(subjects=[b"s" * 16], records=[b"r" * 16], written=written)
         request = Request(world.caller("app"), "serve_user", "write", "single", 1)
-        leaf, opening = world.gate.access_entry(request, dataset="profile", decided={"protected": "x"}, about=about)
+        leaf, opening = access_entry(world.gate, request, dataset="profile", decided={"protected": "x"}, about=about)
         await world.gate.singles.submit(lambda state, at_ms: Prepared(entries=[leaf], openings=[opening]))
 
     in_world(filled, lost)

@@ -15,6 +15,7 @@ from ringfence.app.runtime import open_runtime
 from ringfence.core import changes as c
 from ringfence.core.errors import ConflictError, DeniedError, UnauthenticatedError
 from ringfence.core.state import State
+from ringfence.services.custody.callers import check_caller
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.rule_writing import WrittenRule
 from tests.builds import BUILT, CERTIFICATE, OTHER_BUILT, OTHER_CERTIFICATE, approve, credential, for_builds
@@ -109,10 +110,10 @@ def test_credential_ends_when_its_entry_says(deployment: Deployment) -> None:
         for clock_ms, is_given in ((given.until_ms - 1, True), (given.until_ms, False)):
             world.gate.clock_ms = lambda at_ms=clock_ms: at_ms  # type: ignore[misc]
             if is_given:
-                world.gate.check_caller(running(world))
+                check_caller(world.gate, running(world))
             else:
                 with pytest.raises(UnauthenticatedError, match="no such credential"):
-                    world.gate.check_caller(running(world))
+                    check_caller(world.gate, running(world))
 
     in_governed_world(deployment, work)
 

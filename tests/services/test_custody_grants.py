@@ -20,6 +20,7 @@ from ringfence.services.custody.listing import list_records
 from ringfence.services.custody.opening import RecordName
 from ringfence.services.custody.reading import read_record
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import find_dataset
 from ringfence.services.custody.searching import find_users
 from ringfence.services.custody.writing import WriteItem, write_records
 from tests.governed import NUMBERS, facts
@@ -388,10 +389,10 @@ def test_answer_is_of_its_own_time_whatever_was_asked_before(deployment: Deploym
         grant = await world.give()
         until_ms = world.state.governed.grants[grant].until_ms
         request = Request(world.caller("eve", grant=grant), "support", "read", "single", 1)
-        dataset = world.gate.dataset("person")
+        dataset = find_dataset(world.gate, "person")
         times = {until_ms - 1: True, until_ms: False}
         for at_ms in (*sorted(times, reverse=later_first), *times):
-            ruling = world.gate.rule(world.state, request, dataset, at_ms=at_ms)
+            ruling = world.gate.rulings.rule(world.state, request, dataset, at_ms=at_ms)
             assert bool(ruling.permitted) == times[at_ms]
 
     in_governed_world(deployment, work)

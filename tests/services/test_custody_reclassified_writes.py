@@ -13,6 +13,7 @@ from ringfence.services.custody import writing
 from ringfence.services.custody.granting import load_grant
 from ringfence.services.custody.opening import RecordName, render_plaintext
 from ringfence.services.custody.reading import read_record
+from ringfence.services.custody.record_keys import blind_record
 from ringfence.services.custody.request import Caller
 from ringfence.services.custody.writing import WriteItem, write_records
 from ringfence.services.intake import intake
@@ -63,7 +64,7 @@ async def values(world: GovernedWorld) -> dict[str, Any]:
 async def classes(world: GovernedWorld) -> set[str]:
     subject = await world.gate.subjects.find("ann")
     assert subject is not None
-    key = world.gate.record_key("posts", subject.subject_ref, "one")
+    key = blind_record(world.gate.keys, "posts", subject.subject_ref, "one")
     return set(dict((await world.gate.store.versions([("posts", subject.subject_ref, key)]))[0]))
 
 

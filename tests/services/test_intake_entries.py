@@ -16,13 +16,16 @@ from ringfence.services.intake.entries import NewRecords
 from ringfence.services.intake.messages import SealedRows, SealedRun
 
 CLASSES = ("protected", "public", "friends")
+DATASETS = ("posts", "likes", "logins")
 
 
 class FewGroups(Groups):
     """Groups of datasets that are their names, so many records each."""
 
     def __init__(self, records_max: int = RECORDS_PER_ENTRY_MAX) -> None:
-        super().__init__(SimpleNamespace(dataset=lambda name: name), asking=None)  # type: ignore[arg-type]
+        rules = SimpleNamespace(datasets={name: name for name in DATASETS})
+        gate = SimpleNamespace(keeper=SimpleNamespace(state=SimpleNamespace(rules=rules)))
+        super().__init__(gate, asking=None)  # type: ignore[arg-type]
         self._most = records_max
 
     def _records_max(self, dataset: str) -> int:
@@ -62,7 +65,7 @@ def name_all(groups: Groups, users: list[SealedRows]) -> list[Group]:
 
 RUNS = st.lists(
     st.tuples(
-        st.sampled_from(["posts", "@posts", "likes", "logins"]),
+        st.sampled_from([*DATASETS, "@posts"]),
         st.lists(st.sets(st.sampled_from(CLASSES), min_size=1), min_size=1, max_size=6),
     ),
     max_size=5,

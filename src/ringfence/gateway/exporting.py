@@ -19,6 +19,7 @@ from ringfence.gateway.problems import render_problem
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.listing import Page, list_records
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 
 PAGE_RECORDS: Final = 500
 GRANTED_PAGE_RECORDS: Final = 10
@@ -34,8 +35,8 @@ async def send_export(gate: Gate, caller: Caller, *, purpose: str, user: str, se
     Raises:
         DeniedError: of no dataset anything may be exported.
     """
-    gate.check_purpose(purpose)
-    gate.check_name(user, "user")
+    check_purpose(gate, purpose)
+    check_name(user, "user")
     export = _Export(gate, caller, purpose, user)
     permitted = {name: export.classes_of(name) for name in gate.keeper.state.rules.datasets}
     datasets = [name for name, classes in permitted.items() if classes] or [*permitted][:1]  # one is refused in words
@@ -83,7 +84,7 @@ class _Export:
         """Give the classes of a dataset that may be exported now."""
         gate = self._gate
         request = Request(self._caller, self._purpose, "export", "single", self._page_records)
-        ruling = gate.rule(gate.keeper.state, request, gate.dataset(dataset), at_ms=gate.clock_ms())
+        ruling = gate.rulings.rule(gate.keeper.state, request, find_dataset(gate, dataset), at_ms=gate.clock_ms())
         return frozenset(ruling.permitted)
 
     async def page(self, dataset: str, after: bytes, needed: frozenset[str]) -> Page:

@@ -40,6 +40,7 @@ from ringfence.gateway.scim.requests import (
     read_object,
 )
 from ringfence.gateway.scim.resources import Group, ShownUser, TakenUser
+from ringfence.services.custody.callers import check_caller
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
 from ringfence.services.governance.rule_writing import RuleWriter
@@ -87,7 +88,7 @@ class ScimCalls:
         """
         try:
             state = await self._gate.keeper.refresh()
-            self._gate.check_caller(caller)  # the rules may be newer than those that the token was taken by
+            check_caller(self._gate, caller)  # the rules may be newer than those that the token was taken by
             require_feed(state, caller.principal, at_ms=self._gate.clock_ms(), build=caller.build)
         except DeniedError:
             self._gate.refusals.count(caller.principal, REFUSAL)
@@ -151,7 +152,7 @@ class ScimCalls:
         """Record what is told; give the number of whom it changed (0 for nobody), and the state that has it."""
 
         def tell_if_trusted(state: State, register: Register, at_ms: int) -> PersonFacts:
-            self._gate.check_caller(caller)  # whose issuer may have been withdrawn while this waited
+            check_caller(self._gate, caller)  # whose issuer may have been withdrawn while this waited
             return tell(state, register, at_ms)
 
         if self._waiting >= WRITES_WAITING_MAX:

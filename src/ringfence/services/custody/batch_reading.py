@@ -16,12 +16,17 @@ from ringfence.core.errors import ConflictError, DeniedError, InvalidInputError,
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite, ItemConflictError, RecordRead
 from ringfence.core.state import State
+from ringfence.services.custody.access_entries import access_entry
+from ringfence.services.custody.answering import check_size, check_time, record_failure
 from ringfence.services.custody.counting import bulk_counter, group_by_clause, limit_is_used_up
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import keep_to_users, load_grant
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
 from ringfence.services.custody.record_keys import blind_named
+from ringfence.services.custody.refusing import denied_late, refuse
 from ringfence.services.custody.request import ITEMS_PER_BATCH_MAX, Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
 
@@ -51,10 +56,10 @@ async def read_records(gate: Gate, caller: Caller, *, purpose: str, names: Seque
             limit="items_per_batch_max",
             value_max=ITEMS_PER_BATCH_MAX,
         )
-    gate.check_purpose(purpose)
+    check_purpose(gate, purpose)
     for name in names:
-        gate.check_name(name.user, "user")
-        gate.check_name(name.record, "record")
+        check_name(name.user, "user")
+        check_name(name.record, "record")
     if len(set(names)) != len(names):
         raise InvalidInputError("a batch names one record twice", place="items", hint="name each record once")
     for _ in range(ATTEMPTS_MAX):
@@ -76,22 +81,22 @@ class _BatchReading:
         for position, name in enumerate(names):
             self._positions.setdefault(name.dataset, []).append(position)
         self._requests: list[tuple[Dataset, Request]] = [
-            (gate.dataset(dataset), Request(caller, purpose, "read", shape, len(positions)))
+            (find_dataset(gate, dataset), Request(caller, purpose, "read", shape, len(positions)))
             for dataset, positions in self._positions.items()
         ]
         self._permitted: dict[str, Mapping[str, Decision]] = {}
         self._subjects: list[KnownSubject | None] = []
         self._keys: list[bytes] = []
         self._reads: list[RecordRead] = []
-        self._refusal = gate.late_refusal(caller)
+        self._refusal = LateRefusal(gate.refusals, caller.principal)
 
     async def run(self) -> BatchAnswer:
         """Take the batch through the main path."""
         gate = self._gate
         for dataset, request in self._requests:
-            ruling = gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms())
+            ruling = gate.rulings.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms())
             if not ruling.permitted:
-                raise await gate.refuse(request, dataset, self._about_unresolved(dataset.name))
+                raise await refuse(gate, request, dataset, self._about_unresolved(dataset.name))
             await load_grant(gate, gate.bulk, request.caller)
             for decision in ruling.permitted.values():
                 if request.shape == "bulk" and decision.records_per_day_max:
@@ -105,11 +110,11 @@ class _BatchReading:
         receipt = committed.receipt_text
         self._refusal.raise_with(receipt)
         try:
-            gate.check_time(committed)
-            gate.check_size(part for parts in committed.records for part in parts.values())
+            check_time(gate, committed)
+            check_size(part for parts in committed.records for part in parts.values())
             return BatchAnswer(await self._open(committed), receipt)
         except RingfenceError as error:
-            await gate.record_failure(committed, error, gate.bulk)
+            await record_failure(committed, error, gate.bulk)
             raise
 
     def _prepare(self, state: State, at_ms: int) -> Prepared:
@@ -124,15 +129,16 @@ class _BatchReading:
         error: DeniedError | None = None
         for dataset, request in self._requests:
             about = self._about(dataset.name)
-            ruling = keep_to_users(self._gate.rule(state, request, dataset, at_ms=at_ms), about)
+            ruling = keep_to_users(self._gate.rulings.rule(state, request, dataset, at_ms=at_ms), about)
             self._permitted[dataset.name] = ruling.permitted
             if not ruling.permitted:
-                error = error or self._gate.denied_late(request, dataset, ruling)
+                error = error or denied_late(self._gate, request, dataset, ruling)
             for group in group_by_clause(ruling, request, last=last, at_ms=at_ms):
                 if group.forbidden:
                     used_up = limit_is_used_up(group, request)
                     return self._refusal.prepare(used_up, reason=group.forbidden, at_ms=at_ms)
-                entry = self._gate.access_entry(
+                entry = access_entry(
+                    self._gate,
                     request,
                     dataset=dataset.name,
                     decided=group.decided,
@@ -157,7 +163,7 @@ class _BatchReading:
     def _forget_erased(self) -> None:
         """A user who was erased while this waited is as unknown as any other."""
         for position, subject in enumerate(self._subjects):
-            if subject and self._gate.is_erased(subject.subject_ref):
+            if subject and subject.subject_ref in self._gate.erased:
                 self._subjects[position] = None
 
     def _record_reads(self) -> list[RecordRead]:

@@ -17,8 +17,12 @@ from ringfence.core.errors import ConflictError, DeniedError, NotFoundError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ItemConflictError, SubjectErasure
 from ringfence.core.state import State
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.access_entries import access_entry
+from ringfence.services.custody.callers import check_caller, party_of
+from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.refusing import RULES_CHANGED, record_refusal
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose
 from ringfence.services.jobs import Prepared
 
 ATTEMPTS_MAX: Final = 8
@@ -41,8 +45,8 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
         NotFoundError: the user is not in the vault (any more).
         ConflictError: the rules changed too often meanwhile.
     """
-    gate.check_name(user, "user")
-    gate.check_purpose(purpose)
+    check_name(user, "user")
+    check_purpose(gate, purpose)
     request = Request(caller, purpose, "erase", "single", 1)
 
     def rule(state: State, at_ms: int) -> Ruling:
@@ -57,11 +61,11 @@ async def erase_user(gate: Gate, caller: Caller, *, purpose: str, user: str) -> 
 
     unresolved = e.About(unknown=[gate.subjects.index(user)])
     if not _is_permitted(rule(gate.keeper.state, gate.clock_ms())):
-        receipt = await gate.record_refusal(
-            request, "", unresolved, rule=rule, is_refused=lambda ruling: not _is_permitted(ruling)
+        receipt = await record_refusal(
+            gate, request, "", unresolved, rule=rule, is_refused=lambda ruling: not _is_permitted(ruling)
         )
         raise DeniedError(
-            f"{gate.party(caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
+            f"{party_of(gate, caller)} may not erase a user from {caller.country} for the purpose {purpose}: "
             f"{_why_refused(gate, request)}",
             receipt=receipt,
         )
@@ -87,7 +91,7 @@ async def _record_miss(gate: Gate, request: Request, about: e.About, rule: Calla
     miss = Request(request.caller, request.purpose, request.verb, request.shape, 0)
 
     def prepare(state: State, at_ms: int) -> Prepared:
-        leaf, opening = gate.access_entry(miss, dataset="", decided=dict(rule(state, at_ms).decided), about=about)
+        leaf, opening = access_entry(gate, miss, dataset="", decided=dict(rule(state, at_ms).decided), about=about)
         return Prepared(entries=[leaf], openings=[opening])
 
     return (await gate.singles.submit(prepare)).receipt_text
@@ -122,11 +126,11 @@ class _Erasing:
         self.permitted = _is_permitted(ruling)
         about, decided = e.About(subjects=[self._subject_ref]), dict(ruling.decided)
         if not self.permitted:
-            leaf, opening = self._gate.access_entry(self._request, dataset="", decided=decided, about=about)
+            leaf, opening = access_entry(self._gate, self._request, dataset="", decided=decided, about=about)
             return Prepared(entries=[leaf], openings=[opening])
         opening = e.render_opening(os.urandom(e.SALT_SIZE_BYTES), about)
         caller = self._request.caller
-        self._gate.check_caller(caller)
+        check_caller(self._gate, caller)
         rule = e.SubjectErased(
             principal=caller.principal,
             country=caller.country,

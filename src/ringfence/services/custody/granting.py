@@ -26,9 +26,11 @@ from ringfence.core.errors import ConflictError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite, ItemConflictError
 from ringfence.core.state import State
+from ringfence.services.custody.access_entries import access_entry
 from ringfence.services.custody.counting import GRANT_LIMIT, grant_step
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.late_refusals import LateRefusal
+from ringfence.services.custody.refusing import denied
 from ringfence.services.custody.request import Caller, Request
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.writer import LaneWriter
@@ -90,13 +92,13 @@ def prepare_held(
     Raises:
         DeniedError: it is refused, and the caller's refusals are above their rate, so that it was only counted.
     """
-    leaf, opening = gate.access_entry(
-        request, dataset=dataset.name, decided=dict(held.ruling.decided), about=about, granted=held.step
+    leaf, opening = access_entry(
+        gate, request, dataset=dataset.name, decided=dict(held.ruling.decided), about=about, granted=held.step
     )
     prepared = Prepared(entries=[leaf], openings=[opening], counts=held.counts())
     refusal.forget()
     if held.code and not held.ruling.permitted:
-        error = gate.denied(request, dataset, held.ruling)
+        error = denied(gate, request, dataset, held.ruling)
         prepared = refusal.prepare(error, reason=held.code, at_ms=gate.clock_ms(), entry=prepared)
     lane.counters.take(prepared.counts)
     return prepared

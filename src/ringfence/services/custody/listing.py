@@ -13,10 +13,14 @@ from ringfence.core.errors import DeniedError, LimitExceededError, RingfenceErro
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ListRead, RecordRead
 from ringfence.core.state import State
+from ringfence.services.custody.answering import check_size, check_time, record_failure
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import ReadRecord, open_record
+from ringfence.services.custody.refusing import denied_late, refuse
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
 
@@ -63,9 +67,9 @@ async def list_records(
         ConflictError: too many requests count under the same grant at once.
         LimitExceededError: a page of another size was asked for.
     """
-    gate.check_name(user, "user")
-    gate.check_purpose(purpose)
-    kind = gate.dataset(dataset)
+    check_name(user, "user")
+    check_purpose(gate, purpose)
+    kind = find_dataset(gate, dataset)
     if not 1 <= records_max <= PAGE_RECORDS_MAX:
         raise LimitExceededError(
             f"a page holds 1 to {PAGE_RECORDS_MAX} records, not {records_max}",
@@ -73,15 +77,15 @@ async def list_records(
             value_max=PAGE_RECORDS_MAX,
         )
     request = Request(caller, purpose, verb, "single", records_max)
-    if not gate.rule(gate.keeper.state, request, kind, at_ms=gate.clock_ms()).permitted:
-        raise await gate.refuse(request, kind, e.About(unknown=[gate.subjects.index(user)]))
+    if not gate.rulings.rule(gate.keeper.state, request, kind, at_ms=gate.clock_ms()).permitted:
+        raise await refuse(gate, request, kind, e.About(unknown=[gate.subjects.index(user)]))
     listing = _Listing(gate, request, kind, user, await gate.subjects.find(user), after)
     committed = await submit_held(gate, gate.bulk, caller, listing.prepare)
     listing.raise_if_refused(committed)
     try:
         return await listing.open(committed, frozenset(needed))
     except RingfenceError as error:
-        await gate.record_failure(committed, error, gate.bulk)
+        await record_failure(committed, error, gate.bulk)
         raise
 
 
@@ -98,18 +102,18 @@ class _Listing:
         self._subject = subject
         self._after = after
         self._ruling = Ruling({}, {})
-        self._refusal = gate.late_refusal(request.caller)
+        self._refusal = LateRefusal(gate.refusals, request.caller.principal)
 
     def prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; give the entry and the lists to read."""
         gate, lane, dataset = self._gate, self._gate.bulk, self._dataset.name
-        if self._subject and gate.is_erased(self._subject.subject_ref):
+        if self._subject and self._subject.subject_ref in gate.erased:
             self._subject = None  # erased while this waited: the user is as unknown as any other
         subject = self._subject
         about = (
             e.About(subjects=[subject.subject_ref]) if subject else e.About(unknown=[gate.subjects.index(self._user)])
         )
-        ruling = gate.rule(state, self._request, self._dataset, at_ms=at_ms)
+        ruling = gate.rulings.rule(state, self._request, self._dataset, at_ms=at_ms)
         held = hold_to_grant(ruling, self._request, about, last=lane.counters.last_steps())
         self._ruling = held.ruling
         prepared = prepare_held(gate, lane, self._refusal, self._request, self._dataset, held, about)
@@ -124,18 +128,18 @@ class _Listing:
         """Raise when nothing was permitted in the batch: then the entry says so."""
         self._refusal.raise_with(committed.receipt_text)
         if not self._ruling.permitted:
-            raise self._gate.denied_late(self._request, self._dataset, self._ruling, receipt=committed.receipt_text)
+            raise denied_late(self._gate, self._request, self._dataset, self._ruling, receipt=committed.receipt_text)
 
     async def open(self, committed: Committed, needed: frozenset[str]) -> Page:
         """Open the page."""
         gate, subject, permitted = self._gate, self._subject, self._ruling.permitted
-        gate.check_time(committed)
+        check_time(gate, committed)
         if missing := needed - permitted.keys():
             words = f"{self._dataset.name} is not given on: the class {min(missing)} may not be read any more"
             raise DeniedError(words, receipt=committed.receipt_text)
         if subject is None:
             return Page([], b"", committed.receipt_text, frozenset(permitted))
-        gate.check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
+        check_size((row.version, row.sealed) for rows in committed.lists for row in rows)
         if any(rows and rows[0].name.data_class not in subject.keys for rows in committed.lists):
             subject = await gate.subjects.find(self._user, fresh=True) or subject
         records, following = _open_page(gate, subject, self._dataset.name, committed, permitted, self._request.records)
@@ -162,7 +166,9 @@ def _open_page(
     records: list[ReadRecord] = []
     for key in keys:
         read = RecordRead(dataset, subject.subject_ref, key, [*by_record[key]])
-        record = open_record(subject, read, by_record[key], permitted, gate.kept(dataset), keys=gate.keys)
+        record = open_record(
+            subject, read, by_record[key], permitted, gate.keeper.state.datasets[dataset], keys=gate.keys
+        )
         if record is not None:
             records.append(record)
     return records, keys[-1] if more else b""

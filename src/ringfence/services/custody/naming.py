@@ -8,8 +8,10 @@ from ringfence.core.errors import DeniedError, LimitExceededError, NotFoundError
 from ringfence.core.ledger import entry as e
 from ringfence.core.naming import USERS_NAMED_MAX, may_name
 from ringfence.core.state import State
+from ringfence.services.custody.callers import check_caller
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.request import Caller
+from ringfence.services.custody.request_checks import check_name
 from ringfence.services.jobs import Prepared
 
 
@@ -28,7 +30,7 @@ async def name_subjects(gate: Gate, caller: Caller, users: Sequence[str]) -> lis
             value_max=USERS_NAMED_MAX,
         )
     for user in users:
-        gate.check_name(user, "user")
+        check_name(user, "user")
     _require(gate.keeper.state, caller, at_ms=gate.clock_ms())
     found = [await gate.subjects.find(user, fresh=True) for user in users]
     about = e.About(
@@ -37,9 +39,9 @@ async def name_subjects(gate: Gate, caller: Caller, users: Sequence[str]) -> lis
     )
 
     def prepare(state: State, at_ms: int) -> Prepared:
-        gate.check_caller(caller)
+        check_caller(gate, caller)
         _require(state, caller, at_ms=at_ms)
-        opening = e.render_opening(gate.salt(), about)
+        opening = e.render_opening(gate.salts.take(), about)
         entry = e.SubjectsNamed(principal=caller.principal, users=len(users), about=e.commit(opening))
         return Prepared(entries=[e.render_entry(entry)], openings=[opening])
 

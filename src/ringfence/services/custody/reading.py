@@ -19,11 +19,16 @@ from ringfence.core.errors import DeniedError, NotFoundError, RingfenceError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import RecordRead
 from ringfence.core.state import State
-from ringfence.services.custody.gate import RULES_CHANGED, Gate
+from ringfence.services.custody.access_entries import access_entry
+from ringfence.services.custody.answering import check_time, record_failure
+from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
 from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import ReadRecord, RecordName, open_record
+from ringfence.services.custody.record_keys import blind_record
+from ringfence.services.custody.refusing import RULES_CHANGED, denied_late, refuse
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 from ringfence.services.jobs import Committed, Prepared
 from ringfence.services.subjects import KnownSubject
 
@@ -48,7 +53,7 @@ async def read_record(gate: Gate, caller: Caller, *, purpose: str, name: RecordN
     request, dataset = _ask(gate, caller, purpose=purpose, name=name)
     # 2. Decide. A refusal needs nothing from the store but its own entry.
     if not _may(gate, request, dataset):
-        raise await gate.refuse(request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
+        raise await refuse(gate, request, dataset, e.About(unknown=[gate.subjects.index(name.user)]))
     subject = gate.subjects.cached(name.user) or await gate.subjects.find(name.user)
     reading = Reading(gate, request, dataset, name, subject)
     # 3. Join the batch, and 4. transact: what is awaited resolves when the commit is durable.
@@ -74,14 +79,14 @@ def begin_reading(gate: Gate, caller: Caller, *, purpose: str, name: RecordName)
 
 
 def _ask(gate: Gate, caller: Caller, *, purpose: str, name: RecordName) -> tuple[Request, Dataset]:
-    gate.check_name(name.user, "user")
-    gate.check_name(name.record, "record")
-    gate.check_purpose(purpose)
-    return Request(caller, purpose, "read", "single", 1), gate.dataset(name.dataset)
+    check_name(name.user, "user")
+    check_name(name.record, "record")
+    check_purpose(gate, purpose)
+    return Request(caller, purpose, "read", "single", 1), find_dataset(gate, name.dataset)
 
 
 def _may(gate: Gate, request: Request, dataset: Dataset) -> bool:
-    return bool(gate.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms()).permitted)
+    return bool(gate.rulings.rule(gate.keeper.state, request, dataset, at_ms=gate.clock_ms()).permitted)
 
 
 class Reading:
@@ -100,7 +105,7 @@ class Reading:
         self._read = RecordRead(dataset.name, b"", b"", ())
         self._ruling: Ruling | None = None
         self._refusal: LateRefusal | None = None
-        self._key = gate.record_key(dataset.name, subject.subject_ref, name.record) if subject else b""
+        self._key = blind_record(gate.keys, dataset.name, subject.subject_ref, name.record) if subject else b""
         if subject:
             self._about = e.About(subjects=[subject.subject_ref], records=[self._key])
         else:
@@ -108,10 +113,10 @@ class Reading:
 
     def prepare(self, state: State, at_ms: int) -> Prepared:
         """Decide on this state; give the entry and the parts to read. Called again if the rules move."""
-        if self._subject and self._gate.is_erased(self._subject.subject_ref):
+        if self._subject and self._subject.subject_ref in self._gate.erased:
             self._subject = None  # erased while this waited: the user is as unknown as any other
             self._about = e.About(unknown=[self._gate.subjects.index(self._name.user)])
-        ruling = self._gate.rule(state, self._request, self._dataset, at_ms=at_ms)
+        ruling = self._gate.rulings.rule(state, self._request, self._dataset, at_ms=at_ms)
         prepared = self._record(ruling) if ruling.grant is None else self._record_under_grant(ruling)
         subject, permitted = self._subject, self._ruling.permitted if self._ruling else ()
         if subject and permitted:
@@ -123,15 +128,15 @@ class Reading:
         self._ruling = ruling
         if self._refusal is not None:
             self._refusal.forget()
-        leaf, opening = self._gate.access_entry(
-            self._request, dataset=self._dataset.name, decided=dict(ruling.decided), about=self._about
+        leaf, opening = access_entry(
+            self._gate, self._request, dataset=self._dataset.name, decided=dict(ruling.decided), about=self._about
         )
         return Prepared(entries=[leaf], openings=[opening])
 
     def _record_under_grant(self, ruling: Ruling) -> Prepared:
         gate, lane = self._gate, self._gate.singles
         if self._refusal is None:
-            self._refusal = gate.late_refusal(self._request.caller)
+            self._refusal = LateRefusal(gate.refusals, self._request.caller.principal)
         held = hold_to_grant(ruling, self._request, self._about, last=lane.counters.last_steps())
         self._ruling = held.ruling
         return prepare_held(gate, lane, self._refusal, self._request, self._dataset, held, self._about)
@@ -148,16 +153,16 @@ class Reading:
         if ruling is None:
             raise DeniedError(RULES_CHANGED, receipt=receipt)
         if not ruling.permitted:
-            raise gate.denied_late(self._request, self._dataset, ruling, receipt=receipt)
+            raise denied_late(gate, self._request, self._dataset, ruling, receipt=receipt)
         record = None
         if subject is not None:
-            gate.check_time(committed)
+            check_time(gate, committed)
             record = open_record(
                 subject,
                 self._read,
                 committed.records[0],
                 ruling.permitted,
-                gate.kept(self._dataset.name),
+                gate.keeper.state.datasets[self._dataset.name],
                 keys=gate.keys,
             )
         if record is None:
@@ -182,5 +187,5 @@ class Reading:
         except (DeniedError, NotFoundError):
             raise
         except RingfenceError as error:
-            await gate.record_failure(committed, error, gate.singles)
+            await record_failure(committed, error, gate.singles)
             raise

@@ -15,10 +15,14 @@ from ringfence.core.ledger import entry as e
 from ringfence.core.ports import Find, Found
 from ringfence.core.searchable import normalize
 from ringfence.core.state import State
+from ringfence.services.custody.answering import check_time, record_failure
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import hold_to_grant, prepare_held, submit_held
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import decode_name
+from ringfence.services.custody.refusing import denied_late, refuse_ruling
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 from ringfence.services.jobs import Prepared
 
 FOUND_MAX: Final = 10
@@ -44,16 +48,16 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
         ConflictError: too many requests count under the same grant at once.
         IntegrityError, UnavailableError: as for reading.
     """
-    gate.check_purpose(purpose)
-    kind = gate.dataset(dataset)
-    gate.check_name(value, "value", size_bytes_max=VALUE_SIZE_BYTES_MAX)
+    check_purpose(gate, purpose)
+    kind = find_dataset(gate, dataset)
+    check_name(value, "value", size_bytes_max=VALUE_SIZE_BYTES_MAX)
     searchable = _searchable(gate.keeper.state.rules, dataset, field)
     label = f"{dataset}.{field}"
     token = gate.keys.index(label, normalize(value, searchable.normalize).encode("utf-8", "surrogatepass"))
     request = Request(caller, purpose, "find", "single", FOUND_MAX)
     about = e.About(searched=[label.encode(), token])
     ruling: list[Ruling] = []
-    refusal = gate.late_refusal(caller)
+    refusal = LateRefusal(gate.refusals, caller.principal)
 
     def rule(state: State, at_ms: int) -> Ruling:
         _searchable(state.rules, dataset, field)  # that it may be searched, and as which class, the rules of now say
@@ -72,17 +76,17 @@ async def find_users(gate: Gate, caller: Caller, *, purpose: str, dataset: str, 
         return prepared
 
     if not rule(gate.keeper.state, gate.clock_ms()).permitted:
-        raise await gate.refuse_ruling(request, kind, about, rule=rule)
+        raise await refuse_ruling(gate, request, kind, about, rule=rule)
     committed = await submit_held(gate, gate.singles, caller, prepare)
     receipt = committed.receipt_text
     refusal.raise_with(receipt)
     if not ruling[0].permitted:
-        raise gate.denied_late(request, kind, ruling[0], receipt=receipt)
+        raise denied_late(gate, request, kind, ruling[0], receipt=receipt)
     try:
-        gate.check_time(committed)
+        check_time(gate, committed)
         return FindAnswer([_user(gate, found) for found in committed.found[0]], receipt)
     except RingfenceError as error:
-        await gate.record_failure(committed, error, gate.singles)
+        await record_failure(committed, error, gate.singles)
         raise
 
 

@@ -21,6 +21,7 @@ from ringfence.core.errors import DeniedError
 from ringfence.core.ledger import entry as e
 from ringfence.core.ports import CountWrite
 from ringfence.core.state import State
+from ringfence.services.custody.access_entries import access_entry
 from ringfence.services.custody.counting import (
     bulk_counter,
     downgrade_counter,
@@ -32,7 +33,9 @@ from ringfence.services.custody.counting import (
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import GRANT_USER, keep_to_users
 from ringfence.services.custody.late_refusals import TOMORROW
+from ringfence.services.custody.refusing import denied, denied_late
 from ringfence.services.custody.request import Caller, Request
+from ringfence.services.custody.request_checks import find_dataset
 
 RECORDS_PER_ENTRY_MAX: Final = 200
 _OPENING_SIZE_MAX: Final = e.OPENING_SIZE_BYTES_MAX - 4096
@@ -108,7 +111,7 @@ class Groups:
         group = self._open.get(dataset)
         if group is not None and (room := group.room()) > 0:
             return group, room
-        group = Group(self._gate.dataset(dataset), group.records_max if group else self._records_max(dataset))
+        group = Group(find_dataset(self._gate, dataset), group.records_max if group else self._records_max(dataset))
         self._open[dataset] = group
         self._all.append(group)
         return group, group.room()
@@ -118,10 +121,10 @@ class Groups:
         return [group for group in self._all if group.records]
 
     def _records_max(self, dataset: str) -> int:
-        kind = self._gate.dataset(dataset)
+        kind = find_dataset(self._gate, dataset)
         asking = self._asking
         request = Request(asking.caller, asking.purpose, "write", asking.shape, 1)
-        ruling = self._gate.rule(self._gate.keeper.state, request, kind, at_ms=self._gate.clock_ms())
+        ruling = self._gate.rulings.rule(self._gate.keeper.state, request, kind, at_ms=self._gate.clock_ms())
         limits = [decision.records_max for decision in ruling.permitted.values()]
         return min([RECORDS_PER_ENTRY_MAX, *limits])
 
@@ -204,7 +207,7 @@ def _decide_group(
 ) -> None:
     ruling = rule_group(state, at_ms, group=group, asking=asking)
     if len(ruling.permitted) != len(group.classes):
-        decided.deny(gate.denied_late(request_of(group, asking), group.dataset, ruling), code="rules-changed")
+        decided.deny(denied_late(gate, request_of(group, asking), group.dataset, ruling), code="rules-changed")
         return
     misplaced = _misplaced(group, state.rules.held_in(gate.region))
     if misplaced:
@@ -214,7 +217,7 @@ def _decide_group(
     request, about = request_of(group, asking), group.about()
     kept = keep_to_users(ruling, about)
     if len(kept.permitted) != len(group.classes):
-        decided.deny(gate.denied(request, group.dataset, kept), code=GRANT_USER)
+        decided.deny(denied(gate, request, group.dataset, kept), code=GRANT_USER)
         return
     for part in group_by_clause(kept, request, last=last, at_ms=at_ms):
         if part.forbidden:
@@ -222,7 +225,8 @@ def _decide_group(
             return
         decided.counts += part.counts()
         decided.add(
-            *gate.access_entry(
+            *access_entry(
+                gate,
                 request,
                 dataset=group.dataset.name,
                 decided=part.decided,

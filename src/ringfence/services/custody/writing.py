@@ -42,8 +42,12 @@ from ringfence.core.searchable import normalize
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
 from ringfence.services.custody.granting import load_grant
+from ringfence.services.custody.late_refusals import LateRefusal
 from ringfence.services.custody.opening import RecordName, render_plaintext
+from ringfence.services.custody.record_keys import blind_record
+from ringfence.services.custody.refusing import refuse_ruling
 from ringfence.services.custody.request import ITEMS_PER_BATCH_MAX, Caller
+from ringfence.services.custody.request_checks import check_name, check_purpose, find_dataset
 from ringfence.services.custody.wards import Ward, find_wards
 from ringfence.services.custody.write_entries import (
     Asking,
@@ -119,12 +123,12 @@ def _check(gate: Gate, items: Sequence[WriteItem], purpose: str, request_id: str
             limit="items_per_batch_max",
             value_max=ITEMS_PER_BATCH_MAX,
         )
-    gate.check_purpose(purpose)
+    check_purpose(gate, purpose)
     if request_id:
-        gate.check_name(request_id, "request_id", size_bytes_max=REQUEST_ID_SIZE_BYTES_MAX)
+        check_name(request_id, "request_id", size_bytes_max=REQUEST_ID_SIZE_BYTES_MAX)
     for item in items:
-        gate.check_name(item.user, "user")
-        gate.check_name(item.record, "record")
+        check_name(item.user, "user")
+        check_name(item.record, "record")
     if len({item.name for item in items}) != len(items):
         raise ConflictError("a batch names one record twice", hint="send each record once")
 
@@ -193,19 +197,19 @@ class _Writing:
         self._searches: list[SearchWrite] = []
         self._versions: list[int] = []
         self._lane = gate.bulk if len(items) > 1 else gate.singles
-        self._refusal = gate.late_refusal(caller)
+        self._refusal = LateRefusal(gate.refusals, caller.principal)
 
     async def run(self) -> WriteAnswer:
         """Take the write through the main path."""
         gate = self._gate
-        parts = [classify_record(gate.dataset(item.dataset), item.fields) for item in self._items]
-        self._kept = {item.dataset: gate.kept(item.dataset) for item in self._items}
+        parts = [classify_record(find_dataset(gate, item.dataset), item.fields) for item in self._items]
+        self._kept = {item.dataset: gate.keeper.state.datasets[item.dataset] for item in self._items}
         await self._refuse_if_denied(parts)
         if self._mark and (earlier := await _earlier(gate, self._mark, self._items)):
             return earlier
         self._wards = await find_wards(gate, sorted({item.user for item in self._items}))
         names = [
-            (item.dataset, ward.subject_ref, gate.record_key(item.dataset, ward.subject_ref, item.record))
+            (item.dataset, ward.subject_ref, blind_record(gate.keys, item.dataset, ward.subject_ref, item.record))
             for item in self._items
             for ward in (self._wards[item.user],)
         ]
@@ -229,7 +233,7 @@ class _Writing:
             classes.setdefault(item.dataset, set()).update(split)
             counts[item.dataset] = counts.get(item.dataset, 0) + 1
         for dataset, asked in classes.items():
-            group = Group(self._gate.dataset(dataset), records_max=0, count=counts[dataset], classes=asked)
+            group = Group(find_dataset(self._gate, dataset), records_max=0, count=counts[dataset], classes=asked)
             await self._refuse_group(group, {item.user for item in self._items if item.dataset == dataset})
 
     async def _refuse_groups(self) -> None:
@@ -245,7 +249,7 @@ class _Writing:
             refused = Group(group.dataset, records_max=0, count=group.count, classes=denied)
             rule = functools.partial(rule_group, group=refused, asking=self._asking)
             about = e.About(unknown=[gate.subjects.index(user) for user in sorted(users)])
-            raise await gate.refuse_ruling(request_of(refused, self._asking), group.dataset, about, rule=rule)
+            raise await refuse_ruling(gate, request_of(refused, self._asking), group.dataset, about, rule=rule)
 
     # -- planning ------------------------------------------------------------------------------------------------
 
@@ -313,7 +317,7 @@ class _Writing:
         if any(state.datasets[dataset] != kept for dataset, kept in self._kept.items()):
             raise ItemConflictError([0], reason="charter")
         wards = self._wards.values()
-        if any(self._gate.is_erased(ward.subject_ref) for ward in wards):
+        if any(ward.subject_ref in self._gate.erased for ward in wards):
             raise ItemConflictError([0], reason="subject")
         counters = self._lane.counters
         decided = decide_groups(

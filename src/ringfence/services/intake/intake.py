@@ -21,7 +21,10 @@ from ringfence.core.ledger import entry as e
 from ringfence.core.ports import ItemConflictError
 from ringfence.core.state import State
 from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.late_refusals import LateRefusal
+from ringfence.services.custody.refusing import refuse_ruling
 from ringfence.services.custody.request import Caller
+from ringfence.services.custody.request_checks import check_purpose
 from ringfence.services.custody.write_entries import (
     Asking,
     counters_of,
@@ -81,7 +84,7 @@ class Intake:
         advance: Callable[[int, int], None] = lambda read, total: None,
         expect: Callable[[bool], None] = lambda new: None,
     ) -> None:
-        gate.check_purpose(purpose)
+        check_purpose(gate, purpose)
         self._gate = gate
         self._caller = caller
         self._purpose = purpose
@@ -216,7 +219,7 @@ class Intake:
         counters = counters_of(gate.keeper.state, plan.groups, asking, at_ms=gate.clock_ms())
         for counter in counters:
             await gate.bulk.counters.load(counter)
-        refusal = gate.late_refusal(asking.caller)
+        refusal = LateRefusal(gate.refusals, asking.caller.principal)
 
         def prepare(state: State, at_ms: int) -> Prepared:
             if self._erased.intersection(plan.references.values()):
@@ -256,7 +259,7 @@ class Intake:
             users = list(plan.references)[:USERS_NAMED_IN_REFUSAL_MAX]
             about = e.About(unknown=[gate.subjects.index(user) for user in users])
             rule = functools.partial(rule_group, group=group, asking=asking)
-            raise await gate.refuse_ruling(request_of(group, asking), group.dataset, about, rule=rule)
+            raise await refuse_ruling(gate, request_of(group, asking), group.dataset, about, rule=rule)
 
     # -- what became of it ---------------------------------------------------------------------------------------
 

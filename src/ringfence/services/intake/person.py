@@ -20,7 +20,7 @@ from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.jurisdiction import CONTRADICTORY, Evidence, Verdict, determine
 from ringfence.core.ports import JURISDICTION_DATASET
-from ringfence.services.custody.gate import NAME_SIZE_BYTES_MAX
+from ringfence.services.custody.request_checks import NAME_SIZE_BYTES_MAX
 from ringfence.services.intake.messages import (
     LEFT,
     REFUSED,

@@ -35,6 +35,7 @@ from ringfence.core.ports import (
     write_part,
 )
 from ringfence.services.custody.gate import Gate
+from ringfence.services.custody.record_keys import blind_record, blind_records
 from ringfence.services.custody.wards import Ward
 from ringfence.services.custody.write_entries import Asking, Group, Groups, leaves_protected
 from ringfence.services.intake.chunk import Chunk
@@ -155,15 +156,14 @@ class _Planner:
 
     async def _find_stored(self, reference: bytes, pieces: Sequence[Piece]) -> _Stored:
         """Ask the store, in one question, for everything of a user that the pieces name."""
-        record_key, record_keys = self._gate.record_key, self._gate.record_keys
         stored = _Stored()
         for piece in pieces:
             for row in piece.rows:
                 names = [(row.dataset, row.record)]
                 names += [(TAKEN_DATASET, mark_name(row))] if row.mark else []
-                stored.keys.update({name: record_key(name[0], reference, name[1]) for name in names})
+                stored.keys.update({name: blind_record(self._keys, name[0], reference, name[1]) for name in names})
             datasets = piece.many.datasets()
-            keys = record_keys(datasets, reference, piece.many.records)
+            keys = blind_records(self._keys, datasets, reference, piece.many.records)
             stored.keys.update(zip(zip(datasets, piece.many.records, strict=True), keys, strict=True))
         asked = [(dataset, reference, key) for (dataset, _), key in stored.keys.items()]
         stored.versions = dict(zip(stored.keys, await self._gate.store.versions(asked), strict=True))
@@ -223,7 +223,7 @@ class _Planner:
         """Give every class that what is stored of a record can have now: see `catalog.Kept`."""
         if dataset == JURISDICTION_DATASET:  # this program's own, which no charter names
             return frozenset(known)
-        kept = self._plan.kept[dataset] = self._gate.kept(dataset)
+        kept = self._plan.kept[dataset] = self._gate.keeper.state.datasets[dataset]
         return frozenset[str]().union(*map(kept.classes_now, known))
 
     # -- both ----------------------------------------------------------------------------------------------------
