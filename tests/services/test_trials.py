@@ -88,7 +88,6 @@ def test_no_coalition_is_counted_on_the_loop(tmp_path: Path, counting: list[int]
     loop = threading.get_ident()
 
     async def work(world: GovernedWorld) -> None:
-        counting.clear()  # the founding counts too, before there is a loop
         below, alone = await hire(world)
         assert await agree(world, c.Appoint(person=alone, duty="inspector"))
         assert not await agree(world, c.Appoint(person=below, duty="engineer"))
