@@ -189,7 +189,12 @@ class _Walk:
                 child = node.children.get(key)
                 if child is None and node.any_child is not None:
                     child, child_wild_key = node.any_child, key
-            self._walk(child, value, f"{pointer}/{escape_key(key)}", level, child_wild_key)
+            if child is not None and child_wild_key is None and (value is None or value == []):
+                if value is not None:
+                    self._check_level(level + 1)
+                continue  # nothing is there, as at most places of an export
+            escaped = escape_key(key) if "~" in key or "/" in key else key
+            self._walk(child, value, f"{pointer}/{escaped}", level, child_wild_key)
 
     def _take(self, dataset: Dataset, value: Json, pointer: str, level: int, wild_key: str | None) -> None:
         if type(value) is list and dataset.records_many:
