@@ -29,6 +29,7 @@ from ringfence.legacy.reader import (
     INTEGER_MAX,
     INTEGER_MIN,
     KEY_OVERHEAD,
+    POINTERS_SIZE_MAX,
     Items,
     Json,
     escape_key,
@@ -155,6 +156,7 @@ class _Walk:
         self._levels_max = levels_max
         self.items: list[Items] = []
         self.names = 0
+        self._pointers_size = 0
 
     def walk(self, document: Json) -> list[Items]:
         """Give every record of the document."""
@@ -243,11 +245,18 @@ class _Walk:
             if dataset.key_field in record:  # it gives way to the dynamic key, and is not lost
                 self._add_leaf(record[dataset.key_field], f"{pointer}/{escape_key(dataset.key_field)}")
             record[dataset.key_field] = wild_key
-        self.items.append(Items(dataset.name, [record], pointer, is_list=False))
+        self._add(dataset.name, record, pointer)
 
     def _add_leaf(self, value: Json, pointer: str) -> None:
         self._check_number(value)
-        self.items.append(Items(self._catch_all, [{"path": pointer, "value": value}], pointer, is_list=False))
+        self._add(self._catch_all, {"path": pointer, "value": value}, pointer)
+
+    def _add(self, dataset: str, record: dict[str, Json], pointer: str) -> None:
+        """Give a single record; the reader holds fewer at once, where their pointers are long."""
+        self._pointers_size += len(pointer)
+        if self._pointers_size > POINTERS_SIZE_MAX:
+            raise _UnusualError
+        self.items.append(Items(dataset, [record], pointer, is_list=False))
 
     def _check_level(self, level: int) -> None:
         if level > self._levels_max:

@@ -28,13 +28,15 @@ from ringfence.core.charter import Dataset
 from ringfence.core.charter.catalog import SourceMatcher, SourceNode
 from ringfence.core.errors import InvalidInputError
 from ringfence.legacy.checked_stream import ByteStream, CheckedStream
-from ringfence.legacy.limits import DEFAULT_LIMITS, ReadLimits
+from ringfence.legacy.limits import DEFAULT_LIMITS, MEBIBYTE, ReadLimits
 
 Json = Any  # what JSON can say: null, a truth value, a number, text, a list or an object of these
 
 INTEGER_MIN: Final = -(1 << 63)
 INTEGER_MAX: Final = (1 << 64) - 1
 KEY_OVERHEAD: Final = 64
+POINTERS_SIZE_MAX: Final = 2 * MEBIBYTE
+"""Characters of the pointers of items that are held together: long keys around many values would make them endless."""
 _PLACE_CHARACTERS_MAX: Final = 500
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PARSER_ERRORS: Final = (InvalidInputError, ijson.JSONError, ValueError, ArithmeticError, OSError)
@@ -80,22 +82,34 @@ class Items(NamedTuple):
 
 
 def gather_items(items: Iterable[Item], *, position: Callable[[], int]) -> Iterator[list[Items]]:
-    """Give items in lists, each of what one block of the stream held.
+    """Give items in lists, each of what one block of the stream held, or less where their pointers are long.
+
+    Where the export turns out to be broken, what stood before the fault is given first: it may hold another one.
 
     Args:
         items: of an export that is being read.
         position: says how many bytes of it were read.
+
+    Raises:
+        InvalidInputError: as the items do.
     """
     gathered: list[Items] = []
-    start = position()
-    for item in items:
-        if position() != start and gathered:
-            yield gathered
-            gathered = []
-            start = position()
-        gathered.append(Items(item.dataset, [item.record], item.pointer, is_list=False))
+    start, pointers_size = position(), 0
+    fault: InvalidInputError | None = None
+    try:
+        for item in items:
+            if gathered and (position() != start or pointers_size > POINTERS_SIZE_MAX):
+                yield gathered
+                gathered = []
+                start, pointers_size = position(), 0
+            gathered.append(Items(item.dataset, [item.record], item.pointer, is_list=False))
+            pointers_size += len(item.pointer)
+    except InvalidInputError as error:
+        fault = error
     if gathered:
         yield gathered
+    if fault is not None:
+        raise fault
 
 
 def read_export(
