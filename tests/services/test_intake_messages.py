@@ -142,7 +142,14 @@ def test_picked_rows_are_the_chosen_ones_in_order(chosen: list[tuple[str, bool]]
     assert spread(rows.runs) == datasets
     assert picked.records == [name for name, (_, is_chosen) in zip(names, chosen, strict=True) if is_chosen]
     assert picked.datasets() == [dataset for dataset, is_chosen in chosen if is_chosen]
-    assert picked.parts == {"public": [name.encode() for name in picked.records]}
+    assert picked.parts == ({"public": [name.encode() for name in picked.records]} if picked.records else {})
+
+
+@pytest.mark.parametrize(("chosen", "classes"), [([True, False], ["public"]), ([True, True], ["public", "friends"])])
+def test_picked_rows_have_the_classes_of_the_chosen_ones_alone(chosen: list[bool], classes: list[str]) -> None:
+    rows = ManyRows([("posts", 2)], ["one", "two"], {"public": [b"1", b"2"], "friends": [b"", b"2"]})
+
+    assert [*rows.pick(chosen).parts] == classes
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=8))

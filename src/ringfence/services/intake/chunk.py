@@ -1,11 +1,15 @@
-"""What is stored in one transaction: pieces of exports, whole users where they fit."""
+"""What is stored in one transaction: pieces of exports, whole users where they fit.
+
+Every dataset of a chunk takes an entry at least, and a batch of the lane holds only so many: so a chunk names few
+datasets, whatever the charter has.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringfence.services.intake.messages import Piece
+from ringfence.services.intake.messages import Piece, Weight
 
 PARTS_PER_CHUNK_MAX: Final = 5_000
 CHUNK_SIZE_BYTES_MAX: Final = 6 * 1024 * 1024
@@ -55,13 +59,16 @@ class Chunk:
     _parts: int = 0
     _size: int = 0
 
-    def add(self, piece: Piece, progress: Progress) -> None:
-        """Take one piece; `progress.waiting` counts it."""
+    def has_room(self, weight: Weight) -> bool:
+        """Whether it names at most `DATASETS_PER_CHUNK_MAX` datasets with such a piece, or would hold nothing else."""
+        return not self.users or len(self._datasets.union(weight.datasets)) <= DATASETS_PER_CHUNK_MAX
+
+    def add(self, piece: Piece, weight: Weight, progress: Progress) -> None:
+        """Take one piece, of so much; `progress.waiting` counts it."""
         self.users[piece.user] = progress
         self.pieces.setdefault(piece.user, []).append(piece)
         progress.records_known += piece.repeated
         progress.waiting += 1
-        weight = piece.weigh()
         self._parts += weight.parts
         self._size += weight.size_bytes
         self._datasets.update(weight.datasets)

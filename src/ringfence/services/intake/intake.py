@@ -155,7 +155,10 @@ class Intake:
         if progress.failure:
             self._conclude_export(progress)
             return
-        self._chunk.add(piece, progress)
+        weight = piece.weigh()
+        if not self._chunk.has_room(weight):
+            await self._flush()
+        self._chunk.add(piece, weight, progress)
         if self._chunk.is_full():
             await self._flush()
 

@@ -67,11 +67,12 @@ class ManyRows(msgspec.Struct, frozen=True, array_like=True):
         return spread(self.runs)
 
     def pick(self, chosen: Sequence[bool]) -> ManyRows:
-        """Give the chosen ones; `chosen` says of each record whether it is."""
+        """Give the chosen ones, and no class that none of them has; `chosen` says of each record whether it is."""
+        columns = {name: [*compress(texts, chosen)] for name, texts in self.parts.items()}
         return ManyRows(
             runs_of(compress(self.datasets(), chosen)),
             [*compress(self.records, chosen)],
-            {name: [*compress(texts, chosen)] for name, texts in self.parts.items()},
+            {name: texts for name, texts in columns.items() if any(texts)},
         )
 
 

@@ -172,6 +172,12 @@ class _Content:
             column += repeat(b"", len(self._names) - len(column))
         return ManyRows(join_runs(self._runs), self._names, self._parts)
 
+    def within_datasets(self, datasets: Sequence[str]) -> int:
+        """Give how many records of these datasets, from the first on, keep it within `DATASETS_PER_PIECE_MAX`."""
+        others = [dataset for dataset in dict.fromkeys(datasets) if dataset not in self._datasets]
+        room = DATASETS_PER_PIECE_MAX - len(self._datasets)
+        return len(datasets) if len(others) <= room else datasets.index(others[room])
+
     def is_full(self) -> bool:
         """Whether it is time for another piece."""
         return (
@@ -275,13 +281,16 @@ class _Reading:
     def _render(self, lot: Sequence[ExportItems]) -> Iterator[_Content]:
         """Render records into the piece that is being filled; gives it each time that it is full."""
         many = [items for items in lot if items.dataset in self._renderer.many]
-        runs = [(items.dataset, len(items.records)) for items in many]
+        datasets = spread((items.dataset, len(items.records)) for items in many)
         records = [*chain.from_iterable(items.records for items in many)]
-        for start in range(0, len(records), RECORDS_PER_STEP):
-            end = start + RECORDS_PER_STEP
-            some = runs if len(records) <= RECORDS_PER_STEP else runs_of(spread(runs)[start:end])
-            self._render_many(some, records[start:end], functools.partial(_pointer, many, start))
+        start = 0
+        while start < len(records):
+            step = datasets[start : start + RECORDS_PER_STEP]
+            step = step[: self._content.within_datasets(step)]
+            some = records[start : start + len(step)]
+            self._render_many(runs_of(step), some, functools.partial(_pointer, many, start))
             yield from self._full()
+            start += len(step)
         if sum(len(items.records) for items in lot) > len(records):
             for items in lot:
                 if items.dataset not in self._renderer.many:
