@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
+import sys
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ringfence.app.deployment import Deployment
+from ringfence.app.ingesting import SourceFeed
+from ringfence.app.runtime import open_runtime
 from ringfence.core.charter import parse_charter
+from ringfence.core.errors import UnavailableError
 from ringfence.core.ports import JURISDICTION_DATASET
 from ringfence.legacy.evidence import EvidenceCollector
 from ringfence.legacy.reader import Items
@@ -19,6 +27,7 @@ from tests.services.test_intake_person import Lists
 from tests.services.world import OPEN, make_deployment, verified
 
 ADDED = 200
+PIPE_SIZE_BYTES = 64 * 1024
 RECORDS = 201
 """One more than an entry names."""
 
@@ -84,6 +93,34 @@ def test_piece_names_few_datasets(count: int) -> None:
     assert max(map(len, datasets)) == DATASETS_PER_PIECE_MAX
     assert set().union(*datasets) == {"profile", *(items.dataset for items in extra)}
     assert sum(piece.weigh().records for piece in pieces) == ADDED + count
+
+
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [("/bin/true", "was killed"), (sys.executable, "it did not fail")],
+    ids=["gone at once", "reading"],
+)
+def test_reader_that_is_gone_before_it_heard_what_to_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, words: str
+) -> None:
+    deployment = make_deployment(tmp_path / "deployment", charter=wide_charter())
+    write_export(tmp_path / "ada.json", wide_export("ada", datasets=1, records=1))
+    resource_tracker.ensure_running()  # or it would be started as the reader is
+    monkeypatch.setattr(spawn, "_python_exe", reader.encode())
+
+    assert words in asyncio.run(read_from(deployment, tmp_path / "ada.json"))
+
+
+async def read_from(deployment: Deployment, path: Path) -> str:
+    """Read all; gives why that failed, if it did."""
+    async with open_runtime(deployment) as runtime:
+        assert len(pickle.dumps(runtime.keeper.state.rules)) > PIPE_SIZE_BYTES
+        try:
+            async for _ in SourceFeed(runtime, [path]).messages():
+                pass
+        except UnavailableError as error:
+            return error.message
+    return "it did not fail"
 
 
 def weight(start: int, end: int) -> Weight:

@@ -65,12 +65,16 @@ class ReadingJob:
     deployment: str = ""
 
 
-def read_all(job: ReadingJob, connection: Connection) -> None:
-    """Read everything and send it, lists of messages packed; b"" is the end. The target of the process."""
+def read_all(connection: Connection) -> None:
+    """Receive a `ReadingJob`, do it and send what is read, lists of messages packed; b"" is the end.
+
+    The target of the process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches both processes: the other one ends this one
     settle_garbage(GARBAGE_THRESHOLD)
     switch = _Switch(connection)
     try:
+        job: ReadingJob = connection.recv()
         try:
             _send_all(read_sources(job, is_sealing=switch.read), connection.send_bytes)
         except (BrokenPipeError, ConnectionResetError):
@@ -82,7 +86,7 @@ def read_all(job: ReadingJob, connection: Connection) -> None:
             failed = Failed(f"the exports could not be read: {type(error).__name__}", "run it again", False)
             connection.send_bytes(render_messages([failed]))
         connection.send_bytes(b"")
-    except (BrokenPipeError, ConnectionResetError):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)  # nobody is there any more to tell
 
 

@@ -79,16 +79,19 @@ class SourceFeed:
         """
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=read_all, args=(self._job, theirs), name="ingest reader", daemon=True)
+        process = context.Process(target=read_all, args=(theirs,), name="ingest reader", daemon=True)
         process.start()
         theirs.close()
+        # Not among its arguments: those go through a pipe that would not break, were the reader killed meanwhile.
+        with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
+            ours.send(self._job)
         ahead = _ReadAhead(ours)
         try:
             while (packed := await ahead.take()) is not None:
                 if not packed:
                     return
                 if (sealing := self._share.change(ahead.waiting_size_bytes)) is not None:
-                    with contextlib.suppress(OSError):  # what became of the reader is found where its messages are read
+                    with contextlib.suppress(OSError):  # as above
                         ours.send_bytes(SEAL if sealing else LEAVE_OPEN)
                 for message in parse_messages(packed):
                     yield message
