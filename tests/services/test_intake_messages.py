@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from ringfence.services.intake.messages import (
     ManyRows,
     Piece,
     Row,
-    join_runs,
+    fill_column,
     parse_messages,
     render_messages,
     runs_of,
@@ -152,9 +151,10 @@ def test_picked_rows_have_the_classes_of_the_chosen_ones_alone(chosen: list[bool
     assert [*rows.pick(chosen).parts] == classes
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=8))
-def test_joined_runs_are_those_of_the_records(runs: list[tuple[str, int]]) -> None:
-    joined = join_runs(runs)
+def test_column_is_filled_up_where_it_says_nothing() -> None:
+    columns: dict[str, list[bytes]] = {"public": [b"a"]}
 
-    assert spread(joined) == spread(runs)
-    assert all(one != other for (one, _), (other, _) in pairwise(joined))
+    assert fill_column(columns, "public", 3) == [b"a", b"", b""]
+    assert fill_column(columns, "public", 2) == [b"a", b"", b""]
+    assert fill_column(columns, "protected", 1) == [b""]
+    assert columns == {"public": [b"a", b"", b""], "protected": [b""]}

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ringfence.core.errors import ProofInvalidError
 from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.ledger.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
-from ringfence.core.ledger.proof import InclusionProof, open_proof, render_proof
+from ringfence.core.ledger.proof import InclusionProof, parse_proof, render_proof, verify_proof
 from ringfence.core.ledger.signed_note import render_vkey, verifier_key_of
 
 ORIGIN = "ledger.example.com/custody"
@@ -50,9 +50,11 @@ def test_proof_that_torchwood_verified_and_made_is_ours(vector: dict[str, Any]) 
 
     assert entry == entry_of(vector["index"])
     assert proof == make_proof(vector["index"], vector["size"])
-    assert open_proof(proof, leaf_hash=hash_leaf(entry), log_key=LOG_KEY).checkpoint.size == vector["size"]
+    assert (
+        verify_proof(parse_proof(proof), leaf_hash=hash_leaf(entry), log_key=LOG_KEY).checkpoint.size == vector["size"]
+    )
     with pytest.raises(ProofInvalidError):
-        open_proof(proof, leaf_hash=hash_leaf(b"another"), log_key=LOG_KEY)
+        verify_proof(parse_proof(proof), leaf_hash=hash_leaf(b"another"), log_key=LOG_KEY)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,9 +30,6 @@ from ringfence.core.errors import ConfigurationError, IntegrityError
 from ringfence.core.key_custody import OPENINGS
 from ringfence.core.ports import KeyRow
 from ringfence.keys.files import read_key_file, write_key_file
-
-if TYPE_CHECKING:
-    pass
 
 BLOCK_SIZE_BYTES: Final = 64
 INDEX_KEY, DETAIL_KEY, JURISDICTION = "index.key", "detail.key", "jurisdiction"
@@ -59,17 +56,10 @@ class KeyedHash:
 
     def digest(self, value: bytes) -> bytes:
         """Give the code (32 bytes) of a value."""
-        return self.digests((value,))[0]
-
-    def digests(self, values: Iterable[bytes]) -> list[bytes]:
-        """Give the code of each value."""
-        found, start, end = [], self._inner.copy, self._outer.copy
-        for value in values:
-            inner, outer = start(), end()
-            inner.update(value)
-            outer.update(inner.digest())
-            found.append(outer.digest())
-        return found
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return outer.digest()
 
 
 class SoftwareCustody:
@@ -121,7 +111,8 @@ class SoftwareCustody:
 
     def indexes(self, label: str, values: Sequence[bytes]) -> list[bytes]:
         """Give the blind index of each value."""
-        return [code[:REFERENCE_SIZE_BYTES] for code in self._keyed(label).digests(values)]
+        code = self._keyed(label).digest
+        return [code(value)[:REFERENCE_SIZE_BYTES] for value in values]
 
     def code(self, label: str, value: bytes) -> bytes:
         """Give the authentication code (32 bytes) of a value: HMAC-SHA256 under a key of its own for each label."""

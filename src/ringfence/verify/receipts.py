@@ -15,9 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.ledger.checkpoint import open_checkpoint
-from ringfence.core.ledger.merkle import verify_inclusion
-from ringfence.core.ledger.proof import parse_proof
+from ringfence.core.ledger.proof import parse_proof, verify_proof
 from ringfence.core.ledger.receipt import Receipt
 from ringfence.core.times import show_time
 from ringfence.verify.checkpoints import require_witnesses
@@ -72,22 +70,19 @@ def check_receipt(receipt: Receipt, proof: bytes, *, trust: Trust) -> ReceiptVer
             place=error.place,
             hint="save what `GET /v1/receipts/RECEIPT` answers, whole as it is",
         ) from None
-    place = "proof checkpoint"
     try:
-        signed = open_checkpoint(
-            proved.checkpoint,
+        signed = verify_proof(
+            proved,
+            leaf_hash=receipt.entry_hash,
             log_key=trust.log_key,
             witness_keys=trust.witnesses,
             origin=trust.origin,
-            strict=False,
-            place=place,
         )
-        require_witnesses(signed, trust, place=place)
-        tree = signed.checkpoint
-        verify_inclusion(receipt.entry_hash, proved.hashes, index=proved.index, size=tree.size, root=tree.root)
+        require_witnesses(signed, trust, place="proof checkpoint")
     except ProofInvalidError as error:
         told = Refutation(error.place or "proof", error.message, error.expected, error.found)
         return ReceiptVerdict(REFUTED, told)
+    tree = signed.checkpoint
     return ReceiptVerdict(
         VERIFIED,
         None,

@@ -244,7 +244,7 @@ def test_stored_part_is_of_every_class_that_its_fields_can_have_now(
     kept = Kept(first, {})
     for dataset in following:
         kept = kept.then(dataset)
-    assert kept.classes_now(stored) == now
+    assert kept.classes_now([stored]) == now
 
 
 def test_settings_of_an_export_are_all_eighteen_classified(example: Charter) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ringfence.core.errors import InvalidInputError, ProofInvalidError
 from ringfence.core.ledger.checkpoint import Checkpoint, sign_checkpoint
 from ringfence.core.ledger.merkle import hash_leaf, node_reader_of, prove_inclusion, root_of
-from ringfence.core.ledger.proof import InclusionProof, open_proof, parse_proof, render_proof
+from ringfence.core.ledger.proof import InclusionProof, parse_proof, render_proof, verify_proof
 from ringfence.core.ledger.signed_note import verifier_key_of
 from tests.core.mutation import mutated
 
@@ -40,10 +40,10 @@ def test_every_leaf_of_every_small_tree_is_proven() -> None:
     for size in range(1, 13):
         for index in range(size):
             data = render_proof(proof_of(index, size))
-            signed = open_proof(data, leaf_hash=LEAVES[index], log_key=LOG_KEY)
+            signed = verify_proof(parse_proof(data), leaf_hash=LEAVES[index], log_key=LOG_KEY)
             assert signed.checkpoint.size == size
             with pytest.raises(ProofInvalidError):
-                open_proof(data, leaf_hash=hash_leaf(b"another"), log_key=LOG_KEY)
+                verify_proof(parse_proof(data), leaf_hash=hash_leaf(b"another"), log_key=LOG_KEY)
 
 
 def test_file_has_the_lines_of_the_standard() -> None:
@@ -58,7 +58,7 @@ def test_proof_reads_back_with_and_without_extra() -> None:
     for extra in (b"", b"\0\1\2"):
         proof = proof_of(5, 12, extra)
         assert parse_proof(render_proof(proof)) == proof
-        open_proof(render_proof(proof), leaf_hash=LEAVES[5], log_key=LOG_KEY)
+        verify_proof(parse_proof(render_proof(proof)), leaf_hash=LEAVES[5], log_key=LOG_KEY)
 
 
 def test_every_flipped_bit_of_a_proof_is_refused() -> None:
@@ -67,21 +67,21 @@ def test_every_flipped_bit_of_a_proof_is_refused() -> None:
             flipped = bytearray(DATA)
             flipped[position] ^= 1 << bit
             with pytest.raises(ProofInvalidError):
-                open_proof(bytes(flipped), leaf_hash=LEAVES[5], log_key=LOG_KEY)
+                verify_proof(parse_proof(bytes(flipped)), leaf_hash=LEAVES[5], log_key=LOG_KEY)
 
 
 def test_proof_under_another_key_is_refused() -> None:
     other = verifier_key_of(Ed25519PrivateKey.from_private_bytes(bytes(32)), name=ORIGIN)
 
     with pytest.raises(ProofInvalidError):
-        open_proof(DATA, leaf_hash=LEAVES[5], log_key=other)
+        verify_proof(parse_proof(DATA), leaf_hash=LEAVES[5], log_key=other)
 
 
 def test_path_of_one_tree_under_the_checkpoint_of_another_is_refused() -> None:
     for size in (6, 8, 11):
         moved = dataclasses.replace(PROOF, checkpoint=checkpoint_of(size))
         with pytest.raises(ProofInvalidError):
-            open_proof(render_proof(moved), leaf_hash=LEAVES[5], log_key=LOG_KEY)
+            verify_proof(parse_proof(render_proof(moved)), leaf_hash=LEAVES[5], log_key=LOG_KEY)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_malformed_proof_is_refused(found: bytes, wanted: bytes) -> None:
     assert data != DATA
 
     with pytest.raises(ProofInvalidError):
-        open_proof(data, leaf_hash=LEAVES[5], log_key=LOG_KEY)
+        verify_proof(parse_proof(data), leaf_hash=LEAVES[5], log_key=LOG_KEY)
 
 
 def test_proof_that_cannot_be_written_is_refused() -> None:

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ringfence.core.charter import ANY, PROTECTED, RECORD, Charter, Dataset
@@ -82,17 +82,17 @@ class Kept(NamedTuple):
         }
         return Kept(dataset, {**self.moved, **moved})
 
-    def classes_now(self, stored: str) -> frozenset[str]:
-        """Give every class that what is in a stored part can have now.
+    def classes_now(self, stored: Collection[str]) -> frozenset[str]:
+        """Give every class that what is in stored parts of a record can have now.
 
-        Without opening the part nobody knows which fields are in it. So it is that of the part, and every class of each
+        Without opening a part nobody knows which fields are in it. So it is that of the part, and every class of each
         moved field that could ever be stored there: too many rather than too few.
 
         Args:
-            stored: the class that the part was stored as.
+            stored: the classes that the parts were stored as.
         """
-        moved = (_classes_of_field(self.dataset, name) for name, before in self.moved.items() if stored in before)
-        return frozenset([stored]).union(*moved)
+        moved = [name for name, before in self.moved.items() if not before.isdisjoint(stored)]
+        return frozenset(stored).union(*(_classes_of_field(self.dataset, name) for name in moved))
 
 
 def keep_datasets(kept: Mapping[str, Kept], charter: Charter) -> Mapping[str, Kept]:

@@ -11,6 +11,7 @@ Source: c2sp.org/tlog-proof.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,26 +89,32 @@ def render_proof(proof: InclusionProof) -> bytes:
     raise InvalidInputError("this cannot be a proof: it would be read as another one", place="proof")
 
 
-def open_proof(
-    data: bytes,
+def verify_proof(
+    proof: InclusionProof,
     *,
     leaf_hash: bytes,
     log_key: VerifierKey,
-    strict: bool = True,
+    witness_keys: Iterable[VerifierKey] = (),
+    origin: str | None = None,
 ) -> SignedCheckpoint:
-    """Check a proof file and give the checkpoint that vouches for the entry.
+    """Check a proof and give the checkpoint that vouches for the entry.
 
     Args:
-        data: the file, whole.
         leaf_hash: 32 bytes, `merkle.hash_leaf` of the entry that it must be about.
-        log_key: the log's pinned key, type 0x01; its name is the origin.
-        strict: refuse signature lines by any other key.
+        log_key, witness_keys, origin: see `open_checkpoint`. Signature lines by other keys are passed over, as the
+            standard asks of readers.
 
     Raises:
-        ProofInvalidError: malformed, wrongly signed, or not a proof of this entry.
+        ProofInvalidError: wrongly signed, or not a proof of this entry.
     """
-    proof = parse_proof(data)
-    signed = open_checkpoint(proof.checkpoint, log_key=log_key, strict=strict, place="proof checkpoint")
+    signed = open_checkpoint(
+        proof.checkpoint,
+        log_key=log_key,
+        witness_keys=witness_keys,
+        origin=origin,
+        strict=False,
+        place="proof checkpoint",
+    )
     tree = signed.checkpoint
     verify_inclusion(leaf_hash, proof.hashes, index=proof.index, size=tree.size, root=tree.root)
     return signed

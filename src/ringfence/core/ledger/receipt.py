@@ -1,4 +1,4 @@
-"""Receipts: what a caller is given for an entry, and how it later proves that the ledger kept it.
+"""Receipts: what a caller is given for an entry, by which it can have it proved later that the ledger kept it.
 
 Rules of this file:
 1. A receipt names the entry by its place in its lane and by its leaf hash. The hash is what a proof is about; the
@@ -12,12 +12,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from ringfence.core.errors import InvalidInputError, ProofInvalidError
-from ringfence.core.ledger.checkpoint import SignedCheckpoint
+from ringfence.core.errors import InvalidInputError
 from ringfence.core.ledger.lane import ENTRIES_PER_BATCH_MAX
-from ringfence.core.ledger.merkle import HASH_SIZE_BYTES, hash_leaf
-from ringfence.core.ledger.proof import open_proof
-from ringfence.core.ledger.signed_note import VerifierKey
+from ringfence.core.ledger.merkle import HASH_SIZE_BYTES
 
 _RECEIPT: Final = re.compile(r"(0|[1-9][0-9]{0,9})-([1-9][0-9]{0,18})-(0|[1-9][0-9]{0,2})-([0-9a-f]{64})")
 
@@ -56,30 +53,6 @@ def parse_receipt(text: str) -> Receipt:
             "this is not a receipt: expected <lane>-<batch>-<position>-<64 hex digits>", place="receipt"
         )
     return receipt
-
-
-def verify_receipt(
-    receipt: Receipt, proof: bytes, *, log_key: VerifierKey, entry: bytes | None = None
-) -> SignedCheckpoint:
-    """Check that the ledger holds the entry of a receipt, and give the signed checkpoint that vouches for it.
-
-    Args:
-        receipt: what the caller was given.
-        proof: a proof file (tlog-proof) of the ledger.
-        log_key: the log's pinned key; its name is the origin.
-        entry: the entry itself, as the ledger holds it, when the caller has it: then it is held against the receipt.
-
-    Raises:
-        ProofInvalidError: the entry is another one, or the proof is malformed, wrongly signed or of another entry.
-    """
-    if entry is not None and hash_leaf(entry) != receipt.entry_hash:
-        raise ProofInvalidError(
-            "the entry is not the one that the receipt names",
-            place="entry",
-            expected=receipt.entry_hash.hex(),
-            found=hash_leaf(entry).hex(),
-        )
-    return open_proof(proof, leaf_hash=receipt.entry_hash, log_key=log_key, strict=False)
 
 
 def _match(text: str) -> Receipt | None:

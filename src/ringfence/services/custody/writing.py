@@ -260,8 +260,7 @@ class _Writing:
         own_class = class_of_record(group.dataset, item.fields) if group.dataset.record_class else ""
         if leaves_protected(own_class, known, split):
             group.downgraded.setdefault(own_class, []).append((ward.subject_ref, key))
-        now = frozenset[str]().union(*(self._kept[item.dataset].classes_now(data_class) for data_class in known))
-        for data_class in sorted(now.difference(known, split)):
+        for data_class in sorted(self._kept[item.dataset].classes_now(known).difference(known, split)):
             written.append(e.Written(key, data_class, 0, b""))
         version = 0
         for data_class, fields in split.items():

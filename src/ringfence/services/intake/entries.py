@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ringfence.core.ledger import entry as e
 from ringfence.services.custody.write_entries import Groups
-from ringfence.services.intake.messages import SealedRows, SealedRun, runs_of, spread
+from ringfence.services.intake.messages import SealedRows, SealedRun, fill_column, runs_of, spread
 
 Value = TypeVar("Value")
 
@@ -31,8 +31,7 @@ class NewRecords:
     def add(self, subject_ref: bytes, rows: SealedRows) -> None:
         """Take the records of one user."""
         for data_class, (_, digests) in rows.parts.items():
-            column = self._digests.setdefault(data_class, [])
-            column += repeat(b"", len(self._keys) - len(column))
+            column = fill_column(self._digests, data_class, len(self._keys))
             column += digests
         self._entry_datasets += spread((run.entry_dataset, run.length) for run in rows.runs)
         self._own += spread((_own(run), run.length) for run in rows.runs)
@@ -45,10 +44,10 @@ class NewRecords:
         order = _order_by(self._entry_datasets)
         subjects, keys = _in_order(self._subjects, order), _in_order(self._keys, order)
         own, counted = _in_order(self._own, order), _in_order(self._counted, order)
-        columns = []
-        for data_class, digests in self._digests.items():
-            digests += repeat(b"", len(keys) - len(digests))
-            columns.append(_Column(data_class, keys, _in_order(digests, order), own))
+        columns = [
+            _Column(data_class, keys, _in_order(fill_column(self._digests, data_class, len(keys)), order), own)
+            for data_class in self._digests
+        ]
         start = 0
         for dataset, length in runs_of(_in_order(self._entry_datasets, order)):
             end = start + length

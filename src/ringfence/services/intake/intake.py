@@ -94,9 +94,7 @@ class Intake:
         self._chunk = Chunk()
         self._running: dict[asyncio.Task[None], set[str]] = {}
         self._open: Progress | None = None
-        self._erased: set[bytes] = set()
         self.summary = Summary()
-        gate.keeper.on_rule(self._note_erasure)
 
     async def run(self, messages: AsyncIterator[Message]) -> Summary:
         """Store what is read, to the end.
@@ -225,7 +223,7 @@ class Intake:
         refusal = LateRefusal(gate.refusals, asking.caller.principal)
 
         def prepare(state: State, at_ms: int) -> Prepared:
-            if self._erased.intersection(plan.references.values()):
+            if any(reference in gate.erased for reference in plan.references.values()):
                 raise ItemConflictError([0], reason="subject")
             if any(state.datasets[dataset] != kept for dataset, kept in plan.kept.items()):
                 raise ItemConflictError([0], reason="charter")
@@ -265,10 +263,6 @@ class Intake:
             raise await refuse_ruling(gate, request_of(group, asking), group.dataset, about, rule=rule)
 
     # -- what became of it ---------------------------------------------------------------------------------------
-
-    def _note_erasure(self, rule: e.Rule, about: e.About | None) -> None:
-        if isinstance(rule, e.SubjectErased) and about is not None:
-            self._erased.update(about.subjects)
 
     async def _leave_erased(self, chunk: Chunk, plan: Plan) -> bool:
         """Leave out users who were erased, before or since the run began to store them: rule 5."""

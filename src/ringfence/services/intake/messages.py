@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import chain, compress, groupby, repeat, starmap
-from operator import itemgetter
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -81,14 +80,16 @@ def runs_of(datasets: Iterable[str]) -> list[tuple[str, int]]:
     return [(dataset, len([*same])) for dataset, same in groupby(datasets)]
 
 
-def join_runs(runs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Give the same with runs that follow one another and are of one dataset made one."""
-    return [(dataset, sum(map(itemgetter(1), same))) for dataset, same in groupby(runs, itemgetter(0))]
-
-
 def spread(runs: Iterable[tuple[Value, int]]) -> list[Value]:
     """Give each value as often as it is said: the inverse of `runs_of`."""
     return [*chain.from_iterable(starmap(repeat, runs))]
+
+
+def fill_column(columns: dict[str, list[bytes]], data_class: str, length: int) -> list[bytes]:
+    """Give the column of a class, with b"" for as many of the first `length` records as it says nothing of."""
+    column = columns.setdefault(data_class, [])
+    column += repeat(b"", length - len(column))
+    return column
 
 
 class SealedRun(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,8 +11,8 @@ Rules of this file:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from ringfence.core.charter import Charter
@@ -31,7 +31,7 @@ from ringfence.services.intake.messages import (
     Piece,
     Row,
     Told,
-    join_runs,
+    fill_column,
     runs_of,
     spread,
 )
@@ -138,12 +138,12 @@ class PersonReader:
 class _Content:
     """What one piece holds, while it is filled."""
 
-    __slots__ = ("_datasets", "_names", "_parts", "_runs", "rows", "size")
+    __slots__ = ("_datasets", "_many_datasets", "_names", "_parts", "rows", "size")
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self._many_datasets: list[str] = []
         self._names: list[str] = []
-        self._runs: list[tuple[str, int]] = []
         self._parts: dict[str, list[bytes]] = {}
         self._datasets: set[str] = set()
         self.size = 0
@@ -154,23 +154,21 @@ class _Content:
         self._datasets.add(row.dataset)
         self.size += ROW_OVERHEAD_BYTES + sum(len(plaintext) for _, plaintext in row.parts)
 
-    def add_many(self, many: ManyRows) -> None:
-        """Take records of the simpler kind."""
-        for data_class, texts in many.parts.items():
-            column = self._parts.setdefault(data_class, [])
-            column += repeat(b"", len(self._names) - len(column))
+    def add_many(self, datasets: Sequence[str], names: Sequence[str], parts: Mapping[str, Sequence[bytes]]) -> None:
+        """Take records of the simpler kind, in columns: see `ManyRows`."""
+        for data_class, texts in parts.items():
+            column = fill_column(self._parts, data_class, len(self._names))
             column += texts
             self.size += sum(map(len, texts))
-        self.size += ROW_OVERHEAD_BYTES * len(many.records)
-        self._names += many.records
-        self._runs += many.runs
-        self._datasets.update(dataset for dataset, _ in many.runs)
+        self.size += ROW_OVERHEAD_BYTES * len(names)
+        self._names += names
+        self._many_datasets += datasets
+        self._datasets.update(datasets)
 
     def many(self) -> ManyRows:
         """Give all of the simpler kind."""
-        for column in self._parts.values():
-            column += repeat(b"", len(self._names) - len(column))
-        return ManyRows(join_runs(self._runs), self._names, self._parts)
+        parts = {data_class: fill_column(self._parts, data_class, len(self._names)) for data_class in self._parts}
+        return ManyRows(runs_of(self._many_datasets), self._names, parts)
 
     def within_datasets(self, datasets: Sequence[str]) -> int:
         """Give how many records of these datasets, from the first on, keep it within `DATASETS_PER_PIECE_MAX`."""
@@ -205,8 +203,8 @@ class _Reading:
         self._repeated = 0
         self._namer = RecordNamer()
         self._advanced = 0
-        self._filter: RepeatFilter | None = None
-        self._is_noting = False
+        self._filter: RepeatFilter | None = None  # of an export that takes two passes
+        self._noting: RepeatFilter | None = None  # the same, during the first of them
         self.records = 0
         self.evidence = Evidence()
 
@@ -288,33 +286,32 @@ class _Reading:
             step = datasets[start : start + RECORDS_PER_STEP]
             step = step[: self._content.within_datasets(step)]
             some = records[start : start + len(step)]
-            self._render_many(runs_of(step), some, functools.partial(_pointer, many, start))
+            self._render_many(step, some, functools.partial(_pointer, many, start))
             yield from self._full()
             start += len(step)
-        if sum(len(items.records) for items in lot) > len(records):
-            for items in lot:
-                if items.dataset not in self._renderer.many:
-                    for place, record in enumerate(items.records):
-                        self._render_one(items.dataset, record, items.pointer_of(place))
-                        yield from self._full()
+        for items in lot:
+            if items.dataset not in self._renderer.many:
+                for place, record in enumerate(items.records):
+                    self._render_one(items.dataset, record, items.pointer_of(place))
+                    yield from self._full()
 
     def _render_many(
-        self, runs: list[tuple[str, int]], records: Sequence[dict[str, Any]], pointer_of: Callable[[int], str]
+        self, datasets: Sequence[str], records: Sequence[dict[str, Any]], pointer_of: Callable[[int], str]
     ) -> None:
         place = 0
         try:
-            rows = self._renderer.render_many(runs, records, self._namer)
-            for texts in rows.parts.values():
+            names, parts = self._renderer.render_many(datasets, records, self._namer)
+            for texts in parts.values():
                 sizes = [*map(len, texts)]
                 if max(sizes) > PLAINTEXT_SIZE_BYTES_MAX:
                     place = sizes.index(max(sizes))
                     raise too_large(texts[place])
-            if self._is_noting and self._filter is not None:
-                for place, name in enumerate(rows.records):  # noqa: B007 - it says where, when one is too many
-                    self._filter.note(digest_of_name(name))
+            if self._noting is not None:
+                for place, name in enumerate(names):  # noqa: B007 - it says where, when one is too many
+                    self._noting.note(digest_of_name(name))
         except InvalidInputError as error:
             raise InvalidInputError(error.message, place=f"{self._export.name}#{pointer_of(place)}") from None
-        self._content.add_many(rows)
+        self._content.add_many(datasets, names, parts)
 
     def _render_one(self, dataset: str, record: dict[str, Any], pointer: str) -> None:
         try:
@@ -322,8 +319,8 @@ class _Reading:
             if row is None:
                 self._repeated += 1
                 return
-            if self._is_noting and self._filter is not None and not row.mark:
-                self._filter.note(digest_of_name(row.record))
+            if self._noting is not None and not row.mark:
+                self._noting.note(digest_of_name(row.record))
         except InvalidInputError as error:
             raise InvalidInputError(error.message, place=f"{self._export.name}#{pointer}") from None
         self._content.add_row(row)
@@ -331,7 +328,7 @@ class _Reading:
     def _full(self) -> Iterator[_Content]:
         """Give the piece and begin another one, when it is time; while names are only noted nothing is kept."""
         content = self._content
-        if self._is_noting:
+        if self._noting is not None:
             self._content = _Content()
         elif content.is_full():
             self._content = _Content()
@@ -345,14 +342,13 @@ class _Reading:
 
     def _keep_no_more(self) -> None:
         """Go on to a second pass: rule 2."""
-        self._filter = RepeatFilter(self._export.size_bytes)
-        self._is_noting = True
+        self._filter = self._noting = RepeatFilter(self._export.size_bytes)
         self._namer.note_all(self._filter)
         self._namer = RecordNamer(self._filter)
         self._kept = []
 
     def _read_again(self) -> Iterator[_Content]:
-        self._namer, self._content, self._is_noting = RecordNamer(self._filter), _Content(), False
+        self._namer, self._content, self._noting = RecordNamer(self._filter), _Content(), None
         self._repeated = 0
         for lot in self._export.read():
             yield from self._render(lot)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import compress
@@ -219,12 +219,12 @@ class _Planner:
             token = self._keys.index(label, text.encode("utf-8", "surrogatepass")) if text else None
             plan.searches.append(SearchWrite(0, label, reference, key, token))
 
-    def _classes_now(self, dataset: str, known: Iterable[str]) -> frozenset[str]:
+    def _classes_now(self, dataset: str, known: Collection[str]) -> frozenset[str]:
         """Give every class that what is stored of a record can have now: see `catalog.Kept`."""
         if dataset == JURISDICTION_DATASET:  # this program's own, which no charter names
             return frozenset(known)
         kept = self._plan.kept[dataset] = self._gate.keeper.state.datasets[dataset]
-        return frozenset[str]().union(*map(kept.classes_now, known))
+        return kept.classes_now(known)
 
     # -- both ----------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from ringfence.core.envelope import PLAINTEXT_SIZE_BYTES_MAX
 from ringfence.core.errors import InvalidInputError
 from ringfence.core.searchable import normalize
 from ringfence.services.custody.opening import render_plaintext
-from ringfence.services.intake.messages import ManyRows, Row, spread
+from ringfence.services.intake.messages import Row, fill_column
 from ringfence.services.intake.record_names import RecordNamer, digest_content, name_contents, render_content
 
 
@@ -43,16 +43,15 @@ class RowRenderer:
         self._mixed = frozenset(name for name, kind in many.items() if not kind.all_protected)
 
     def render_many(
-        self, runs: list[tuple[str, int]], records: Sequence[Mapping[str, Any]], namer: RecordNamer
-    ) -> ManyRows:
-        """Give the names and the parts, of whatever size, of records of which a user has many.
+        self, datasets: Sequence[str], records: Sequence[Mapping[str, Any]], namer: RecordNamer
+    ) -> tuple[Sequence[str], dict[str, list[bytes]]]:
+        """Give the names and the parts, of whatever size, of records of which a user has many: see `ManyRows`.
 
         Args:
-            runs: see `ManyRows`.
+            datasets: of each record.
             records: those of a dataset in the order of the export.
             namer: has named what came before in the export.
         """
-        datasets = spread(runs)
         contents = [*map(render_content, records)]
         names = namer.name_many(datasets, name_contents(contents))
         encoded = [*map(str.encode, names)]
@@ -61,7 +60,7 @@ class RowRenderer:
         if not self._mixed.isdisjoint(datasets):
             for place in compress(count(), map(self._mixed.__contains__, datasets)):
                 self._split(parts, place, encoded[place], datasets[place], records[place])
-        return ManyRows(runs, [*names], parts)
+        return names, parts
 
     def _split(
         self, parts: dict[str, list[bytes]], place: int, name: bytes, dataset: str, record: Mapping[str, Any]
@@ -70,9 +69,7 @@ class RowRenderer:
         texts = parts[PROTECTED]
         texts[place] = b""
         for data_class, fields in classify_record(self._kinds[dataset].dataset, record).items():
-            column = parts.get(data_class)
-            if column is None:
-                column = parts[data_class] = [b""] * len(texts)
+            column = fill_column(parts, data_class, len(texts))
             column[place] = b'{"record":"%b","fields":%b}' % (name, render_content(fields))
 
     def render(self, dataset: str, record: Mapping[str, Any], namer: RecordNamer) -> Row | None:

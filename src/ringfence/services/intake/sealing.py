@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import compress, repeat
+from itertools import compress
 from typing import Final
 
 import msgspec
@@ -29,7 +29,7 @@ from ringfence.core.ports import IDENTITY_DATASET, JURISDICTION_DATASET, TAKEN_D
 from ringfence.services.custody.opening import decode_name, render_plaintext
 from ringfence.services.custody.record_keys import blind_records
 from ringfence.services.custody.wards import Ward
-from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows, SealedRun, runs_of, spread
+from ringfence.services.intake.messages import ManyRows, Piece, Row, SealedRows, SealedRun, fill_column, runs_of, spread
 
 NONCES_PER_CALL: Final = 1_000
 
@@ -184,11 +184,7 @@ class _Draft:
 
     def _column(self, data_class: str) -> list[bytes]:
         """Give the texts of one class, for every record so far."""
-        column = self._parts.get(data_class)
-        if column is None:
-            column = self._parts[data_class] = []
-        column += repeat(b"", len(self.records) - len(column))
-        return column
+        return fill_column(self._parts, data_class, len(self.records))
 
 
 def _fill(found: Sequence[bytes], there: Sequence[bool]) -> list[bytes]:
@@ -228,10 +224,8 @@ def open_piece(piece: Piece, keys: KeyCustody) -> Piece:
     if piece.sealed is None:
         return piece
     reference, rows = piece.sealed.subject_ref, piece.sealed.rows
-    first, last = (
-        sum(2 if row.mark else 1 for row in piece.rows),
-        len(rows.keys) - 1,
-    )  # before them rows, after them the id
+    # What was `many` stands between the rows, most with a mark, and the user's id.
+    first, last = sum(2 if row.mark else 1 for row in piece.rows), len(rows.keys) - 1
     datasets, names = rows.datasets()[first:last], rows.keys[first:last]
     parts: dict[str, list[bytes]] = {}
     for data_class, key_epoch, *key in piece.sealed.keys:
